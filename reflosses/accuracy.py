@@ -1,0 +1,85 @@
+"""How far a loss is from the certified truth, in units in the last place (ulp)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reflosses.battery import Problem, hard
+from reflosses.domain import Floats
+from reflosses.loss import Loss, Units
+from reflosses.truth import CannotCertifyError, Certified, certified
+
+
+def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
+    """|got − (exact + rest)| in ulps of the exact result, or of `scale` where that is larger.
+
+    An infinity or NaN where the exact result has none, or the reverse, is infinitely wrong.
+    """
+    with np.errstate(all="ignore"):
+        size = np.abs(exact) if scale is None else np.fmax(np.abs(exact), scale)
+        unit = np.where(size < 2.0**1023, np.spacing(size), 2.0**971)
+        error = np.abs((got - exact) - rest) / unit
+    same = (got == exact) & ~np.isfinite(got)
+    return np.where(same, 0.0, np.where(np.isfinite(got) & np.isfinite(exact), error, np.inf))
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The largest error found, and the line that shows it."""
+
+    ulp: float = 0.0
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep over hard inputs found."""
+
+    points: int
+    numbers: int
+    value: Worst
+    grad: Worst
+
+
+def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
+    """Errors of the values and gradients of a loss under reduction "none" at one problem."""
+    value, grad = loss.value_and_grad(problem.y, problem.yhat)
+    units = Units(loss, problem.y, problem.yhat, None)
+    with np.errstate(all="ignore"):
+        value_scale, grad_scale = loss.largest_term(units.y, units.yhat, *units.parameters)
+    if value_scale is not None:
+        value_scale = value_scale.reshape(units.layout.value_shape)
+    if grad_scale is not None:
+        grad_scale = units.layout.restore(grad_scale)
+    return (
+        ulps(value, truth.value, truth.value_rest, value_scale),
+        ulps(grad, truth.grad, truth.grad_rest, grad_scale),
+    )
+
+
+def sweep(loss: Loss, seed: int, points: int) -> Sweep:
+    """Compare a loss (under reduction "none") with the truth at about `points` hard inputs."""
+    worst = [Worst(), Worst()]
+    tried = numbers = 0
+    for problem in hard(loss, seed, points):
+        truth = certified(loss, problem.y, problem.yhat)
+        tried += int(np.size(truth.value))
+        numbers += int(np.size(truth.value) + np.size(truth.grad))
+        for k, error in enumerate(errors(loss, problem, truth)):
+            if error.size and error.max() > worst[k].ulp:
+                worst[k] = Worst(float(error.max()), reproducer(loss, problem, error, ("value", "grad")[k]))
+    return Sweep(tried, numbers, *worst)
+
+
+def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
+    """A line to paste: the call with the worst loss alone, where losses stand alone."""
+    y, yhat = np.asarray(problem.y), problem.yhat
+    at = np.unravel_index(int(np.argmax(error)), error.shape)
+    if not loss.layout.groups and not loss.coupled:
+        return f"reflosses.{loss}.{method}({float(y[at])!r}, {float(yhat[at])!r})"
+    return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})  # at {tuple(map(int, at))}"
+
+
+__all__ = ["CannotCertifyError", "Sweep", "Worst", "errors", "reproducer", "sweep", "ulps"]

@@ -1,0 +1,172 @@
+"""What a target, a prediction, a weight or a parameter may be.
+
+One small object says it for all uses: it checks the user's numbers, it words the error, and it makes the
+adversarial inputs on which the losses are certified (`sample`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Margins at which float16, float32 and float64 arithmetic saturates: 1 − σ(z) loses its digits at 8, 17 and 37,
+# exp(−z) leaves the normal numbers at 87 and 708 and vanishes at 104 and 745.
+SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
+
+
+class Domain(ABC):
+    """A set of numbers; `str(domain)` is how an error names it."""
+
+    @abstractmethod
+    def outside(self, a: Floats) -> Bools:
+        """Where `a` is not in the domain. NaN is outside only of a set of labels."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """`n` members, chosen to be hard: ends, their neighbours, saturation, every magnitude."""
+
+
+def magnitudes(rng: np.random.Generator, n: int) -> Floats:
+    """Positive floats over the whole range, subnormal to maximal, from integers only (the same on every CPU)."""
+    return np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n))
+
+
+@dataclass(frozen=True)
+class Interval(Domain):
+    """The real numbers between `low` and `high`; an open end is not a member."""
+
+    name: str
+    low: float = -np.inf
+    high: float = np.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __str__(self) -> str:
+        if np.isinf(self.low) and np.isinf(self.high) and not self.open_high:
+            return self.name
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"{self.name} in {left}{self.low:g}, {self.high:g}{right}"
+
+    def outside(self, a: Floats) -> Bools:
+        below = a <= self.low if self.open_low else a < self.low
+        above = a >= self.high if self.open_high else a > self.high
+        return np.asarray(below | above)
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        pools = [
+            magnitudes(rng, n),
+            -magnitudes(rng, n),
+            np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # even in (0, 1]
+            rng.integers(-40, 41, n) / 4.0,
+            1.0 - np.ldexp(rng.integers(1, 64, n).astype(float), -53),  # next to one
+            1.0 - np.ldexp(1.0, -rng.integers(1, 54, n)),
+            np.asarray(rng.choice([0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, 2.0**-1022, 1.7976931348623157e308], n)),
+        ]
+        picked = np.choose(rng.integers(0, len(pools), n), pools)
+        inside = ~self.outside(picked) & np.isfinite(picked)
+        spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # for the few that fell outside
+        low = self.low if np.isfinite(self.low) else 0.0
+        high = self.high if np.isfinite(self.high) else low + 1.0
+        return np.where(inside, picked, low + spare * (high - low))
+
+
+@dataclass(frozen=True)
+class Logit(Interval):
+    """Any real number, sampled where a sigmoid or a softmax saturates."""
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        sign = rng.choice([-1.0, 1.0], n)
+        near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
+        pools = [
+            sign * near,
+            rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
+            rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
+            sign * magnitudes(rng, n),
+            np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
+        ]
+        return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
+
+
+@dataclass(frozen=True)
+class Mass(Interval):
+    """An interval from 0 whose members must not all be 0, because something is divided by their sum."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} with a sum above 0"
+
+    def outside(self, a: Floats) -> Bools:
+        return super().outside(a) | (not a.any())
+
+
+@dataclass(frozen=True)
+class Labels(Domain):
+    """A finite set of exact values, such as {−1, 1}."""
+
+    values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return "a label in {" + ", ".join(f"{v:g}" for v in self.values) + "}"
+
+    def outside(self, a: Floats) -> Bools:
+        return ~np.isin(a, self.values)
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return np.asarray(rng.choice(self.values, n))
+
+
+@dataclass(frozen=True)
+class Classes(Domain):
+    """Class indices 0 … C − 1, one a row; `rows`, where given, is what a row of class probabilities may hold instead."""
+
+    ignore_index: int | None = None
+    rows: Interval | None = None
+    count: int = 1  # C, known once the predictions are
+
+    def __str__(self) -> str:
+        return f"a class index from 0 to {self.count - 1}"
+
+    def of(self, count: int) -> Classes:
+        """The same domain for `count` classes."""
+        return Classes(self.ignore_index, self.rows, count)
+
+    def ignored(self, a: Floats) -> Bools | None:
+        """Where a label says that its row takes no part."""
+        return None if self.ignore_index is None else np.asarray(a == self.ignore_index)
+
+    def outside(self, a: Floats) -> Bools:
+        return ~((a >= 0) & (a < self.count) & (a == np.floor(a)))
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.integers(0, self.count, n).astype(float)
+
+
+REAL = Interval("a real number")
+LOGIT = Logit("a real number")
+PROBABILITY = Interval("a probability", 0.0, 1.0)
+MASS = Mass("a probability", 0.0, 1.0)
+POSITIVE = Interval("a finite number", 0.0, np.inf, open_low=True, open_high=True)
+NON_NEGATIVE = Interval("a finite number", 0.0, np.inf, open_high=True)
+SQUARED = Interval("a squared error", 0.0, np.inf)
+FRACTION = Interval("a number", 0.0, 1.0)
+CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
+
+
+def as_array(a: Any, what: str) -> Floats:
+    """`a` as float64, refusing what is not a plain array of real numbers. Never a copy of a float64 array."""
+    if isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array; drop or weight its masked entries, they would be read as data")
+    try:
+        raw = np.asarray(a)
+    except Exception as error:  # whatever a foreign tensor raises when NumPy cannot view it
+        raise TypeError(f"{what} cannot be read as an array of real numbers: {error}") from error
+    kind = raw.dtype.kind
+    if kind not in "buif" and not (kind == "V" and raw.dtype.names is None and np.can_cast(raw.dtype, np.float64)):
+        raise TypeError(f"{what} must be an array of real numbers, got dtype {raw.dtype}")
+    return raw.astype(np.float64, copy=False)

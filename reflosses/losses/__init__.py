@@ -1,0 +1,1 @@
+"""One loss, one file. `reflosses` exports them all."""

@@ -1,0 +1,66 @@
+"""Binary cross-entropy of a probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from scipy.special import xlog1py, xlogy
+
+from reflosses.domain import CLAMP, PROBABILITY, Floats
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.parameters import number, optional, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class BinaryCrossEntropy(Loss):
+    """Binary cross-entropy of a probability against a label 0 or 1, or a soft label between.
+
+    Formula:  −[y log yhat + (1 − y) log(1 − yhat)], with 0 log 0 = 0; with a clamp c, of yhat clipped to [c, 1 − c].
+    Shapes: y and yhat alike; one loss an element.
+    Scale: nats. From logits, BinaryCrossEntropyWithLogits keeps more digits.
+    Domain: y and yhat in [0, 1], 0 < clamp < ½.
+    Kinks: yhat = c and yhat = 1 − c, where `grad` is 0, the slope outside. Limits: ∞ with slope ∓∞ towards the wrong
+    label; at yhat = y = 0 and yhat = y = 1 the value is 0, the slope 1 and −1.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: I. J. Good, Rational decisions, 1952; derivations/binary_cross_entropy.md.
+    """
+
+    clamp: float | None = parameter(None, optional(number(CLAMP)))
+
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(4, 5)
+    examples = ({}, {"clamp": 1e-7}, {"clamp": 0.03})
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, clamp: Any) -> Any:
+        p = yhat if clamp is None else max(clamp, min(yhat, 1 - clamp))
+        return -(m.xlogy(y, p) + m.xlogy(1 - y, 1 - p))
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        return yhat, y
+
+    def loss(self, p: Floats, y: Floats) -> Floats:
+        if self.clamp is None:
+            return -(xlogy(y, p) + xlog1py(1 - y, -p))  # (2)
+        c = self.clamp
+        log_p = np.where(p < c, np.log(c), np.where(1 - p < c, np.log1p(-c), np.log(p)))
+        log_q = np.where(p < c, np.log1p(-c), np.where(1 - p < c, np.log(c), np.log1p(-p)))
+        return -(y * log_p + (1 - y) * log_q)  # (5)
+
+    def slope(self, p: Floats, y: Floats) -> Floats:
+        right_for_sure = (p == y) & ((y == 0) | (y == 1))
+        inner = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (4)
+        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)
+
+    def sides(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
+        slope = self.slope(p, y)
+        if self.clamp is None:
+            return slope, slope
+        inner = (p - y) / (p * (1 - p))
+        return np.where(1 - p == self.clamp, inner, slope), np.where(p == self.clamp, inner, slope)
+
+    def kinks(self, y: Floats) -> tuple[Floats, ...]:
+        return () if self.clamp is None else (0 * y + self.clamp, 0 * y + (1 - self.clamp))

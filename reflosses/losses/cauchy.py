@@ -1,0 +1,138 @@
+"""Cauchy's robust kernel of a residual or of a residual vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from numpy.typing import ArrayLike
+
+from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
+from reflosses.layout import ELEMENTS, VECTORS, Layout
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.numerics import log1p_over
+from reflosses.parameters import array, number, optional, parameter, semidefinite
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Cauchy(Loss):
+    """Cauchy's robust kernel: squared error for small residuals, logarithmic for large ones.
+
+    Formula, with e = yhat − y and s = e² or, given an information matrix Ω, s = eᵀ Ω e:  ρ(s) = delta² log(1 + s/delta²).
+    Shapes: y and yhat alike. Without information one loss an element. With it the last axis is one residual vector of
+    d components, with one loss a vector; information is (d, d), or (…, d, d) broadcast against the vectors.
+    Scale: that of s, with no factor ½; delta in the unit of √s.
+    Domain: y and yhat real, delta > 0, information symmetric and positive semi-definite.
+    Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
+    Accuracy: with information, the value's bound is relative to Σ|e_i Ω_ij e_j|, the slope's to Σ_j |Ω_ij e_j|.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: D. Geman and G. Reynolds, 1992; Triggs et al., Bundle adjustment, 2000; derivations/cauchy.md.
+    """
+
+    delta: float = parameter(1.0, number(POSITIVE))
+    information: Any = parameter(None, optional(semidefinite), broadcast=2)
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+    examples = (
+        {"delta": 0.7},
+        {"delta": 13.0},
+        {"delta": 1e-6},
+        {"delta": 1e6},
+        {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
+        {"delta": 7.0, "information": ((1e4, -0.3, 0.0), (-0.3, 0.05, 0.2), (0.0, 0.2, 30.0))},
+    )
+
+    @property
+    def layout(self) -> Layout:
+        return ELEMENTS if self.information is None else VECTORS
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, delta: Any, information: Any) -> Any:
+        if information is None:
+            s = (yhat - y) ** 2
+        else:
+            e = [b - a for a, b in zip(y, yhat, strict=True)]
+            s = sum(e[i] * information[i][j] * e[j] for i in range(len(e)) for j in range(len(e)))
+        return delta**2 * m.log(1 + s / delta**2)
+
+    def common(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, ...]:
+        if information is None:
+            r = pull = yhat - y
+        else:
+            k, g, t = _measured(yhat - y, information)
+            r, pull = k * np.sqrt(t), k[:, None] * g  # √s and Ω e
+        return np.square(r / self.delta), r, pull
+
+    def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
+        return r * (r * log1p_over(u))  # (2)
+
+    def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
+        return 2 * pull / (1 + (u if pull.ndim == 1 else u[:, None]))  # (3)
+
+    def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
+        half = yhat / 2 - y / 2  # r²/delta² overflows here: log(1 + u) = log u
+        if information is None:
+            return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)
+        k, g, t = _measured(half, information)
+        slope = self.delta * ((self.delta / k)[:, None] * (g / t[:, None]))
+        infinite = np.isinf(half).sum(axis=1)  # one infinite component has a limit, several have none
+        value = np.where(infinite == 1, np.inf, self._far(np.log(k) + np.log(t) / 2))
+        return np.where(infinite > 1, np.nan, value), np.where((infinite == 1)[:, None], 0.0, slope)
+
+    def _far(self, log_half: Floats) -> Floats:
+        return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (4)
+
+    @property
+    def scale(self) -> float:
+        if self.information is None:
+            return self.delta
+        return float(self.delta / np.sqrt(np.max(np.trace(self.information, axis1=-2, axis2=-1)) or 1.0))
+
+    def largest_term(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
+        if information is None:
+            return None, None
+        e = np.abs(yhat - y)
+        pull = np.einsum("nij,nj->ni", np.abs(information), e)
+        return np.einsum("ni,ni->n", e, pull), 2 * pull
+
+    def rho(self, s: ArrayLike) -> Floats:
+        """ρ(s) of the squared error s ≥ 0, element by element."""
+        s, u = self._squared("rho", s)
+        with np.errstate(all="ignore"):
+            far = self.delta * (self.delta * (np.log(s) - 2 * np.log(self.delta)))
+            return np.where(np.isinf(u), far, s * log1p_over(u))
+
+    def weight(self, s: ArrayLike) -> Floats:
+        """ρ′(s) = 1/(1 + s/delta²), the weight of iteratively reweighted least squares."""
+        s, u = self._squared("weight", s)
+        with np.errstate(all="ignore"):
+            return np.where(u > 2.0**60, self.delta * (self.delta / s), 1 / (1 + u))
+
+    def rho_second(self, s: ArrayLike) -> Floats:
+        """ρ″(s) = −ρ′(s)²/delta²."""
+        return -np.square(self.weight(s) / self.delta)
+
+    def scipy_rho(self, z: ArrayLike) -> Floats:
+        """ρ, ρ′ and ρ″ stacked, for `scipy.optimize.least_squares(loss=cauchy.scipy_rho, f_scale=C)`.
+
+        SciPy hands over z = (f/C)², so the kernel bends at residuals of C·delta.
+        """
+        return np.stack([self.rho(z), self.weight(z), self.rho_second(z)])
+
+    def _squared(self, name: str, s: ArrayLike) -> tuple[Floats, Floats]:
+        a = np.asarray(array(SQUARED)(f"{self}: {name}: s", s))
+        with np.errstate(all="ignore"):
+            return a, a / self.delta / self.delta
+
+
+def _measured(e: Floats, information: Floats) -> tuple[Floats, Floats, Floats]:
+    """k, Ω f and fᵀ Ω f of e = k f, with k a power of two, so that no square overflows or underflows early."""
+    e = np.where(np.einsum("nii->ni", information) == 0, 0.0, e)  # such a component has no part in s
+    k = np.ldexp(1.0, np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1] - 1)
+    f = e / k[:, None]
+    g = np.einsum("nij,nj->ni", information, f)
+    return k, g, np.maximum(np.einsum("ni,ni->n", f, g), 0.0)

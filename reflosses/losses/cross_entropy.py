@@ -1,0 +1,97 @@
+"""Cross-entropy of the softmax of logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
+from reflosses.layout import Layout, rows
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.numerics import accurate_sum, gap, ratio, sum_of_others, times, times_exp
+from reflosses.parameters import array, integer, number, optional, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossEntropy(Loss):
+    """Cross-entropy of the softmax of logits, against a class index or a row of class probabilities.
+
+    Formula:  −Σ_c q_c log softmax(yhat)_c, where q_c = w_c [(1 − ε) y_c + ε/C]: the target (one-hot for an index),
+    smoothed by ε = label_smoothing, times the class weights w.
+    Shapes: yhat has C classes along `axis`; y is yhat's shape without it (indices) or with it; one loss a row.
+    Scale: nats. "weighted_mean" divides by Σ weight·w[y] (indices only), "mean" by the number of rows not ignored.
+    Domain: yhat real; y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at), or
+    numbers in [0, 1] that need not sum to one; class weights ≥ 0; 0 ≤ ε ≤ 1.
+    Kinks: none. Limits: a −∞ logit is a masked class; a single +∞ takes all the probability; several give NaN.
+    Accuracy: for soft or smoothed targets a slope is a difference; its bound is relative to the larger term.
+    Errors: those of every loss (`reflosses.loss.Loss`); class_weight must have C entries; soft targets with
+    class weights have no "weighted_mean".
+    Source: J. S. Bridle, 1990; derivations/cross_entropy.md.
+    """
+
+    axis: int = parameter(-1, integer)
+    class_weight: Any = parameter(None, optional(array(NON_NEGATIVE, ndim=1)), per_class=True)
+    ignore_index: int | None = parameter(None, optional(integer))
+    label_smoothing: float = parameter(0.0, number(FRACTION))
+
+    layout = property(lambda self: rows(self.axis))
+    domain = property(lambda self: Domains(Classes(self.ignore_index, rows=PROBABILITY), LOGIT))
+    bounds = Bounds(4, 16)
+    examples = (
+        {},
+        {"axis": 0, "ignore_index": -100, "label_smoothing": 0.13},
+        {"axis": 1, "class_weight": (0.3, 7.0, 0.05)},
+        {"class_weight": (1e6, 1e-6, 0.7), "ignore_index": 255, "label_smoothing": 0.03},
+    )
+
+    @staticmethod
+    def target_row(row: Any, class_weight: Any, label_smoothing: Any) -> Any:
+        smooth = [(1 - label_smoothing) * t + label_smoothing / len(row) for t in row]
+        return smooth if class_weight is None else [w * t for w, t in zip(class_weight, smooth, strict=True)]
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        log_sum = m.logsumexp(yhat)
+        return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
+
+    def common(self, y: Any, z: Floats) -> tuple[Floats, ...]:
+        q = y if y.ndim == 2 else (y[:, None] == np.arange(z.shape[1])).astype(float)
+        if self.label_smoothing:
+            q = (1 - self.label_smoothing) * q + self.label_smoothing / z.shape[1]
+        if self.class_weight is not None:
+            q = q * self.class_weight
+        top, mass = z.max(axis=1, keepdims=True), accurate_sum(q)[:, None]
+        d, error = gap(z, top)
+        f = times_exp(mass, d) * (1 + error)  # Q exp(z − max z)
+        tail = sum_of_others(np.exp(d) * (1 + error)).min(axis=1, keepdims=True)  # Σ exp(z − max z) less its largest
+        return top[:, 0], times(q, top - z), q, mass, f, sum_of_others(f), tail
+
+    def loss(self, top: Any, below: Any, q: Any, mass: Any, f: Any, others: Any, tail: Any) -> Floats:
+        above = np.where(tail > 2.0**-900, mass * np.log1p(tail), others.min(axis=1, keepdims=True))
+        return accurate_sum(below) + above[:, 0]  # (3): no term is negative
+
+    def slope(self, top: Any, below: Any, q: Any, mass: Any, f: Any, others: Any, tail: Any) -> Floats:
+        share = ratio(q, mass)
+        return (f * sum_of_others(share) - share * others) / (1 + tail)  # (4)
+
+    def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
+        q, mass = self.common(y, z)[2:4]
+        p = np.where(
+            (z == np.inf).sum(axis=1, keepdims=True) == 1, np.where(z == np.inf, 1.0, 0.0), np.nan
+        )  # the limit
+        return np.where(np.isnan(p[:, 0]), np.nan, times(((1 - p) * q).sum(axis=1), np.inf)), mass * p - q
+
+    def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
+        _, _, q, mass, f, others, tail = self.common(y, z)
+        share = ratio(q, mass)
+        return None, np.maximum(f * sum_of_others(share), share * others) / (1 + tail)
+
+    def divisor_weight(self, y: Any) -> Floats | None:
+        if self.class_weight is None:
+            return None
+        if y.ndim == 2:
+            raise ValueError(f'{self}: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
+        return np.asarray(self.class_weight[y])

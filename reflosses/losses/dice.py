@@ -1,0 +1,71 @@
+"""The soft Dice loss of an overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.layout import pooled
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.numerics import accurate_sum, ratio
+from reflosses.parameters import axes, number, optional, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Dice(Loss):
+    """Soft Dice loss: one less twice the intersection over the total.
+
+    Formula, with I = Σ yhat·y, P = Σ yhat, T = Σ y:  1 − (2I + smooth_nr) / (P + T + smooth_dr).
+    Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
+    Scale: 0 (perfect) to 1; the denominator is P + T, not squares.
+    Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
+    Kinks: none. Limits: nothing against nothing (P = T = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
+    Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
+    larger term, and so is that of the value where smooth_nr > smooth_dr.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: L. R. Dice, 1945; F. Milletari et al., V-Net, 2016; derivations/dice.md.
+    """
+
+    axis: int | tuple[int, ...] | None = parameter(None, optional(axes))
+    smooth_nr: float = parameter(0.0, number(NON_NEGATIVE))
+    smooth_dr: float = parameter(0.0, number(NON_NEGATIVE))
+
+    layout = property(lambda self: pooled(self.axis))
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(6, 8)
+    examples = ({}, {"axis": (0, 2), "smooth_nr": 0.3, "smooth_dr": 7.0}, {"axis": -1, "smooth_dr": 1e-5})
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, smooth_nr: Any, smooth_dr: Any) -> Any:
+        intersection = sum(p * t for p, t in zip(yhat, y, strict=True))
+        total = sum(yhat) + sum(y)
+        if total + smooth_dr == 0:
+            return 0
+        return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
+        total = accurate_sum(yhat) + accurate_sum(y) + self.smooth_dr
+        return total, accurate_sum(yhat * y), y, yhat
+
+    def loss(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # P + T − 2I, no digit cancels (3)
+        return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
+
+    def slope(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+        score = ratio(2 * intersection + self.smooth_nr, total)
+        return ratio(score[:, None] - 2 * y, total[:, None])  # (4)
+
+    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        total, intersection, *_ = self.common(y, yhat)
+        score = ratio(2 * intersection + self.smooth_nr, total)
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))
+        value = ratio(np.maximum(missed, np.abs(self.smooth_dr - self.smooth_nr)), total)
+        return value, ratio(np.maximum(score[:, None], 2 * y), total[:, None])
+
+    def check(self) -> None:
+        if self.smooth_nr > 0 and self.smooth_dr == 0:
+            raise ValueError(f"{self}: smooth_nr > 0 needs smooth_dr > 0")

@@ -1,0 +1,52 @@
+"""The hinge loss of support vector machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import REAL, Floats, Labels
+from reflosses.loss import Bounds, Domains, Loss
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Hinge(Loss):
+    """Hinge loss of a score against a label −1 or 1.
+
+    Formula:  max(0, 1 − y·yhat), where y·yhat is the margin.
+    Shapes: y and yhat alike; one loss an element.
+    Scale: that of the score; yhat is a score, not a probability.
+    Domain: y in {−1, 1}, yhat real.
+    Kinks: margin 1, where the one-sided slopes are −y and 0 and `grad` is 0. Limits: yhat → ∞ on the label's side
+    gives 0 with slope 0, on the other ∞ with slope −y.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: C. Cortes and V. Vapnik, Support-vector networks, 1995; derivations/hinge.md.
+    """
+
+    domain = Domains(Labels((-1.0, 1.0)), REAL)
+    bounds = Bounds(4, 5)
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        return max(0, 1 - y * yhat)
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        return 1 - y * yhat, y
+
+    def loss(self, gap: Floats, y: Floats) -> Floats:
+        return np.maximum(gap, 0.0)  # (1)
+
+    def slope(self, gap: Floats, y: Floats) -> Floats:
+        return -y * np.heaviside(gap, 0.0)  # (2)
+
+    def sides(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
+        left = np.where(
+            y > 0, 1.0, 0.0
+        )  # at margin 1 a positive label is inside from the left, a negative from the right
+        return -y * np.heaviside(gap, left), -y * np.heaviside(gap, 1 - left)  # (3)
+
+    def kinks(self, y: Floats) -> tuple[Floats, ...]:
+        return (y,)

@@ -1,0 +1,62 @@
+"""Huber's loss: quadratic near zero, linear far away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import POSITIVE, REAL, Floats
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.parameters import number, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Huber(Loss):
+    """Huber's loss, squared error for small residuals and absolute error for large ones.
+
+    Formula, with r = yhat − y:  ½ r²  where |r| < delta,  delta (|r| − ½ delta)  elsewhere.
+    Shapes: y and yhat alike; one loss an element.
+    Scale: y², with delta in the unit of y.
+    Domain: y and yhat real, delta > 0.
+    Kinks: none; at |r| = delta both pieces and their slopes agree. Limits: yhat → ±∞ gives ∞ with slope ±delta.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: P. J. Huber, Robust estimation of a location parameter, 1964; derivations/huber.md.
+    """
+
+    delta: float = parameter(1.0, number(POSITIVE))
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+    examples = ({"delta": 0.7}, {"delta": 13.0}, {"delta": 1e-6}, {"delta": 1e6})
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, delta: Any) -> Any:
+        r = yhat - y
+        if abs(r) < delta:
+            return r * r / 2
+        return delta * (abs(r) - delta / 2)
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        r = yhat - y
+        return r, np.clip(r, -self.delta, self.delta)  # (2)
+
+    def loss(self, r: Floats, c: Floats) -> Floats:
+        return c * (r - c / 2)  # (3): both pieces at once
+
+    def slope(self, r: Floats, c: Floats) -> Floats:
+        return c  # (4)
+
+    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        half = yhat / 2 - y / 2  # r itself overflows here, or is infinite
+        c = self.delta * np.sign(half)
+        return 2 * (c * (half - c / 4)), c
+
+    def kinks(self, y: Floats) -> tuple[Floats, ...]:
+        return y - self.delta, y + self.delta
+
+    @property
+    def scale(self) -> float:
+        return self.delta

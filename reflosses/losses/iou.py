@@ -1,0 +1,71 @@
+"""The soft IoU (Jaccard) loss of an overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.layout import pooled
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.numerics import accurate_sum, ratio
+from reflosses.parameters import axes, number, optional, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class IoU(Loss):
+    """Soft IoU (Jaccard) loss: one less the intersection over the union.
+
+    Formula, with I = Σ yhat·y, U = Σ (yhat + y) − I:  1 − (I + smooth_nr) / (U + smooth_dr).
+    Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
+    Scale: 0 (perfect) to 1.
+    Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
+    Kinks: none. Limits: nothing against nothing (U = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
+    Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
+    larger term, and so is that of the value where smooth_nr > smooth_dr.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: P. Jaccard, 1912; M. A. Rahman and Y. Wang, 2016; derivations/iou.md.
+    """
+
+    axis: int | tuple[int, ...] | None = parameter(None, optional(axes))
+    smooth_nr: float = parameter(0.0, number(NON_NEGATIVE))
+    smooth_dr: float = parameter(0.0, number(NON_NEGATIVE))
+
+    layout = property(lambda self: pooled(self.axis))
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(6, 8)
+    examples = ({}, {"axis": (0, 2), "smooth_nr": 0.4, "smooth_dr": 5.0}, {"axis": -1, "smooth_dr": 1e-5})
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, smooth_nr: Any, smooth_dr: Any) -> Any:
+        intersection = sum(p * t for p, t in zip(yhat, y, strict=True))
+        union = sum(yhat) + sum(y) - intersection
+        if union + smooth_dr == 0:
+            return 0
+        return 1 - (intersection + smooth_nr) / (union + smooth_dr)
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
+        union = accurate_sum(yhat * (1 - y) + y) + self.smooth_dr  # P + T − I, no digit cancels (2)
+        return union, accurate_sum(yhat * y), y, yhat
+
+    def loss(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # U − I (3)
+        return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
+
+    def slope(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+        score = ratio(intersection + self.smooth_nr, union)
+        return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
+
+    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        union, intersection, *_ = self.common(y, yhat)
+        score = ratio(intersection + self.smooth_nr, union)
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))
+        value = ratio(np.maximum(missed, np.abs(self.smooth_dr - self.smooth_nr)), union)
+        return value, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None])
+
+    def check(self) -> None:
+        if self.smooth_nr > 0 and self.smooth_dr == 0:
+            raise ValueError(f"{self}: smooth_nr > 0 needs smooth_dr > 0")

@@ -1,0 +1,48 @@
+"""Absolute error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import REAL, Floats
+from reflosses.loss import Bounds, Domains, Loss
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanAbsoluteError(Loss):
+    """Absolute error, the L1 loss.
+
+    Formula, with r = yhat − y:  |r|.
+    Shapes: y and yhat alike; one loss an element.
+    Scale: y.
+    Domain: y and yhat real.
+    Kinks: r = 0, where the one-sided slopes are −1 and 1 and `grad` is 0. Limits: yhat → ±∞ gives ∞ with slope ±1.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: P.-S. Laplace, 1774 (least absolute deviations); derivations/mean_absolute_error.md.
+    """
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        return abs(yhat - y)
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats]:
+        return (yhat - y,)
+
+    def loss(self, r: Floats) -> Floats:
+        return np.abs(r)  # (1)
+
+    def slope(self, r: Floats) -> Floats:
+        return np.sign(r)  # (2)
+
+    def sides(self, r: Floats) -> tuple[Floats, Floats]:
+        return np.where(r == 0, -1.0, np.sign(r)), np.where(r == 0, 1.0, np.sign(r))  # (3)
+
+    def kinks(self, y: Floats) -> tuple[Floats, ...]:
+        return (y,)

@@ -1,0 +1,43 @@
+"""Squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import REAL, Floats
+from reflosses.loss import Bounds, Domains, Loss
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanSquaredError(Loss):
+    """Squared error (without the ½ that some put before it).
+
+    Formula, with r = yhat − y:  r².
+    Shapes: y and yhat alike; one loss an element.
+    Scale: y².
+    Domain: y and yhat real.
+    Kinks: none. Limits: yhat → ±∞ gives ∞ with slope ±∞.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: C. F. Gauss, Theoria combinationis, 1821; derivations/mean_squared_error.md.
+    """
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        r = yhat - y
+        return r * r
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Floats]:
+        return (yhat - y,)
+
+    def loss(self, r: Floats) -> Floats:
+        return np.square(r)  # (1)
+
+    def slope(self, r: Floats) -> Floats:
+        return 2 * r  # (2)

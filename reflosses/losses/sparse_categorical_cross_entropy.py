@@ -1,0 +1,51 @@
+"""Cross-entropy of per-class probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from reflosses.domain import PROBABILITY, Classes, Floats
+from reflosses.layout import rows
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.parameters import integer, optional, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseCategoricalCrossEntropy(Loss):
+    """Cross-entropy of per-class probabilities against the index of the true class.
+
+    Formula:  −log yhat[y].
+    Shapes: yhat has C classes along `axis`, y is yhat's shape without it; one loss a row.
+    Scale: nats. Probabilities are taken as they are, not renormalised to sum to one.
+    Domain: y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at); yhat in [0, 1].
+    Kinks: none. Limits: yhat[y] = 0 gives ∞ with slope −∞.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: derivations/sparse_categorical_cross_entropy.md.
+    """
+
+    axis: int = parameter(-1, integer)
+    ignore_index: int | None = parameter(None, optional(integer))
+
+    layout = property(lambda self: rows(self.axis))
+    domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))
+    bounds = Bounds(4, 16)
+    examples = ({}, {"axis": 0, "ignore_index": 255})
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        return -sum(m.xlogy(t, p) for t, p in zip(y, yhat, strict=True))
+
+    def common(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
+        return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat.shape
+
+    def loss(self, p: Floats, y: Any, shape: Any) -> Floats:
+        return -np.log(p)  # (1)
+
+    def slope(self, p: Floats, y: Any, shape: Any) -> Floats:
+        grad = np.zeros(shape)
+        np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
+        return grad

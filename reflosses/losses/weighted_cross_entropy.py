@@ -1,0 +1,72 @@
+"""The two-class cross-entropy of Sudre et al., whose weight depends on the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from scipy.special import xlog1py, xlogy
+
+from reflosses.domain import MASS, NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.numerics import accurate_sum, ratio, times
+from reflosses.parameters import choice, number, parameter
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class WeightedCrossEntropy(Loss):
+    """Two-class cross-entropy with a weight on the foreground, by default the predicted imbalance.
+
+    Formula:  the terms −[w y log yhat + (1 − y) log(1 − yhat)], with w = (N − Σ yhat) / Σ yhat or a given number.
+    Shapes: y and yhat alike; one term an element, all coupled by w.
+    Scale: nats.
+    Domain: y and yhat in [0, 1]; for the weight "sudre" Σ yhat > 0 (elements of zero weight take no part in w).
+    Gradient: that of the (weighted) sum of the terms; with weight_grad="stop" w is held constant, with "full" it is
+    differentiated too.
+    Kinks: none. Limits: as binary cross-entropy.
+    Accuracy: for soft labels, and with "full" next to y = 0, a slope is a difference; its bound is relative to the
+    largest term.
+    Errors: those of every loss (`reflosses.loss.Loss`).
+    Source: C. H. Sudre et al., 2017; derivations/weighted_cross_entropy.md.
+    """
+
+    weight: float | str = parameter("sudre", choice("sudre", otherwise=number(NON_NEGATIVE)))
+    weight_grad: str = parameter("stop", choice("stop", "full"))
+
+    domain = property(lambda self: Domains(PROBABILITY, MASS if self.weight == "sudre" else PROBABILITY))
+    bounds = Bounds(4, 5)
+    examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"})
+    coupled = True
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, weight: Any, weight_grad: Any) -> Any:
+        w = weight
+        if weight == "sudre":
+            w = (len(yhat) - sum(yhat)) / sum(yhat)
+            w = m.constant(w) if weight_grad == "stop" else w
+        return [-(w * m.xlogy(t, p) + m.xlogy(1 - t, 1 - p)) for t, p in zip(y, yhat, strict=True)]
+
+    def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
+        mass = accurate_sum(yhat)
+        w = accurate_sum(1 - yhat) / mass if self.weight == "sudre" else np.float64(self.weight)
+        return yhat, y, w, mass
+
+    def loss(self, p: Floats, y: Floats, w: Any, mass: Any) -> Floats:
+        return -(times(w, xlogy(y, p)) + xlog1py(1 - y, -p))  # (1)
+
+    def slope(self, p: Floats, y: Floats, w: Any, mass: Any) -> Floats:
+        return ratio(1 - y, 1 - p) - ratio(w * y, p)  # (2)
+
+    def coupling(self, weight: Floats, p: Floats, y: Floats, w: Any, mass: Any) -> Floats | None:
+        if self.weight_grad == "stop" or self.weight != "sudre":
+            return None
+        foreground = accurate_sum(-weight * xlogy(y, p))
+        return np.full(p.shape, -(p.size / mass) * (foreground / mass))  # (3): dw/dyhat times what w multiplies
+
+    def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
+        p, y, w, mass = self.common(y, yhat)
+        through = self.coupling(np.ones(p.shape), p, y, w, mass)
+        own = np.maximum(ratio(1 - y, 1 - p), ratio(w * y, p))
+        return None, own if through is None else np.maximum(own, np.abs(through))

@@ -1,0 +1,108 @@
+"""Overlap of label maps, and how steeply Dice and IoU answer to it.
+
+The comparison of the two is derived in `derivations/dice_versus_iou.md`.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reflosses.domain import Classes, Floats, as_array
+from reflosses.parameters import first_index, integer
+
+CROSSOVER_IOU = sqrt(2) - 1  # where IoU and Dice loss are equally steep: the IoU …
+CROSSOVER_DICE = 2 - sqrt(2)  # … and the Dice score of the same overlap
+
+
+class Sensitivity(NamedTuple):
+    """The slopes of the two scores in the intersection at fixed total, and IoU's over Dice's."""
+
+    dice: Any
+    iou: Any
+    ratio: Any
+
+
+def sensitivity(intersection: ArrayLike, total: ArrayLike) -> Sensitivity:
+    """How fast the Dice and IoU scores rise with the intersection I while the total S = P + T stays.
+
+    Formula:  dD/dI = 2/S,  dJ/dI = S/(S − I)²,  ratio = (dJ/dI)/(dD/dI) = S²/(2 (S − I)²) = (1 + J)²/2.
+    Shapes: numbers or arrays that broadcast; floats for two numbers.
+    Domain: S > 0 and 0 ≤ I ≤ S/2, or ValueError. The ratio is ½ at no overlap, 1 at CROSSOVER_IOU, 2 at perfect overlap.
+    Source: derivations/dice_versus_iou.md.
+    """
+    i, s = np.broadcast_arrays(
+        as_array(intersection, "sensitivity: intersection"), as_array(total, "sensitivity: total")
+    )
+    bad = ~((s > 0) & np.isfinite(s))
+    if bad.any():
+        raise ValueError(f"sensitivity: total{first_index(bad)} is {s[bad][0]:g}, not a finite number above 0")
+    bad = ~((i >= 0) & (i <= s / 2))
+    if bad.any():
+        raise ValueError(
+            f"sensitivity: intersection{first_index(bad)} is {i[bad][0]:g}, not from 0 to half the total {s[bad][0]:g}"
+        )
+    share = 1 / (1 - i / s)  # S / (S − I), from 1 to 2: nothing overflows on the way
+    slopes = 2 / s, share * (share / s), share**2 / 2
+    return Sensitivity(*(float(x) if x.ndim == 0 else x for x in slopes))
+
+
+def hard_dice(y: ArrayLike, yhat: ArrayLike, num_classes: int) -> Floats:
+    """The Dice loss of each class of two integer label maps: 1 − 2|A ∩ B| / (|A| + |B|).
+
+    Shapes: y and yhat alike, labels from 0 to num_classes − 1; one loss a class. A class absent from both has loss 0.
+    Raises TypeError or ValueError for other labels and for shapes that differ. Source: derivations/dice.md.
+    """
+    both, true, guessed = _counts("hard_dice", y, yhat, num_classes)
+    return _missed(true + guessed - 2 * both, true + guessed)
+
+
+def hard_iou(y: ArrayLike, yhat: ArrayLike, num_classes: int) -> Floats:
+    """The IoU loss of each class of two integer label maps: 1 − |A ∩ B| / |A ∪ B|.
+
+    Shapes: y and yhat alike, labels from 0 to num_classes − 1; one loss a class. A class absent from both has loss 0.
+    Raises TypeError or ValueError for other labels and for shapes that differ. Source: derivations/iou.md.
+    """
+    both, true, guessed = _counts("hard_iou", y, yhat, num_classes)
+    return _missed(true + guessed - 2 * both, true + guessed - both)
+
+
+def pixel_accuracy(y: ArrayLike, yhat: ArrayLike) -> float:
+    """The share of positions where two label maps agree; NaN for empty maps.
+
+    The "simple implementation" of a Dice loss that counts equal positions is one less this, not Dice.
+    Raises TypeError or ValueError for what is not two label maps of one shape. Source: derivations/dice.md.
+    """
+    true, guessed = _maps("pixel_accuracy", y, yhat, None)
+    return float(np.mean(true == guessed)) if true.size else float("nan")
+
+
+def _maps(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int | None) -> tuple[NDArray[np.int64], ...]:
+    true, guessed = as_array(y, f"{what}: y"), as_array(yhat, f"{what}: yhat")
+    if true.shape != guessed.shape:
+        raise ValueError(f"{what}: y has shape {true.shape} and yhat {guessed.shape}; they must be equal")
+    for name, a in (("y", true), ("yhat", guessed)):
+        bad = (a != np.floor(a)) if num_classes is None else Classes(count=num_classes).outside(a)
+        if bad.any():
+            domain = Classes(count=num_classes) if num_classes is not None else "an integer label"
+            raise ValueError(f"{what}: {name}{first_index(bad)} is {a[bad][0]:g}, not {domain}")
+    return true.astype(np.int64).ravel(), guessed.astype(np.int64).ravel()
+
+
+def _counts(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int) -> tuple[Floats, Floats, Floats]:
+    """Pixels of each class in both maps, in y, in yhat."""
+    classes = integer(f"{what}: num_classes", num_classes)
+    if classes < 1:
+        raise ValueError(f"{what}: num_classes is {classes}, not at least 1")
+    true, guessed = _maps(what, y, yhat, classes)
+    both, in_true, in_guessed = (
+        np.bincount(a, minlength=classes).astype(float) for a in (true[true == guessed], true, guessed)
+    )
+    return both, in_true, in_guessed
+
+
+def _missed(missed: Floats, of: Floats) -> Floats:
+    return np.divide(missed, of, out=np.zeros_like(of), where=of > 0)

@@ -1,0 +1,119 @@
+"""What a parameter of a loss may be: each check returns the value in its one canonical form, or raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+
+from reflosses.domain import REAL, Domain, Floats, as_array
+
+Check = Callable[[str, Any], Any]
+
+
+def parameter(default: Any, check: Check, *, broadcast: int | None = None, per_class: bool = False) -> Any:
+    """A field of a loss, checked at construction.
+
+    `broadcast`: the parameter broadcasts against the losses, and one loss's share of it has that many axes.
+    `per_class`: it has one entry a class.
+    """
+    return field(default=default, metadata={"check": check, "broadcast": broadcast, "per_class": per_class})
+
+
+def number(domain: Domain) -> Check:
+    """One finite number of that domain, as a float."""
+
+    def check(what: str, given: Any) -> float:
+        a = as_array(given, what)
+        if a.ndim:
+            raise ValueError(f"{what} must be one number, got shape {a.shape}")
+        _inside(what, a, domain)
+        return float(a)
+
+    return check
+
+
+def array(domain: Domain, ndim: int | None = None) -> Check:
+    """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes where that is given."""
+
+    def check(what: str, given: Any) -> Floats | float:
+        a = as_array(given, what)
+        if ndim is not None and a.ndim != ndim:
+            raise ValueError(f"{what} must have {ndim} axis, got shape {a.shape}")
+        _inside(what, a, domain)
+        if a.ndim == 0:
+            return float(a)
+        frozen = a.copy()
+        frozen.flags.writeable = False
+        return frozen
+
+    return check
+
+
+def semidefinite(what: str, given: Any) -> Floats:
+    """A symmetric matrix, or a stack of them, without a negative eigenvalue (but for their rounding)."""
+    a = array(REAL)(what, given)
+    if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2]:
+        raise ValueError(f"{what} must be square matrices, got shape {np.shape(a)}")
+    if not np.isfinite(a).all():
+        raise ValueError(f"{what}{first_index(~np.isfinite(a))} is not finite")
+    skew = a != np.swapaxes(a, -1, -2)
+    if skew.any():
+        raise ValueError(f"{what} must be symmetric, differs from its transpose at {first_index(skew)}")
+    eigenvalues = np.linalg.eigvalsh(a)
+    low, high = eigenvalues[..., :1].min(initial=0.0), eigenvalues[..., -1:].max(initial=0.0)
+    negative = eigenvalues[..., 0] < -8 * a.shape[-1] * np.finfo(float).eps * eigenvalues[..., -1]
+    if negative.any():
+        raise ValueError(f"{what} must be positive semi-definite, has eigenvalues from {low:g} to {high:g}")
+    return a
+
+
+def integer(what: str, given: Any) -> int:
+    """One integer, such as an axis or an index."""
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
+        raise TypeError(f"{what} must be an integer, got {given!r}")
+    return int(given)
+
+
+def axes(what: str, given: Any) -> int | tuple[int, ...]:
+    """One axis or several."""
+    return tuple(integer(what, a) for a in given) if isinstance(given, (tuple, list)) else integer(what, given)
+
+
+def flag(what: str, given: Any) -> bool:
+    """True or False."""
+    if not isinstance(given, (bool, np.bool_)):
+        raise TypeError(f"{what} must be True or False, got {given!r}")
+    return bool(given)
+
+
+def choice(*names: str, otherwise: Check | None = None) -> Check:
+    """One of some names, or something else that `otherwise` accepts."""
+
+    def check(what: str, given: Any) -> Any:
+        if isinstance(given, str) and given in names:
+            return given
+        if otherwise is not None and not isinstance(given, str):
+            return otherwise(what, given)
+        raise ValueError(f"{what} is {given!r}, not one of {', '.join(map(repr, names))}")
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """None, or what `check` accepts."""
+    return lambda what, given: None if given is None else check(what, given)
+
+
+def first_index(bad: np.ndarray[Any, Any]) -> str:
+    """The first True of `bad`, written as one would write it behind the name of the array."""
+    index = np.argwhere(bad)[0]
+    return f"[{', '.join(map(str, index))}]" if index.size else ""
+
+
+def _inside(what: str, a: Floats, domain: Domain) -> None:
+    bad = domain.outside(a) | np.isnan(a)
+    if bad.any():
+        raise ValueError(f"{what}{first_index(bad)} is {a[bad][0]:g}, not {domain}")

@@ -1,0 +1,78 @@
+"""Sums that are exact, whatever the order, and the four ways to reduce losses to a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reflosses.domain import Floats
+
+REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
+
+_CHUNK = 2**25  # 2^25 halves of at most 27 bits still add up below 2^53, exactly
+_UNIT = 1126  # sums are counted in units of 2^-1126, the last bit of the scaled mantissa of 2^-1074
+
+
+@dataclass(frozen=True)
+class ExactSum:
+    """A sum of floats, held exactly: `count` units of 2^-1126, or the `special` ±inf or NaN that it is."""
+
+    count: int
+    special: float = 0.0
+
+    @classmethod
+    def of(cls, x: Floats) -> ExactSum:
+        """The sum of all elements of `x`: mantissas are added as integers, one bin an exponent."""
+        x = x.ravel()
+        if not np.isfinite(x).all():
+            return cls(0, float(np.sum(x[~np.isfinite(x)])))
+        count = 0
+        for start in range(0, x.size, _CHUNK):
+            fraction, exponent = np.frexp(x[start : start + _CHUNK])
+            mantissa = np.ldexp(fraction, 53).astype(np.int64)
+            shift = exponent + (_UNIT - 53)
+            high = np.bincount(shift, weights=mantissa >> 26)
+            low = np.bincount(shift, weights=mantissa & (2**26 - 1))
+            for k in np.flatnonzero((high != 0) | (low != 0)):
+                count += ((int(high[k]) << 26) + int(low[k])) << int(k)
+        return cls(count)
+
+    def over(self, divisor: int) -> float:
+        """This sum divided by a count, rounded once; over nothing it is NaN."""
+        if divisor == 0 or self.special != 0:
+            return self.special / divisor if divisor else np.nan
+        return _rounded(self.count, divisor << _UNIT)
+
+    def over_sum(self, divisor: ExactSum) -> float:
+        """This sum divided by another, rounded once."""
+        if divisor.count == 0 or self.special != 0:
+            return self.special if divisor.count else np.nan
+        return _rounded(self.count, divisor.count)
+
+    def __float__(self) -> float:
+        return self.over(1)
+
+
+def _rounded(numerator: int, denominator: int) -> float:
+    try:
+        return numerator / denominator  # Python rounds the quotient of two integers correctly
+    except OverflowError:
+        return np.inf if numerator > 0 else -np.inf
+
+
+def scaled(a: Floats, weight: Floats | None, divisor: float) -> Floats:
+    """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
+    if weight is None and divisor == 1.0:
+        return a
+    factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
+    with np.errstate(all="ignore"):
+        out = a * factor / divisor
+        product = np.abs(a * factor)
+        doubtful = ~((product > 2.0**-960) & (product < np.inf)) & np.isfinite(a) & (a != 0)
+        if doubtful.any():
+            m, e = np.frexp(a[doubtful])
+            n, f = np.frexp(factor[doubtful])
+            q, g = np.frexp(divisor)
+            out[doubtful] = np.ldexp(m * n / q, e + f - g)
+    return np.asarray(out)
