@@ -38,7 +38,7 @@ class Sweep:
     """What a sweep over hard inputs found."""
 
     points: int
-    numbers: int
+    undecided: int
     value: Worst
     grad: Worst
 
@@ -59,27 +59,40 @@ def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floa
     )
 
 
-def sweep(loss: Loss, seed: int, points: int) -> Sweep:
-    """Compare a loss (under reduction "none") with the truth at about `points` hard inputs."""
+def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
+    """Compare a loss (under reduction "none") with the truth at about that many hard inputs."""
     worst = [Worst(), Worst()]
-    tried = numbers = 0
-    for problem in hard(loss, seed, points):
-        truth = certified(loss, problem.y, problem.yhat)
-        tried += int(np.size(truth.value))
-        numbers += int(np.size(truth.value) + np.size(truth.grad))
+    points = undecided = 0
+    for problem in hard(loss, seed, points_wanted):
+        try:
+            truth = certified(loss, problem.y, problem.yhat, strict=False)
+        except CannotCertifyError:  # such as ∞ − ∞ in a gradient
+            undecided += 1
+            continue
+        points += int(np.size(truth.value))
         for k, error in enumerate(errors(loss, problem, truth)):
             if error.size and error.max() > worst[k].ulp:
                 worst[k] = Worst(float(error.max()), reproducer(loss, problem, error, ("value", "grad")[k]))
-    return Sweep(tried, numbers, *worst)
+    return Sweep(points, undecided, *worst)
 
 
 def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
     """A line to paste: the call with the worst loss alone, where losses stand alone."""
     y, yhat = np.asarray(problem.y), problem.yhat
     at = np.unravel_index(int(np.argmax(error)), error.shape)
-    if not loss.layout.groups and not loss.coupled:
-        return f"reflosses.{loss}.{method}({float(y[at])!r}, {float(yhat[at])!r})"
-    return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})  # at {tuple(map(int, at))}"
+    if not loss.coupled:
+        units = Units(loss, y, yhat, None)
+        mark = np.zeros(error.shape)
+        mark[at] = 1
+        unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))
+        one = loss.layout.bind(tuple(1 if i in units.layout.outer else n for i, n in enumerate(yhat.shape)))
+        yhat = one.restore(units.yhat[unit : unit + 1])
+        y = units.y[unit : unit + 1].reshape(one.value_shape) if units.by_index else one.restore(units.y[unit : unit + 1])
+    return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"
+
+
+def _per_unit(arranged: Floats) -> Floats:
+    return arranged.reshape(len(arranged), -1).max(axis=1)
 
 
 __all__ = ["CannotCertifyError", "Sweep", "Worst", "errors", "reproducer", "sweep", "ulps"]

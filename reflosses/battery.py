@@ -123,7 +123,7 @@ class _Hard:
             yhat = np.where(rng.random(n) < 0.02, y, yhat)
         for kink in loss.kinks(y):
             steps = rng.integers(-2, 3, n)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 near = kink + steps * np.spacing(np.abs(kink))
             usable = (rng.random(n) < 0.1) & np.isfinite(near) & ~loss.domain.yhat.outside(near)
             yhat = np.where(usable, near, yhat)

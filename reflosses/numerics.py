@@ -24,6 +24,11 @@ def accurate_sum(x: Floats) -> Floats:
     if n < 3:
         return np.asarray(x.sum(axis=-1))
     top = np.max(np.abs(x), axis=-1, keepdims=True)
+    huge = ~(top < 2.0**900)  # σ would overflow, or something is infinite or NaN
+    if huge.any():
+        scale = np.where(huge, 2.0**-200, 1.0)
+        finite = np.isfinite(top)
+        return np.where(finite[..., 0], accurate_sum(np.where(finite, x * scale, 0.0)) / scale[..., 0], x.sum(axis=-1))
     sigma = np.ldexp(1.0, np.frexp(top)[1] + int(n).bit_length())
     high = (x + sigma) - sigma
     return np.asarray(high.sum(axis=-1) + (x - high).sum(axis=-1))
@@ -62,8 +67,11 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
 
 def times_exp(a: Floats, x: Floats) -> Floats:
     """a·exp(x) for x ≤ 0, where a large `a` lifts a result whose exp(x) alone would be subnormal or 0."""
+    plain = np.asarray(a * np.exp(x))
+    if not (x < -600).any():
+        return plain
     half = np.exp(x / 2)
-    return np.where(x > -600, a * np.exp(x), (a * half) * half)
+    return np.where(x < -600, (a * half) * half, plain)
 
 
 def times(a: Floats, x: Floats) -> Floats:

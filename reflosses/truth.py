@@ -489,17 +489,27 @@ def _rounded_at(m: Arithmetic, result: Any) -> Rounded | None:
     return nearby, 0.0 if np.isinf(nearby) else float((result - flint.arb(nearby)).mid())
 
 
-def _refine(what: str, attempt: Callable[[Arithmetic], Any], side: int = 1) -> tuple[Rounded, bool]:
-    """A result, proved, and whether a comparison on the way was a tie (a kink)."""
+def _refine(
+    what: str, attempt: Callable[[Arithmetic], Any], side: int = 1, strict: bool = True
+) -> tuple[Rounded, bool]:
+    """A result, proved, and whether a comparison on the way was a tie (a kink).
+
+    Not strict: a result that is enclosed to thousands of bits, but so close to the midpoint of two floats that even
+    these do not tell to which side it rounds, is returned with either of the two and its distance from it.
+    """
     for bits, rational in PLAN:
         with _precision(bits):
             m = Arithmetic(side, rational)
             try:
-                rounded = _rounded_at(m, attempt(m))
+                result = attempt(m)
             except UndecidedError:
                 continue
+            rounded = _rounded_at(m, result)
             if rounded is not None:
                 return rounded, m.met_a_tie
+            if not strict and (bits, rational) == PLAN[-1] and result.rel_accuracy_bits() > 1000:
+                near = _rounded(result.mid())
+                return (near, float((result - flint.arb(near)).mid())), m.met_a_tie
     raise CannotCertifyError(f"{what} is not decided at {PLAN[-1][0]} bits")
 
 
@@ -515,9 +525,18 @@ def _precision(bits: int) -> Iterator[None]:
 
 
 def certified(
-    loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, second: bool = False
+    loss: Loss,
+    y: ArrayLike,
+    yhat: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    second: bool = False,
+    strict: bool = True,
 ) -> Certified:
-    """Everything that `certify` proves, the one-sided derivatives and, on demand, the second derivatives too."""
+    """Everything that `certify` proves, the one-sided derivatives and, on demand, the second derivatives too.
+
+    `strict=False` is for measuring errors: see `_refine`.
+    """
     _check_environment()
     units = Units(loss, y, yhat, weight)
     if not (np.isfinite(units.yhat).all() and np.isfinite(units.y).all()):
@@ -527,14 +546,14 @@ def certified(
     value, value_rest = np.asarray(np.nan), np.asarray(0.0)
     if loss.reduction == "none":
         pairs = [
-            _refine(f"{loss}: a value", lambda m, i=i, k=k: proof.value(m, i, k))[0]  # type: ignore[misc]
+            _refine(f"{loss}: a value", lambda m, i=i, k=k: proof.value(m, i, k), 1, strict)[0]  # type: ignore[misc]
             for i, term in enumerate(proof.terms)
             for k in range(len(term.weights))
         ]
         columns = np.array(pairs).reshape(-1, 2).T
         value, value_rest = (units.placed(c.copy()).reshape(units.layout.value_shape) for c in columns)
     elif proof.divides:
-        value, value_rest = (np.asarray(x) for x in _refine(f"{loss}: the value", proof.reduced)[0])
+        value, value_rest = (np.asarray(x) for x in _refine(f"{loss}: the value", proof.reduced, 1, strict)[0])
 
     size = units.yhat.size
     right, left, seconds = np.zeros((2, size)), np.zeros((2, size)), np.zeros(size)
@@ -545,8 +564,8 @@ def certified(
             def slope(m: Arithmetic, order: int = 1, i: int = i, j: int = j) -> Any:
                 return proof.derivative(m, i, j, order)
 
-            right[:, at], tie = _refine(f"{loss}: a derivative", slope)
-            left[:, at] = _refine(f"{loss}: a derivative", slope, side=-1)[0] if tie else right[:, at]
+            right[:, at], tie = _refine(f"{loss}: a derivative", slope, 1, strict)
+            left[:, at] = _refine(f"{loss}: a derivative", slope, -1, strict)[0] if tie else right[:, at]
             if second:
                 seconds[at] = _refine(f"{loss}: a second derivative", lambda m: slope(m, 2))[0][0]  # noqa: B023
             at += 1

@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
 from reflosses.layout import Layout, rows
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, gap, ratio, sum_of_others, times, times_exp
+from reflosses.numerics import accurate_sum, gap, sum_of_others, times, times_exp
 from reflosses.parameters import array, integer, number, optional, parameter
 
 
@@ -63,31 +63,39 @@ class CrossEntropy(Loss):
             q = (1 - self.label_smoothing) * q + self.label_smoothing / z.shape[1]
         if self.class_weight is not None:
             q = q * self.class_weight
-        top, mass = z.max(axis=1, keepdims=True), accurate_sum(q)[:, None]
-        d, error = gap(z, top)
-        f = times_exp(mass, d) * (1 + error)  # Q exp(z − max z)
-        tail = sum_of_others(np.exp(d) * (1 + error)).min(axis=1, keepdims=True)  # Σ exp(z − max z) less its largest
-        return top[:, 0], times(q, top - z), q, mass, f, sum_of_others(f), tail
+        largest = np.argmax(z, axis=1)[:, None]
+        top = np.take_along_axis(z, largest, axis=1)
+        return top[:, 0], largest, q, times(q, top - z), *gap(z, top)
 
-    def loss(self, top: Any, below: Any, q: Any, mass: Any, f: Any, others: Any, tail: Any) -> Floats:
-        above = np.where(tail > 2.0**-900, mass * np.log1p(tail), others.min(axis=1, keepdims=True))
+    def loss(self, top: Any, largest: Any, q: Any, below: Any, d: Any, error: Any) -> Floats:
+        one, mass = np.ones((len(q), 1)), accurate_sum(q)[:, None]
+        tail = _tail(one, largest, d, error)
+        above = np.where(tail > 2.0**-900, mass * np.log1p(tail), _tail(mass, largest, d, error))
         return accurate_sum(below) + above[:, 0]  # (3): no term is negative
 
-    def slope(self, top: Any, below: Any, q: Any, mass: Any, f: Any, others: Any, tail: Any) -> Floats:
-        share = ratio(q, mass)
-        return (f * sum_of_others(share) - share * others) / (1 + tail)  # (4)
+    def _gained_and_lost(self, largest: Any, q: Any, d: Any, error: Any) -> tuple[Floats, Floats]:
+        gained = times_exp(sum_of_others(q), d) * (1 + error)
+        lost = q * sum_of_others(np.exp(d) * (1 + error))
+        q_top = np.take_along_axis(q, largest, axis=1)
+        np.put_along_axis(lost, largest, _tail(q_top, largest, d, error), axis=1)
+        total = 1 + _tail(np.ones_like(q_top), largest, d, error)
+        return gained / total, lost / total
+
+    def slope(self, top: Any, largest: Any, q: Any, below: Any, d: Any, error: Any) -> Floats:
+        gained, lost = self._gained_and_lost(largest, q, d, error)
+        return gained - lost  # (4)
 
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
-        q, mass = self.common(y, z)[2:4]
-        p = np.where(
-            (z == np.inf).sum(axis=1, keepdims=True) == 1, np.where(z == np.inf, 1.0, 0.0), np.nan
-        )  # the limit
-        return np.where(np.isnan(p[:, 0]), np.nan, times(((1 - p) * q).sum(axis=1), np.inf)), mass * p - q
+        q = self.common(y, z)[2]
+        mass = accurate_sum(q)[:, None]
+        infinite = z == np.inf
+        p = np.where(infinite.sum(axis=1, keepdims=True) == 1, infinite, np.nan)  # the limit of the softmax
+        elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)
+        return times(elsewhere, np.inf), mass * p - q
 
     def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
-        _, _, q, mass, f, others, tail = self.common(y, z)
-        share = ratio(q, mass)
-        return None, np.maximum(f * sum_of_others(share), share * others) / (1 + tail)
+        _, largest, q, _, d, error = self.common(y, z)
+        return None, np.maximum(*self._gained_and_lost(largest, q, d, error))
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is None:
@@ -95,3 +103,10 @@ class CrossEntropy(Loss):
         if y.ndim == 2:
             raise ValueError(f'{self}: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
         return np.asarray(self.class_weight[y])
+
+
+def _tail(a: Floats, largest: Any, d: Floats, error: Floats) -> Floats:
+    """a Σ exp(z_k − max z) over all classes but the largest, also where the sum alone is subnormal."""
+    e = times_exp(a, d) * (1 + error)
+    np.put_along_axis(e, largest, 0.0, axis=1)
+    return accurate_sum(e)[:, None]  # (2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from reflosses.domain import CLAMP, FRACTION, LOGIT, NON_NEGATIVE, Floats, Labels
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import exp_of_product, smallest_logit, times
+from reflosses.numerics import exp_of_product, smallest_logit, times, times_exp
 from reflosses.parameters import number, optional, parameter
 
 
@@ -74,4 +74,8 @@ class FocalWithLogits(Loss):
         return times(factor, nats)  # (1)
 
     def slope(self, z: Any, p: Any, q: Any, nats: Any, factor: Any, sign: Any, inside: Any) -> Floats:
-        return -sign * factor * (self.gamma * times(p, nats) + np.where(inside, q, 0.0))  # (4): one sign
+        fading = self.gamma * times(p, nats)
+        if self.clamp is not None:  # below the clamp nothing outweighs this term, not even where p is subnormal
+            clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
+            fading = np.where(inside, fading, clamped)
+        return -sign * factor * (fading + np.where(inside, q, 0.0))  # (4): one sign, no digit cancels

@@ -49,24 +49,24 @@ class WeightedCrossEntropy(Loss):
         return [-(w * m.xlogy(t, p) + m.xlogy(1 - t, 1 - p)) for t, p in zip(y, yhat, strict=True)]
 
     def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
-        mass = accurate_sum(yhat)
-        w = accurate_sum(1 - yhat) / mass if self.weight == "sudre" else np.float64(self.weight)
-        return yhat, y, w, mass
+        if self.weight != "sudre":
+            return yhat, y, np.float64(self.weight), np.float64(1.0)
+        return yhat, y, accurate_sum(1 - yhat), accurate_sum(yhat)  # w is the third over the fourth
 
-    def loss(self, p: Floats, y: Floats, w: Any, mass: Any) -> Floats:
-        return -(times(w, xlogy(y, p)) + xlog1py(1 - y, -p))  # (1)
+    def loss(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
+        return -(times(xlogy(y, p), background) / foreground + xlog1py(1 - y, -p))  # (1)
 
-    def slope(self, p: Floats, y: Floats, w: Any, mass: Any) -> Floats:
-        return ratio(1 - y, 1 - p) - ratio(w * y, p)  # (2)
+    def slope(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
+        return ratio(1 - y, 1 - p) - ratio(y * background / foreground, p)  # (2)
 
-    def coupling(self, weight: Floats, p: Floats, y: Floats, w: Any, mass: Any) -> Floats | None:
+    def coupling(self, weight: Floats, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        foreground = accurate_sum(-weight * xlogy(y, p))
-        return np.full(p.shape, -(p.size / mass) * (foreground / mass))  # (3): dw/dyhat times what w multiplies
+        nats = accurate_sum(-weight * xlogy(y, p))  # what w multiplies
+        return np.full(p.shape, -(p.size / foreground) * (nats / foreground))  # (3)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        p, y, w, mass = self.common(y, yhat)
-        through = self.coupling(np.ones(p.shape), p, y, w, mass)
-        own = np.maximum(ratio(1 - y, 1 - p), ratio(w * y, p))
+        terms = self.common(y, yhat)
+        own = np.maximum(ratio(1 - y, 1 - yhat), ratio(y * terms[2] / terms[3], yhat))
+        through = self.coupling(np.ones(y.shape), *terms)
         return None, own if through is None else np.maximum(own, np.abs(through))
