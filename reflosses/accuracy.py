@@ -43,12 +43,17 @@ class Sweep:
     grad: Worst
 
 
+def largest_terms(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None]:
+    """What the bounds of value and gradient are relative to, where the exact results may cancel."""
+    with np.errstate(all="ignore"):
+        return loss.largest_term(units.y, units.yhat, *units.parameters)
+
+
 def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
     """Errors of the values and gradients of a loss under reduction "none" at one problem."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
     units = Units(loss, problem.y, problem.yhat, None)
-    with np.errstate(all="ignore"):
-        value_scale, grad_scale = loss.largest_term(units.y, units.yhat, *units.parameters)
+    value_scale, grad_scale = largest_terms(loss, units)
     if value_scale is not None:
         value_scale = value_scale.reshape(units.layout.value_shape)
     if grad_scale is not None:
@@ -87,12 +92,13 @@ def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
         unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))
         one = loss.layout.bind(tuple(1 if i in units.layout.outer else n for i, n in enumerate(yhat.shape)))
         yhat = one.restore(units.yhat[unit : unit + 1])
-        y = units.y[unit : unit + 1].reshape(one.value_shape) if units.by_index else one.restore(units.y[unit : unit + 1])
+        y = (
+            units.y[unit : unit + 1].reshape(one.value_shape)
+            if units.by_index
+            else one.restore(units.y[unit : unit + 1])
+        )
     return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"
 
 
 def _per_unit(arranged: Floats) -> Floats:
-    return arranged.reshape(len(arranged), -1).max(axis=1)
-
-
-__all__ = ["CannotCertifyError", "Sweep", "Worst", "errors", "reproducer", "sweep", "ulps"]
+    return np.asarray(arranged.reshape(len(arranged), -1).max(axis=1))

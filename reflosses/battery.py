@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.domain import REAL, Classes, Domain, Floats, Interval, Labels, Logit, magnitudes
+from reflosses.domain import REAL, Classes, Domain, Floats, Interval, Labels, Logit
 from reflosses.loss import Loss
 
 Rng = np.random.Generator
@@ -26,48 +26,50 @@ class Problem(NamedTuple):
 
 
 def hard(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
-    """About `points` losses at adversarial inputs."""
+    """Problems with about `points` predictions in all, at adversarial inputs."""
     return _problems(loss, np.random.default_rng(seed), points, _Hard())
 
 
 def moderate(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
-    """About `points` losses at inputs away from every extreme and every kink."""
+    """Problems with about `points` predictions in all, away from every extreme and every kink."""
     return _problems(loss, np.random.default_rng(seed), points, _Moderate())
 
 
 def single(loss: Loss) -> bool:
     """Whether all predictions go into one loss, or are coupled."""
-    return loss.coupled or any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept
+    return loss.coupled or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
 
 
 def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate) -> Iterator[Problem]:
-    groups = len(loss.layout.groups)
-    if not groups and not loss.coupled:
+    if not loss.layout.groups and not loss.coupled:
         yield Problem(*draw.elements(loss, rng, points))
         return
     drawn = 0
     while drawn < points:
-        n = 1 if single(loss) else int(min(64, points - drawn))
-        size = int(rng.choice([1, 2, 3, 5, 8, 33]))
-        if loss.coupled:
-            y, yhat = draw.overlaps(rng, (size,))
-            if loss.domain.yhat.outside(yhat).any():  # no prediction at all
-                yhat[0] = 0.375
-            yield Problem(y, yhat)
-        elif isinstance(loss.domain.y, Classes):
-            weights = getattr(loss, "class_weight", None)
-            yield _class_rows(loss, rng, n, size if weights is None else len(weights), draw)
-        elif groups == 2:
-            y, yhat = draw.overlaps(rng, (n, int(rng.choice([2, 3, 4])), size))
-            yield Problem(_shaped(loss, y), _shaped(loss, yhat))
-        elif loss.domain.y is REAL:
-            width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
-            y, yhat = draw.elements(loss, rng, n * width)
-            yield Problem(y.reshape(n, width), yhat.reshape(n, width))
-        else:
-            y, yhat = draw.overlaps(rng, (n, size))
-            yield Problem(_shaped(loss, y), _shaped(loss, yhat))
-        drawn += n
+        problem = _units(loss, rng, draw)
+        yield problem
+        drawn += problem.yhat.size
+
+
+def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate) -> Problem:
+    """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
+    n = 1 if single(loss) else 24
+    size = int(rng.choice([1, 2, 3, 5, 8, 33]))
+    if loss.coupled:
+        y, yhat = draw.overlaps(rng, (size,))
+        if loss.domain.yhat.outside(yhat).any():  # no prediction at all
+            yhat[0] = 0.375
+        return Problem(y, yhat)
+    if isinstance(loss.domain.y, Classes):
+        weights = getattr(loss, "class_weight", None)
+        return _class_rows(loss, rng, n, size if weights is None else len(weights), draw)
+    if loss.domain.y is REAL:
+        width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
+        y, yhat = draw.elements(loss, rng, n * width)
+        return Problem(y.reshape(n, width), yhat.reshape(n, width))
+    shape = (n, int(rng.choice([2, 3, 4])), size) if len(loss.layout.groups) == 2 else (n, size)
+    y, yhat = draw.overlaps(rng, shape)
+    return Problem(_shaped(loss, y), _shaped(loss, yhat))
 
 
 def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moderate) -> Problem:
@@ -102,7 +104,7 @@ def _shaped(loss: Loss, units: Floats) -> Floats:
     if outer:
         sizes[outer[0]] = len(units)
     assert prod(sizes) == units.size
-    return loss.layout.bind(tuple(sizes)).restore(units)
+    return np.asarray(loss.layout.bind(tuple(sizes)).restore(units))
 
 
 class _Hard:

@@ -35,7 +35,7 @@ class Domain(ABC):
 
 def magnitudes(rng: np.random.Generator, n: int) -> Floats:
     """Positive floats over the whole range, subnormal to maximal, from integers only (the same on every CPU)."""
-    return np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n))
+    return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Labels(Domain):
 
 @dataclass(frozen=True)
 class Classes(Domain):
-    """Class indices 0 … C − 1, one a row; `rows`, where given, is what a row of class probabilities may hold instead."""
+    """Class indices 0 … C − 1, one a row; `rows`, where given, is what a row of class probabilities may hold."""
 
     ignore_index: int | None = None
     rows: Interval | None = None
@@ -141,7 +141,7 @@ class Classes(Domain):
         return None if self.ignore_index is None else np.asarray(a == self.ignore_index)
 
     def outside(self, a: Floats) -> Bools:
-        return ~((a >= 0) & (a < self.count) & (a == np.floor(a)))
+        return np.asarray(~((a >= 0) & (a < self.count) & (a == np.floor(a))))
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         return rng.integers(0, self.count, n).astype(float)

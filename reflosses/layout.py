@@ -63,6 +63,7 @@ class BoundLayout:
 
     @property
     def units(self) -> int:
+        """How many losses there are."""
         return prod(self.value_shape)
 
     @property

@@ -79,56 +79,57 @@ class Loss(ABC):
     examples: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
     coupled: ClassVar[bool] = False
 
-    # ---- what a loss file says ---------------------------------------------------------------------------------
+    # ---- what a loss file says (each takes what the list above says) -------------------------------------------
 
     @staticmethod
     @abstractmethod
-    def definition(m: Any, y: Any, yhat: Any, *parameters: Any) -> Any:
-        """The textbook formula of one loss, with no thought for rounding."""
+    def definition(*args: Any, **kwargs: Any) -> Any:
+        """m, y, yhat, and the parameters it names → the textbook formula of one loss, with no thought for rounding."""
 
     @abstractmethod
-    def common(self, y: Floats, yhat: Floats, *parameters: Floats) -> tuple[Any, ...]:
-        """The terms that `loss` and `slope` share."""
+    def common(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """y, yhat, and each parameter that broadcasts → the terms that `loss` and `slope` share."""
 
     @abstractmethod
-    def loss(self, *terms: Any) -> Floats:
-        """The losses from the common terms."""
+    def loss(self, *args: Any, **kwargs: Any) -> Floats:
+        """The common terms → the losses."""
 
     @abstractmethod
-    def slope(self, *terms: Any) -> Floats:
-        """The derivative of each loss with respect to its own predictions."""
+    def slope(self, *args: Any, **kwargs: Any) -> Floats:
+        """The common terms → the derivative of each loss with respect to its own predictions."""
 
-    def extreme(self, y: Floats, yhat: Floats, *parameters: Floats) -> tuple[Floats, Floats] | None:
-        """Losses and slopes where the first common term is not finite; None: the plain forms hold there too."""
+    def extreme(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats] | None:
+        """As `common`, where its first term is not finite → losses and slopes; None: the plain forms hold there."""
         return None
 
-    def sides(self, *terms: Any) -> tuple[Floats, Floats]:
-        """The left and right derivatives; a loss without kinks has one slope."""
-        slope = self.slope(*terms)
+    def sides(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
+        """The common terms → the left and right derivatives; a loss without kinks has one slope."""
+        slope = self.slope(*args)
         return slope, slope
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         """The predictions at which the formula for target `y` changes over."""
         return ()
 
-    def largest_term(self, y: Floats, yhat: Floats, *parameters: Floats) -> tuple[Floats | None, Floats | None]:
-        """For value and for gradient, the magnitude that the bound is relative to; None: the exact result itself."""
+    def largest_term(self, *args: Any, **kwargs: Any) -> tuple[Floats | None, Floats | None]:
+        """As `common` → magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
         return None, None
 
     @staticmethod
-    def target_row(row: Sequence[Any], *parameters: Any) -> Sequence[Any]:
-        """The class row that `definition` receives, from one that sums to one; exact arithmetic."""
+    def target_row(*args: Any, **kwargs: Any) -> Sequence[Any]:
+        """A class row, and the parameters it names → the row that `definition` receives; exact arithmetic."""
+        row: Sequence[Any] = args[0]
         return row
 
-    def divisor_weight(self, y: Floats) -> Floats | None:
+    def divisor_weight(self, y: Any) -> Floats | None:
         """The class weight of each loss, where "weighted_mean" divides by it."""
         return None
 
-    def coupling(self, weight: Floats, *terms: Any) -> Floats | None:
-        """The gradient, through sums over all losses, of Σ weight·loss; None: every loss stands alone."""
+    def coupling(self, *args: Any, **kwargs: Any) -> Floats | None:
+        """Weights and common terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
         return None
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 (a hook, not a duty)
         """Raise ValueError where parameters contradict each other."""
 
     # ---- what a user calls -------------------------------------------------------------------------------------

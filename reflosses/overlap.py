@@ -31,7 +31,7 @@ def sensitivity(intersection: ArrayLike, total: ArrayLike) -> Sensitivity:
 
     Formula:  dD/dI = 2/S,  dJ/dI = S/(S − I)²,  ratio = (dJ/dI)/(dD/dI) = S²/(2 (S − I)²) = (1 + J)²/2.
     Shapes: numbers or arrays that broadcast; floats for two numbers.
-    Domain: S > 0 and 0 ≤ I ≤ S/2, or ValueError. The ratio is ½ at no overlap, 1 at CROSSOVER_IOU, 2 at perfect overlap.
+    Domain: S > 0 and 0 ≤ I ≤ S/2, or ValueError. The ratio is ½ at no overlap, 1 at CROSSOVER_IOU, 2 at full overlap.
     Source: derivations/dice_versus_iou.md.
     """
     i, s = np.broadcast_arrays(

@@ -36,7 +36,7 @@ def number(domain: Domain) -> Check:
 
 
 def array(domain: Domain, ndim: int | None = None) -> Check:
-    """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes where that is given."""
+    """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes if that is given."""
 
     def check(what: str, given: Any) -> Floats | float:
         a = as_array(given, what)
@@ -54,7 +54,7 @@ def array(domain: Domain, ndim: int | None = None) -> Check:
 
 def semidefinite(what: str, given: Any) -> Floats:
     """A symmetric matrix, or a stack of them, without a negative eigenvalue (but for their rounding)."""
-    a = array(REAL)(what, given)
+    a: Floats = array(REAL)(what, given)
     if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2]:
         raise ValueError(f"{what} must be square matrices, got shape {np.shape(a)}")
     if not np.isfinite(a).all():

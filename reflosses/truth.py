@@ -1,9 +1,10 @@
 """Certified values: the textbook definition of a loss, evaluated in ball arithmetic until it rounds to one float64.
 
-A *ball* encloses a real number between two bounds; every operation on balls encloses every possible result (python-flint,
-`arb`). A truncated power series of balls in one prediction (`arb_series`) carries value, first and second derivative
-through the formula at once. If both ends of a result round to the same float64, that float64 is proved to be the
-correctly rounded result; if not, the evaluation is repeated with more bits. Nothing here knows a hand-derived gradient.
+A *ball* encloses a real number between two bounds; every operation on balls encloses every possible result
+(python-flint, `arb`). A truncated power series of balls in one prediction (`arb_series`) carries value, first and
+second derivative through the formula at once. If both ends of a result round to the same float64, that float64 is
+proved to be the correctly rounded result; if not, the evaluation is repeated with more bits. Nothing here knows a
+hand-derived gradient.
 
 `definition(m, y, yhat, …)` receives, in place of floats, the `Number`s of this module and their functions as `m`:
 
@@ -19,6 +20,7 @@ correctly rounded result; if not, the evaluation is repeated with more bits. Not
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,10 +35,7 @@ from numpy.typing import ArrayLike
 from reflosses.domain import Classes, Floats
 from reflosses.loss import Loss, Units
 
-try:
-    import flint
-except ImportError:  # the extra [truth]; `certify` says so
-    flint = None
+flint: Any = None  # python-flint, the extra [truth]: imported by the first call that certifies
 
 # Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))
@@ -197,18 +196,21 @@ class Rationals:
         return Rationals(quotient)
 
     def exp(self) -> Rationals:
+        """The exponential, known where the value is 0."""
         a = self._padded()
         if not _is_zero(a[0]):
             return Rationals([None, *(c if _is_zero(c) and _is_zero(a[1]) else None for c in a[1:])])
         return Rationals([flint.fmpq(1), a[1], _sum([a[2], _times(_times(a[1], a[1]), flint.fmpq(1, 2))])])
 
     def log(self) -> Rationals:
+        """The logarithm: its value is known at 1, its derivatives wherever x is."""
         a = Rationals(self._padded())
         slope = Rationals([a.c[1], _times(a.c[2], flint.fmpq(2))]) / a
         value = flint.fmpq(0) if a.c[0] == 1 else None
         return Rationals([value, slope.c[0], _times(slope.c[1], flint.fmpq(1, 2))])
 
     def sqrt(self) -> Rationals:
+        """Not known."""
         return Rationals([None] * ORDER)
 
     def __pow__(self, exponent: Any) -> Rationals:
@@ -229,7 +231,7 @@ def _times(a: Any, b: Any, sign: int = 1) -> Any:
 
 
 class Infinite:
-    """A pole: `sign`·∞, with the derivative `slope`·∞ where slope is not 0, and that of the finite `rest` where it is."""
+    """A pole: `sign`·∞, with the derivative `slope`·∞ or, where slope is 0, that of the finite `rest`."""
 
     __slots__ = ("rest", "sign", "slope")
 
@@ -291,16 +293,20 @@ class Arithmetic:
         return Number(self, Rationals([x.c[0], flint.fmpq(1)]) if self.rational else flint.arb_series([x, 1]))
 
     def constant(self, x: Number) -> Number:
+        """x without its derivative."""
         first = x.coefficients()[0]
         return Number(self, Rationals([first]) if self.rational else first)
 
     def exp(self, x: Number) -> Number:
+        """eˣ."""
         return Number(self, x.x.exp())
 
     def sqrt(self, x: Number) -> Number:
+        """√x."""
         return Number(self, x.x.sqrt())
 
     def log(self, x: Number) -> Any:
+        """The natural logarithm; of an exact 0 it is a pole."""
         coefficients = x.coefficients()
         if _is_zero(coefficients[0]):
             grows = _sign(coefficients[1]) if len(coefficients) > 1 else 0
@@ -308,6 +314,7 @@ class Arithmetic:
         return Number(self, x.x.log())
 
     def power(self, x: Number, exponent: Number) -> Any:
+        """x to a constant exponent."""
         e = exponent.coefficients()[0]
         if 0 <= e <= 64 and _is_zero(e - round(float(e))):
             result = Number(self, self.exact(1))
@@ -324,16 +331,19 @@ class Arithmetic:
         return Number(self, x.x**e)
 
     def softplus(self, x: Number) -> Number:
+        """log(1 + eˣ)."""
         one = self.exact(1)
         if _sign(x.coefficients()[0]) > 0:
             return Number(self, x.x + (one + (-x.x).exp()).log())
         return Number(self, (one + x.x.exp()).log())
 
     def logsumexp(self, xs: Sequence[Number]) -> Number:
+        """log Σ eˣ."""
         top = max(xs, key=lambda x: float(x.coefficients()[0]))
         return Number(self, top.x + sum(((x.x - top.x).exp() for x in xs), self.exact(0)).log())
 
     def xlogy(self, a: Any, b: Any) -> Any:
+        """a·log b, 0 where a is 0."""
         a = a if isinstance(a, Number) else self.lift(a)
         if all(_is_zero(c) for c in a.coefficients()):
             return Number(self, self.exact(0))
@@ -444,8 +454,10 @@ class _Proof:
     def divisor(self, m: Arithmetic) -> Number:
         if self.loss.reduction == "weighted_mean":
             products = [m.lift(float(a)) * m.lift(float(b)) for a, b in self.pairs]
-            return sum(products, start=m.lift(0.0))
-        return m.lift(float(self.units.count if self.loss.reduction == "mean" else 1))
+            total: Number = sum(products, start=m.lift(0.0))
+            return total
+        count: Number = m.lift(float(self.units.count if self.loss.reduction == "mean" else 1))
+        return count
 
     def value(self, m: Arithmetic, term: int, k: int) -> Any:
         """The k-th loss of one term."""
@@ -567,7 +579,7 @@ def certified(
             right[:, at], tie = _refine(f"{loss}: a derivative", slope, 1, strict)
             left[:, at] = _refine(f"{loss}: a derivative", slope, -1, strict)[0] if tie else right[:, at]
             if second:
-                seconds[at] = _refine(f"{loss}: a second derivative", lambda m: slope(m, 2))[0][0]  # noqa: B023
+                seconds[at] = _refine(f"{loss}: a second derivative", lambda m: slope(m, 2))[0][0]
             at += 1
 
     def whole(flat: Floats) -> Floats:
@@ -580,7 +592,10 @@ def certified(
     return Certified(
         float(value) if scalar else value,
         float(value_rest) if scalar else value_rest,
-        *(whole(a) for a in (grad, grad_rest, low, high)),
+        whole(grad),
+        whole(grad_rest),
+        whole(low),
+        whole(high),
         whole(seconds) if second else None,
     )
 
@@ -599,9 +614,13 @@ def certify(loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None 
 
 
 def _check_environment() -> None:
-    """Refuse to certify in a process whose floating-point arithmetic another library has altered."""
+    """Refuse to certify without python-flint, or where another library has altered floating-point arithmetic."""
+    global flint
     if flint is None:
-        raise ImportError("certified values need python-flint: pip install 'reflosses[truth]'")
+        try:
+            flint = importlib.import_module("flint")
+        except ImportError:
+            raise ImportError("certified values need python-flint: pip install 'reflosses[truth]'") from None
     tiny, smallest, one, half_ulp = np.array([[5e-324], [2.0**-1022], [1.0], [2.0**-53]])
     if (tiny * one == 0).any() or (smallest / 2 == 0).any() or 5e-324 * float(one[0]) == 0:
         raise OSError("subnormal numbers are switched off in this process (flush-to-zero); nothing can be certified")

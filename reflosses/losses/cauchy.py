@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-
 from numpy.typing import ArrayLike
 
 from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
@@ -21,7 +20,7 @@ from reflosses.parameters import array, number, optional, parameter, semidefinit
 class Cauchy(Loss):
     """Cauchy's robust kernel: squared error for small residuals, logarithmic for large ones.
 
-    Formula, with e = yhat − y and s = e² or, given an information matrix Ω, s = eᵀ Ω e:  ρ(s) = delta² log(1 + s/delta²).
+    Formula, with e = yhat − y and s = e² (or s = eᵀ Ω e, given an information matrix Ω):  delta² log(1 + s/delta²).
     Shapes: y and yhat alike. Without information one loss an element. With it the last axis is one residual vector of
     d components, with one loss a vector; information is (d, d), or (…, d, d) broadcast against the vectors.
     Scale: that of s, with no factor ½; delta in the unit of √s.

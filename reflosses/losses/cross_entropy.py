@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from reflosses.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
-from reflosses.layout import Layout, rows
+from reflosses.layout import rows
 from reflosses.loss import Bounds, Domains, Loss
 from reflosses.numerics import accurate_sum, gap, sum_of_others, times, times_exp
 from reflosses.parameters import array, integer, number, optional, parameter
@@ -91,7 +91,7 @@ class CrossEntropy(Loss):
         infinite = z == np.inf
         p = np.where(infinite.sum(axis=1, keepdims=True) == 1, infinite, np.nan)  # the limit of the softmax
         elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)
-        return times(elsewhere, np.inf), mass * p - q
+        return times(elsewhere, np.full(len(q), np.inf)), mass * p - q
 
     def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
         _, largest, q, _, d, error = self.common(y, z)

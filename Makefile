@@ -1,0 +1,60 @@
+PYTHON ?= python3
+BIN := .venv/bin
+POINTS ?= 12000
+
+.DEFAULT_GOAL := help
+.PHONY: help verify test check lint types sweep bare readme wheel clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
+	$(BIN)/reflosses verify
+
+test: .venv/test  ## run the test suite (under two minutes)
+	$(BIN)/python -m pytest -n auto
+
+check: lint types test  ## lint, formatting, types, tests
+
+lint: .venv/check  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/check  ## mypy --strict on the package
+	$(BIN)/mypy
+
+sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
+	$(BIN)/python tests/code_paths.py $(POINTS)
+
+bare: .cache/bare  ## run the tests with nothing but numpy, scipy and pytest installed
+	.cache/bare/bin/python -m pytest -q
+
+readme: .venv/verify  ## measure the tables of the README again
+	$(BIN)/python tests/readme_tables.py
+
+wheel: .venv/check  ## build the wheel into .cache/wheel
+	$(BIN)/python -m build --wheel --outdir .cache/wheel
+
+clean:  ## remove environments and caches
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/verify: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q -e '.[truth,cli,sklearn]'
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q -e '.[test]'
+	@touch $@ .venv/verify
+
+.venv/check: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q -e '.[test,check]'
+	@touch $@ .venv/test .venv/verify
+
+.cache/bare: pyproject.toml
+	$(PYTHON) -m venv .cache/bare
+	.cache/bare/bin/python -m pip install -q numpy scipy pytest
+	.cache/bare/bin/python -m pip install -q --no-deps -e .
+	@touch $@

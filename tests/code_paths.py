@@ -1,0 +1,40 @@
+"""Run the accuracy sweep on each code path that NumPy has on this machine: as it is, without AVX-512, baseline.
+
+    python tests/code_paths.py [POINTS]
+
+NumPy's exp, log and their like differ by an ulp between these paths, so the promise is tested on each.
+"""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+
+def paths() -> dict[str, str]:
+    """The names of the code paths, and the features to switch off for each."""
+    umath = importlib.import_module("numpy._core._multiarray_umath")
+    enabled = [f for f in umath.__cpu_dispatch__ if umath.__cpu_features__.get(f)]
+    wide = [f for f in enabled if re.match(r"AVX512|X86_V4", f)]
+    return {"default": "", "AVX2": " ".join(wide), "baseline": " ".join(enabled)}
+
+
+def main() -> int:
+    points = sys.argv[1] if len(sys.argv) > 1 else "12000"
+    done: set[str] = set()
+    status = 0
+    for name, disabled in paths().items():
+        if disabled in done:
+            print(f"code path {name}: the same as the one before on this machine")
+            continue
+        done.add(disabled)
+        print(f"code path {name}: {f'without {disabled}' if disabled else 'every feature'}", flush=True)
+        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled, "REFLOSSES_POINTS": points}
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "tests/test_accuracy.py"]
+        status |= subprocess.run(command, env=environment, check=False).returncode
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
