@@ -24,7 +24,7 @@ import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 from reflosses.domain import Classes, Floats
 from reflosses.loss import Loss, Units
 
-flint: Any = None  # python-flint, the extra [truth]: imported by the first call that certifies
+flint: Any = None  # python-flint, the extra [truth]; see `available`
 
 # Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))
@@ -613,14 +613,19 @@ def certify(loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None 
     return result.value, result.grad
 
 
-def _check_environment() -> None:
-    """Refuse to certify without python-flint, or where another library has altered floating-point arithmetic."""
+def available() -> bool:
+    """Whether python-flint is there; it is imported by this question or by the first call that certifies."""
     global flint
     if flint is None:
-        try:
+        with suppress(ImportError):
             flint = importlib.import_module("flint")
-        except ImportError:
-            raise ImportError("certified values need python-flint: pip install 'reflosses[truth]'") from None
+    return flint is not None
+
+
+def _check_environment() -> None:
+    """Refuse to certify without python-flint, or where another library has altered floating-point arithmetic."""
+    if not available():
+        raise ImportError("certified values need python-flint: pip install 'reflosses[truth]'")
     tiny, smallest, one, half_ulp = np.array([[5e-324], [2.0**-1022], [1.0], [2.0**-53]])
     if (tiny * one == 0).any() or (smallest / 2 == 0).any() or 5e-324 * float(one[0]) == 0:
         raise OSError("subnormal numbers are switched off in this process (flush-to-zero); nothing can be certified")

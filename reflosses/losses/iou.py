@@ -37,7 +37,12 @@ class IoU(Loss):
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)
     bounds = Bounds(6, 8)
-    examples = ({}, {"axis": (0, 2), "smooth_nr": 0.4, "smooth_dr": 5.0}, {"axis": -1, "smooth_dr": 1e-5})
+    examples = (
+        {},
+        {"axis": (0, 2), "smooth_nr": 0.4, "smooth_dr": 5.0},
+        {"axis": -1, "smooth_dr": 1e-5},
+        {"smooth_nr": 5.0, "smooth_dr": 0.3},
+    )
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, smooth_nr: Any, smooth_dr: Any) -> Any:
