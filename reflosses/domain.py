@@ -158,8 +158,11 @@ FRACTION = Interval("a number", 0.0, 1.0)
 CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
 
 
-def as_array(a: Any, what: str) -> Floats:
-    """`a` as float64, refusing what is not a plain array of real numbers. Never a copy of a float64 array."""
+def as_array(a: Any, what: object) -> Floats:
+    """`a` as float64, refusing what is not a plain array of real numbers. Never a copy of a float64 array.
+
+    `what` names it in an error; it is printed only then.
+    """
     if isinstance(a, np.ma.MaskedArray):
         raise TypeError(f"{what} is a masked array; drop or weight its masked entries, they would be read as data")
     try:
@@ -169,4 +172,5 @@ def as_array(a: Any, what: str) -> Floats:
     kind = raw.dtype.kind
     if kind not in "buif" and not (kind == "V" and raw.dtype.names is None and np.can_cast(raw.dtype, np.float64)):
         raise TypeError(f"{what} must be an array of real numbers, got dtype {raw.dtype}")
-    return raw.astype(np.float64, copy=False)
+    with np.errstate(all="ignore"):  # a wider number may overflow
+        return raw.astype(np.float64, copy=False)

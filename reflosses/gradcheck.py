@@ -15,7 +15,6 @@ The certified truth (`reflosses.truth`) sees more; this needs NumPy and SciPy on
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any, Protocol
@@ -106,12 +105,11 @@ def reductioncheck(
 
     A sum hides small losses under the rounding of large ones: keep it short, its losses of like size, and see `sharp`.
     """
-    at, subject = _Point(loss, y, yhat, weight), loss if candidate is None else candidate
-    value = subject.value if at.held is loss else at.held.value
-    low = high = (at.difference(value, at.h) + at.difference(value, -at.h)) / 2
+    at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
+    low = high = (at.difference(at.h) + at.difference(-at.h)) / 2
     noise = at.noise
     if at.kink.any():
-        low, high = (np.where(at.kink, side, low) for side in at.bracket(value))
+        low, high = (np.where(at.kink, side, low) for side in at.bracket())
         noise = np.where(at.kink, _EXTRAPOLATED * noise, noise)
     return _result(f"{subject}", "grad", at, np.ravel(subject.grad(y, yhat, weight=weight)), low, high, noise)
 
@@ -119,11 +117,18 @@ def reductioncheck(
 def bracketcheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Subgradient | None = None
 ) -> GradcheckResult:
-    """Compare `subgradient` with the one-sided differences, extrapolated to h = 0; else as `reductioncheck`."""
-    at, subject = _Point(loss, y, yhat, weight), loss if candidate is None else candidate
-    sides = np.concatenate(at.bracket(subject.value if at.held is loss else at.held.value))
+    """Compare `subgradient` with the one-sided differences, extrapolated to h = 0; else as `reductioncheck`.
+
+    A kink that is no float (1 − 0.07) lies beside the number that stands for it: where `loss` has one slope there, it
+    need only lie between the differences, which see both.
+    """
+    at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
+    low, high = at.bracket()
+    left, right = loss.subgradient(y, yhat, weight=weight)
+    beside = at.kink & np.ravel(left == right)
+    lows, highs = np.append(low, np.where(beside, low, high)), np.append(np.where(beside, high, low), high)
     analytic = np.concatenate([np.ravel(side) for side in subject.subgradient(y, yhat, weight=weight)])
-    return _result(f"{subject}", "subgradient", at, analytic, sides, sides, np.tile(_EXTRAPOLATED * at.noise, 2))
+    return _result(f"{subject}", "subgradient", at, analytic, lows, highs, np.tile(_EXTRAPOLATED * at.noise, 2))
 
 
 def _result(
@@ -150,62 +155,68 @@ def _result(
 class _Point:
     """Where derivatives are compared: for each prediction its step, its kink, and the rounding of a difference."""
 
-    def __init__(self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None) -> None:
+    def __init__(
+        self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
+    ) -> None:
         units = Units(loss, y, yhat, weight)
         self.loss, self.y, self.weight, self.layout = loss, y, weight, units.layout
         predictions = np.array(yhat, dtype=np.float64)
         self.shape, self.flat = predictions.shape, predictions.ravel()
         if not np.isfinite(predictions).all():
             raise ValueError(f"{loss}: yhat{first_index(~np.isfinite(predictions))} is not finite: no differences")
-        self.held = _held(loss, units)
+        held = _held(loss, units)
+        self.value = held.value if candidate is None or held is not loss else candidate.value
         h, self.kink = (self._each(units.placed(a)) for a in _steps(loss, units))
         self.kink = self.kink > 0
         self.h = np.where(h > 0, h, np.maximum(2.0**-18, np.spacing(np.abs(self.flat))))  # of a loss left out: any
         numbers = np.arange(self.layout.units).reshape(-1, *[1] * len(self.layout.unit_shape))
         self.own = self._each(np.broadcast_to(numbers, (self.layout.units, *self.layout.unit_shape)))
-        self.noise = self._noise(units)
+        self.noise = self._noise(units, replace(held, reduction="none"))
 
     def _each(self, stacked: Any) -> Any:
         """Numbers of the stacked units, one a prediction, in the order of yhat."""
         return self.layout.restore(stacked).ravel()
 
-    def difference(self, value: Callable[..., Any], h: Floats) -> Floats:
+    def _losses(self, flat: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            losses = np.ravel(self.value(self.y, flat.reshape(self.shape), weight=self.weight))
+        expected = self.layout.units if self.loss.reduction == "none" else 1
+        if losses.size != expected:
+            raise ValueError(f"{self.loss}: the value is {losses.size} numbers, expected {expected}")
+        return np.asarray(losses, np.float64)
+
+    def difference(self, h: Floats) -> Floats:
         """The forward difference (backward for h < 0) of its own loss at each prediction."""
-
-        def losses(flat: Floats) -> Floats:
-            return np.asarray(np.ravel(value(self.y, flat.reshape(self.shape), weight=self.weight)), np.float64)
-
         if not self.flat.size:
             return self.flat
         with np.errstate(all="ignore"):
-            jacobian = np.atleast_2d(approx_fprime(self.flat, losses, h))
-        rows = self.layout.units if self.loss.reduction == "none" else 1
-        if len(jacobian) != rows:
-            raise ValueError(f"{self.loss}: the value is {len(jacobian)} numbers, expected {rows}")
+            jacobian = np.atleast_2d(approx_fprime(self.flat, self._losses, h))
         if self.loss.reduction != "none" or self.loss.coupled:
             return np.asarray(jacobian.sum(axis=0))
         own = self.own, np.arange(self.flat.size)
         slopes, jacobian[own] = jacobian[own], 0.0
         return np.where(jacobian.any(axis=0), np.nan, slopes)
 
-    def bracket(self, value: Callable[..., Any]) -> Floats:
+    def bracket(self) -> Floats:
         """Lower and higher one-sided derivative: differences over h and h/2, extrapolated to h = 0."""
-        steps = self.h, -self.h
-        return np.sort([2 * self.difference(value, h / 2) - self.difference(value, h) for h in steps], axis=0)
+        return np.sort([2 * self.difference(h / 2) - self.difference(h) for h in (self.h, -self.h)], axis=0)
 
-    def _noise(self, units: Units) -> Floats:
+    def _noise(self, units: Units, each: Loss) -> Floats:
         """How far rounding of the values alone can put a central difference off."""
-        loss, y, yhat = self.loss, self.y, self.flat.reshape(self.shape)
+        loss, whole = self.loss, np.abs(self._losses(self.flat))
         with np.errstate(all="ignore"):
-            size = np.ravel(np.abs(replace(self.held, reduction="none").value(y, yhat, weight=self.weight)))
+            size = np.ravel(np.abs(each.value(self.y, self.flat.reshape(self.shape), weight=self.weight)))
             largest = loss.largest_term(units.y, units.yhat, *units.parameters)[0]
         weight = np.ones(len(units.yhat)) if units.weight is None else units.weight
         if largest is not None:  # the bound of the value is relative to this
             size = np.fmax(size, units.placed(largest * weight))
+        if loss.reduction == "none":
+            size = np.fmax(size, whole)
         rounding = loss.bounds.value * (size.sum() if loss.coupled else size[self.own])
         if loss.reduction != "none":  # then the total is rounded, and divided
             total = fsum(units.divisor_weight * weight) if loss.reduction == "weighted_mean" else units.count
-            rounding = (rounding + size.sum()) / (1.0 if loss.reduction == "sum" else total or np.inf)
+            divisor = 1.0 if loss.reduction == "sum" else total or np.inf
+            rounding = rounding / divisor + np.fmax(size.sum() / divisor, whole.max())
         return np.asarray(np.finfo(float).eps * rounding / self.h)
 
 

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike
 
 from reflosses.domain import NON_NEGATIVE, Classes, Domain, Floats, as_array
 from reflosses.layout import ELEMENTS, BoundLayout, Layout
-from reflosses.parameters import array, first_index
+from reflosses.parameters import array, choice, first_index, parameter, shown
 from reflosses.reduction import REDUCTIONS, ExactSum, scaled
 
 
@@ -63,14 +63,15 @@ class Loss(ABC):
     """A loss with `value(y, yhat)` and `grad(y, yhat)`; y is the target, yhat the prediction.
 
     reduction: "mean" (Σwℓ/N, default), "weighted_mean" (Σwℓ/Σw), "sum" (Σwℓ) or "none" (wℓ, one a loss). N counts
-    the losses that take part: ignored positions do not, positions of zero weight do. Sums are exact and rounded once.
+    the losses that take part: ignored positions do not, positions of zero weight do. Sums are exact and rounded once;
+    they are made of the numbers that "none" returns, so a loss or slope beyond the floats makes them infinite.
     weight: one non-negative weight per loss, shaped like the value under "none"; a zero weight removes a loss
     whatever stands there. Any real dtype comes in, float64 comes out, inputs are left alone. Shapes must match.
     Raises TypeError for what is not real numbers, ValueError for shapes that differ and for the first number outside
     a domain; a NaN prediction or real-valued target gives NaN where it matters.
     """
 
-    reduction: str = field(default="mean", kw_only=True)
+    reduction: str = parameter("mean", choice(*REDUCTIONS), kw_only=True)
 
     layout: ClassVar[Any] = ELEMENTS
     domain: ClassVar[Any]
@@ -134,19 +135,23 @@ class Loss(ABC):
 
     # ---- what a user calls -------------------------------------------------------------------------------------
 
+    @np.errstate(all="ignore")
     def value(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The loss: a float, or an array of losses under reduction "none"."""
         return _Evaluation(Units(self, y, yhat, weight)).value()
 
+    @np.errstate(all="ignore")
     def grad(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Floats:
         """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum)."""
         return _Evaluation(Units(self, y, yhat, weight)).grad()
 
+    @np.errstate(all="ignore")
     def value_and_grad(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Any, Floats]:
         """Both, sharing the work."""
         both = _Evaluation(Units(self, y, yhat, weight))
         return both.value(), both.grad()
 
+    @np.errstate(all="ignore")
     def subgradient(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
         return _Evaluation(Units(self, y, yhat, weight)).subgradient()
@@ -154,17 +159,18 @@ class Loss(ABC):
     # ---- construction, printing, comparison --------------------------------------------------------------------
 
     def __post_init__(self) -> None:
-        if self.reduction not in REDUCTIONS:
-            raise ValueError(f"{self}: reduction must be one of {', '.join(REDUCTIONS)}")
         for f in fields(self):
-            if f.name != "reduction":
-                checked = f.metadata["check"](f"{self}: {f.name}", getattr(self, f.name))
-                object.__setattr__(self, f.name, checked)
+            checked = f.metadata["check"](_Argument(self, f.name), getattr(self, f.name))
+            object.__setattr__(self, f.name, checked)
         self.check()
 
     def __repr__(self) -> str:
         shown = [f for f in fields(self) if f.name != "reduction"] + [f for f in fields(self) if f.name == "reduction"]
         return f"{type(self).__name__}({', '.join(f'{f.name}={_shown(getattr(self, f.name))}' for f in shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are built anew, so that their arrays are read-only too."""
+        return _rebuilt, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
 
     def _key(self) -> tuple[Any, ...]:
         values = (getattr(self, f.name) for f in fields(self))
@@ -177,8 +183,22 @@ class Loss(ABC):
         return hash((type(self), self._key()))
 
 
+def _rebuilt(cls: type[Loss], parameters: dict[str, Any]) -> Loss:
+    return cls(**parameters)
+
+
 def _shown(value: Any) -> str:
     return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
+
+
+class _Argument(NamedTuple):
+    """What an error calls an argument; put into words only when there is one."""
+
+    loss: Loss
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.loss}: {self.name}"
 
 
 class Units:
@@ -186,7 +206,7 @@ class Units:
 
     def __init__(self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None) -> None:
         self.loss = loss
-        predictions, targets = as_array(yhat, f"{loss}: yhat"), as_array(y, f"{loss}: y")
+        predictions, targets = as_array(yhat, _Argument(loss, "yhat")), as_array(y, _Argument(loss, "y"))
         self.layout = bind(loss, predictions.shape)
         domain: Domain = loss.domain.y
         self.by_index = False
@@ -235,7 +255,7 @@ class Units:
     def _weights(self, weight: ArrayLike | None) -> Floats | None:
         if weight is None:
             return None
-        w = np.asarray(array(NON_NEGATIVE)(f"{self.loss}: weight", weight))
+        w = np.asarray(array(NON_NEGATIVE)(_Argument(self.loss, "weight"), weight))
         if w.shape != self.layout.value_shape:
             raise ValueError(
                 f"{self.loss}: weight has shape {w.shape}, one weight a loss needs {self.layout.value_shape}"
@@ -248,7 +268,7 @@ class Units:
             mark = np.zeros((self.layout.units, *bad.shape[1:]), bool)
             mark[slice(None) if self.keep is None else self.keep] = bad
             where = mark.reshape(given.shape) if given.shape != self.layout.shape else self.layout.restore(mark)
-            raise ValueError(f"{self.loss}: {name}{first_index(where)} is {given[where][0]:g}, not {domain}")
+            raise ValueError(f"{self.loss}: {name}{first_index(where)} is {shown(given[where][0])}, not {domain}")
 
     def _kept(self, units: Any) -> Any:
         return units if self.keep is None else units[self.keep]
@@ -273,50 +293,46 @@ class _Evaluation:
 
     def __init__(self, units: Units) -> None:
         self.units, self.loss = units, units.loss
-        with np.errstate(all="ignore"):
-            self.terms = self.loss.common(units.y, units.yhat, *units.parameters)
-            self.rare = ~np.isfinite(self.terms[0])
-            self.patch = None
-            if self.rare.any():
-                self.patch = self.loss.extreme(*(a[self.rare] for a in (units.y, units.yhat, *units.parameters)))
+        self.terms = self.loss.common(units.y, units.yhat, *units.parameters)
+        self.rare = ~np.isfinite(self.terms[0])
+        self.patch = None
+        if self.rare.any():
+            self.patch = self.loss.extreme(*(a[self.rare] for a in (units.y, units.yhat, *units.parameters)))
 
     def value(self) -> Any:
-        with np.errstate(all="ignore"):
-            losses = self._patched(self.loss.loss(*self.terms), 0)
-            if self.units.weight is not None:
-                losses *= self.units.weight
+        losses = self._patched(self.loss.loss(*self.terms), 0)
+        if self.units.weight is not None:
+            losses *= self.units.weight
         if self.loss.reduction == "none":
             return self.units.placed(losses).reshape(self.units.layout.value_shape)
         total = ExactSum.of(losses)
-        if self.loss.reduction == "sum":
-            return float(total)
-        return total.over(self.units.count) if self.loss.reduction == "mean" else total.over_sum(self._total_weight())
+        return float(total) if self.loss.reduction == "sum" else total.over(self._divisor())
 
     def grad(self) -> Floats:
-        with np.errstate(all="ignore"):
-            return self._scaled(self._patched(self.loss.slope(*self.terms), 1))
+        return self._scaled(self._patched(self.loss.slope(*self.terms), 1))
 
     def subgradient(self) -> tuple[Floats, Floats]:
-        with np.errstate(all="ignore"):
-            left, right = (self._scaled(self._patched(side, 1)) for side in self.loss.sides(*self.terms))
-            return np.minimum(left, right), np.maximum(left, right)
+        left, right = (self._scaled(self._patched(side, 1)) for side in self.loss.sides(*self.terms))
+        return np.minimum(left, right), np.maximum(left, right)
+
+    def _divisor(self) -> ExactSum:
+        """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
+        if self.loss.reduction == "weighted_mean":
+            weight = self.units.divisor_weight
+            return ExactSum.of(weight if self.units.weight is None else weight * self.units.weight)
+        return ExactSum.integer(self.units.count if self.loss.reduction == "mean" else 1)
 
     def _patched(self, plain: Floats, which: int) -> Floats:
         """The plain forms, with the extreme ones where those hold, as an array of its own and without −0."""
         whole = np.asarray(plain + 0.0)
         if self.patch is not None:
-            whole[self.rare] = self.patch[which]
+            whole[self.rare] = self.patch[which] + 0.0
         return whole
 
     def _scaled(self, slopes: Floats) -> Floats:
         """Slopes times weight over divisor, in the shape of yhat."""
-        units, weight = self.units, self.units.weight
-        divisor = 1.0
-        if self.loss.reduction == "mean":
-            divisor = float(units.count)
-        elif self.loss.reduction == "weighted_mean":
-            divisor = float(self._total_weight())
-        if divisor == 0:
+        units, weight, divisor = self.units, self.units.weight, self._divisor()
+        if divisor.count == 0 and not divisor.special:
             return np.zeros(units.layout.shape)
         aligned = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
         out = scaled(slopes, aligned, divisor)
@@ -324,10 +340,6 @@ class _Evaluation:
         if through is not None:
             out = out + scaled(through, None, divisor)
         return units.layout.restore(units.placed(out))
-
-    def _total_weight(self) -> ExactSum:
-        weight = self.units.divisor_weight
-        return ExactSum.of(weight if self.units.weight is None else weight * self.units.weight)
 
 
 def bind(loss: Loss, shape: tuple[int, ...]) -> BoundLayout:
@@ -351,6 +363,8 @@ def broadcast_parameters(loss: Loss, layout: BoundLayout) -> list[Floats]:
             continue
         a = np.asarray(1.0 if given is None else given)
         tail = a.shape[a.ndim - tail_ndim :]
+        if tail != layout.unit_shape * tail_ndim:
+            raise ValueError(f"{loss}: {f.name} of shape {a.shape} does not fit yhat of shape {layout.shape}")
         try:
             full = np.broadcast_to(a, layout.value_shape + tail)
         except ValueError:

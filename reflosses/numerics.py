@@ -5,13 +5,14 @@ The reasons, with the inputs where the usual form fails, are in the floating-poi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Floats, as_array
+from reflosses.domain import Bools, Floats, as_array
 
 
 def accurate_sum(x: Floats) -> Floats:
@@ -65,6 +66,22 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     return d, np.where(np.isfinite(e), e, 0.0)
 
 
+def product(numerators: Iterable[Any], denominators: Iterable[Any] = ()) -> Floats:
+    """A product of numbers over others; it overflows or underflows only where the result does, in no order of factors.
+
+    Mantissas are multiplied, exponents added.
+    """
+    mantissa: Any = np.float64(1.0)
+    exponent: Any = 0
+    for x in numerators:
+        m, e = np.frexp(x)
+        mantissa, exponent = mantissa * m, exponent + e
+    for x in denominators:
+        m, e = np.frexp(x)
+        mantissa, exponent = mantissa / m, exponent - e
+    return np.asarray(np.ldexp(mantissa, exponent))
+
+
 def times_exp(a: Floats, x: Floats) -> Floats:
     """a·exp(x) for x ≤ 0, where a large `a` lifts a result whose exp(x) alone would be subnormal or 0."""
     plain = np.asarray(a * np.exp(x))
@@ -99,6 +116,34 @@ def log1p_over(u: Floats) -> Floats:
     """log(1 + u)/u for u ≥ 0; below 1e-290 it is 1 in every digit, and 0/0 is not asked."""
     u = np.maximum(u, 1e-290)
     return np.asarray(np.log1p(u) / u)
+
+
+def scaled_form(e: Floats, information: Floats) -> tuple[Floats, Floats, Floats]:
+    """k, Ω f and fᵀ Ω f of vectors e = k f, with k a power of two: no square overflows or underflows early."""
+    e = np.where(informed(information), e, 0.0)
+    k = np.ldexp(1.0, np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1] - 1)
+    f = e / k[:, None]
+    g = np.einsum("nij,nj->ni", information, f)
+    return k, g, np.maximum(np.einsum("ni,ni->n", f, g), 0.0)
+
+
+def limit_of_form(e: Floats, information: Floats) -> tuple[Bools, Bools]:
+    """Where eᵀ Ω e of vectors with infinite components goes to infinity, and where it has no limit.
+
+    It goes there on every path if Ω is definite on those components; otherwise some of them may cancel.
+    """
+    infinite = np.isinf(e) & informed(information)
+    both = infinite[:, :, None] & infinite[:, None, :]
+    size = np.maximum(np.trace(information, axis1=1, axis2=2), 5e-324)[:, None, None]
+    smallest = np.linalg.eigvalsh(np.where(both, information / size, np.eye(e.shape[1])))[:, 0]
+    some, nan = infinite.any(axis=1), np.isnan(np.where(informed(information), e, 0.0)).any(axis=1)
+    definite = smallest > e.shape[1] * np.finfo(float).eps
+    return some & definite & ~nan, (some & ~definite) | nan
+
+
+def informed(information: Floats) -> Bools:
+    """Which components have a part in eᵀ Ω e."""
+    return np.asarray((information != 0).any(axis=2))
 
 
 def smallest_logit(p: float) -> float:

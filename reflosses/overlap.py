@@ -9,10 +9,10 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from reflosses.domain import Classes, Floats, as_array
-from reflosses.parameters import first_index, integer
+from reflosses.parameters import first_index, integer, shown
 
 CROSSOVER_IOU = sqrt(2) - 1  # where IoU and Dice loss are equally steep: the IoU …
 CROSSOVER_DICE = 2 - sqrt(2)  # … and the Dice score of the same overlap
@@ -39,11 +39,12 @@ def sensitivity(intersection: ArrayLike, total: ArrayLike) -> Sensitivity:
     )
     bad = ~((s > 0) & np.isfinite(s))
     if bad.any():
-        raise ValueError(f"sensitivity: total{first_index(bad)} is {s[bad][0]:g}, not a finite number above 0")
+        raise ValueError(f"sensitivity: total{first_index(bad)} is {shown(s[bad][0])}, not a finite number above 0")
     bad = ~((i >= 0) & (i <= s / 2))
     if bad.any():
         raise ValueError(
-            f"sensitivity: intersection{first_index(bad)} is {i[bad][0]:g}, not from 0 to half the total {s[bad][0]:g}"
+            f"sensitivity: intersection{first_index(bad)} is {shown(i[bad][0])}, "
+            f"not from 0 to half the total {shown(s[bad][0])}"
         )
     share = 1 / (1 - i / s)  # S / (S − I), from 1 to 2: nothing overflows on the way
     slopes = 2 / s, share * (share / s), share**2 / 2
@@ -80,16 +81,16 @@ def pixel_accuracy(y: ArrayLike, yhat: ArrayLike) -> float:
     return float(np.mean(true == guessed)) if true.size else float("nan")
 
 
-def _maps(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int | None) -> tuple[NDArray[np.int64], ...]:
+def _maps(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int | None) -> tuple[Floats, Floats]:
     true, guessed = as_array(y, f"{what}: y"), as_array(yhat, f"{what}: yhat")
     if true.shape != guessed.shape:
         raise ValueError(f"{what}: y has shape {true.shape} and yhat {guessed.shape}; they must be equal")
     for name, a in (("y", true), ("yhat", guessed)):
-        bad = (a != np.floor(a)) if num_classes is None else Classes(count=num_classes).outside(a)
+        bad = ~((a == np.floor(a)) & np.isfinite(a)) if num_classes is None else Classes(count=num_classes).outside(a)
         if bad.any():
             domain = Classes(count=num_classes) if num_classes is not None else "an integer label"
-            raise ValueError(f"{what}: {name}{first_index(bad)} is {a[bad][0]:g}, not {domain}")
-    return true.astype(np.int64).ravel(), guessed.astype(np.int64).ravel()
+            raise ValueError(f"{what}: {name}{first_index(bad)} is {shown(a[bad][0])}, not {domain}")
+    return true.ravel(), guessed.ravel()
 
 
 def _counts(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int) -> tuple[Floats, Floats, Floats]:
@@ -99,7 +100,7 @@ def _counts(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int) -> tuple
         raise ValueError(f"{what}: num_classes is {classes}, not at least 1")
     true, guessed = _maps(what, y, yhat, classes)
     both, in_true, in_guessed = (
-        np.bincount(a, minlength=classes).astype(float) for a in (true[true == guessed], true, guessed)
+        np.bincount(a.astype(np.intp), minlength=classes).astype(float) for a in (true[true == guessed], true, guessed)
     )
     return both, in_true, in_guessed
 

@@ -10,27 +10,31 @@ import numpy as np
 
 from reflosses.domain import REAL, Domain, Floats, as_array
 
-Check = Callable[[str, Any], Any]
+Check = Callable[[object, Any], Any]
 
 
-def parameter(default: Any, check: Check, *, broadcast: int | None = None, per_class: bool = False) -> Any:
+def parameter(
+    default: Any, check: Check, *, broadcast: int | None = None, per_class: bool = False, kw_only: bool = False
+) -> Any:
     """A field of a loss, checked at construction.
 
     `broadcast`: the parameter broadcasts against the losses, and one loss's share of it has that many axes.
     `per_class`: it has one entry a class.
     """
-    return field(default=default, metadata={"check": check, "broadcast": broadcast, "per_class": per_class})
+    return field(
+        default=default, kw_only=kw_only, metadata={"check": check, "broadcast": broadcast, "per_class": per_class}
+    )
 
 
 def number(domain: Domain) -> Check:
     """One finite number of that domain, as a float."""
 
-    def check(what: str, given: Any) -> float:
+    def check(what: object, given: Any) -> float:
         a = as_array(given, what)
         if a.ndim:
             raise ValueError(f"{what} must be one number, got shape {a.shape}")
         _inside(what, a, domain)
-        return float(a)
+        return float(a) + 0.0
 
     return check
 
@@ -38,25 +42,25 @@ def number(domain: Domain) -> Check:
 def array(domain: Domain, ndim: int | None = None) -> Check:
     """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes if that is given."""
 
-    def check(what: str, given: Any) -> Floats | float:
+    def check(what: object, given: Any) -> Floats | float:
         a = as_array(given, what)
         if ndim is not None and a.ndim != ndim:
             raise ValueError(f"{what} must have {ndim} axis, got shape {a.shape}")
         _inside(what, a, domain)
         if a.ndim == 0:
-            return float(a)
-        frozen = a.copy()
+            return float(a) + 0.0
+        frozen = a + 0.0  # a copy, without −0: equal parameters print and hash alike
         frozen.flags.writeable = False
         return frozen
 
     return check
 
 
-def semidefinite(what: str, given: Any) -> Floats:
+def semidefinite(what: object, given: Any) -> Floats:
     """A symmetric matrix, or a stack of them, without a negative eigenvalue (but for their rounding)."""
     a: Floats = array(REAL)(what, given)
-    if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2]:
-        raise ValueError(f"{what} must be square matrices, got shape {np.shape(a)}")
+    if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2] or not a.size:
+        raise ValueError(f"{what} must be one square matrix or a stack of them, got shape {np.shape(a)}")
     if not np.isfinite(a).all():
         raise ValueError(f"{what}{first_index(~np.isfinite(a))} is not finite")
     skew = a != np.swapaxes(a, -1, -2)
@@ -70,19 +74,19 @@ def semidefinite(what: str, given: Any) -> Floats:
     return a
 
 
-def integer(what: str, given: Any) -> int:
+def integer(what: object, given: Any) -> int:
     """One integer, such as an axis or an index."""
     if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
         raise TypeError(f"{what} must be an integer, got {given!r}")
     return int(given)
 
 
-def axes(what: str, given: Any) -> int | tuple[int, ...]:
+def axes(what: object, given: Any) -> int | tuple[int, ...]:
     """One axis or several."""
     return tuple(integer(what, a) for a in given) if isinstance(given, (tuple, list)) else integer(what, given)
 
 
-def flag(what: str, given: Any) -> bool:
+def flag(what: object, given: Any) -> bool:
     """True or False."""
     if not isinstance(given, (bool, np.bool_)):
         raise TypeError(f"{what} must be True or False, got {given!r}")
@@ -92,12 +96,12 @@ def flag(what: str, given: Any) -> bool:
 def choice(*names: str, otherwise: Check | None = None) -> Check:
     """One of some names, or something else that `otherwise` accepts."""
 
-    def check(what: str, given: Any) -> Any:
+    def check(what: object, given: Any) -> Any:
         if isinstance(given, str) and given in names:
-            return given
+            return str(given)
         if otherwise is not None and not isinstance(given, str):
             return otherwise(what, given)
-        raise ValueError(f"{what} is {given!r}, not one of {', '.join(map(repr, names))}")
+        raise ValueError(f"{what} must be one of {', '.join(names)}, got {given!r}")
 
     return check
 
@@ -113,7 +117,13 @@ def first_index(bad: np.ndarray[Any, Any]) -> str:
     return f"[{', '.join(map(str, index))}]" if index.size else ""
 
 
-def _inside(what: str, a: Floats, domain: Domain) -> None:
+def shown(value: float) -> str:
+    """A number with the digits that tell it from its neighbours, and no more."""
+    short = f"{value:g}"
+    return short if float(short) == value or np.isnan(value) else repr(float(value)).removesuffix(".0")
+
+
+def _inside(what: object, a: Floats, domain: Domain) -> None:
     bad = domain.outside(a) | np.isnan(a)
     if bad.any():
-        raise ValueError(f"{what}{first_index(bad)} is {a[bad][0]:g}, not {domain}")
+        raise ValueError(f"{what}{first_index(bad)} is {shown(a[bad][0])}, not {domain}")

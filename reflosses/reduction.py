@@ -26,7 +26,8 @@ class ExactSum:
         """The sum of all elements of `x`: mantissas are added as integers, one bin an exponent."""
         x = x.ravel()
         if not np.isfinite(x).all():
-            return cls(0, float(np.sum(x[~np.isfinite(x)])))
+            with np.errstate(all="ignore"):
+                return cls(0, float(np.sum(x[~np.isfinite(x)])))
         count = 0
         for start in range(0, x.size, _CHUNK):
             fraction, exponent = np.frexp(x[start : start + _CHUNK])
@@ -38,20 +39,29 @@ class ExactSum:
                 count += ((int(high[k]) << 26) + int(low[k])) << int(k)
         return cls(count)
 
-    def over(self, divisor: int) -> float:
-        """This sum divided by a count, rounded once; over nothing it is NaN."""
-        if divisor == 0 or self.special != 0:
-            return self.special / divisor if divisor else np.nan
-        return _rounded(self.count, divisor << _UNIT)
+    @classmethod
+    def integer(cls, n: int) -> ExactSum:
+        """A whole number, such as a count."""
+        return cls(n << _UNIT)
 
-    def over_sum(self, divisor: ExactSum) -> float:
-        """This sum divided by another, rounded once."""
-        if divisor.count == 0 or self.special != 0:
-            return self.special if divisor.count else np.nan
+    def over(self, divisor: ExactSum | int) -> float:
+        """This sum divided by another or by a count, rounded once; over nothing it is NaN."""
+        if isinstance(divisor, int):
+            divisor = ExactSum.integer(divisor)
+        if not (divisor.count or divisor.special):
+            return np.nan
+        if self.special or divisor.special:
+            with np.errstate(all="ignore"):
+                return float(np.float64(self.special or float(self)) / np.float64(divisor.special or float(divisor)))
         return _rounded(self.count, divisor.count)
 
     def __float__(self) -> float:
-        return self.over(1)
+        return self.special or _rounded(self.count, 1 << _UNIT)
+
+    def frexp(self) -> tuple[float, int]:
+        """A finite sum as mantissa · 2^exponent, where it may lie beyond the floats."""
+        bits = self.count.bit_length()
+        return self.count / (1 << bits), bits - _UNIT
 
 
 def _rounded(numerator: int, denominator: int) -> float:
@@ -61,18 +71,24 @@ def _rounded(numerator: int, denominator: int) -> float:
         return np.inf if numerator > 0 else -np.inf
 
 
-def scaled(a: Floats, weight: Floats | None, divisor: float) -> Floats:
+def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Floats:
     """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
-    if weight is None and divisor == 1.0:
+    if not isinstance(divisor, ExactSum):
+        divisor = ExactSum.of(np.array([divisor]))
+    if divisor.special:
+        return np.asarray(a / divisor.special)
+    plain = float(divisor)
+    if weight is None and plain == 1.0:
         return a
     factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
     with np.errstate(all="ignore"):
-        out = a * factor / divisor
-        product = np.abs(a * factor)
-        doubtful = ~((product > 2.0**-960) & (product < np.inf)) & np.isfinite(a) & (a != 0)
+        product = a * factor
+        out = np.asarray(product / plain)
+        size = np.abs(product)
+        doubtful = ~((size > 2.0**-960) & (size < np.inf) & (plain < np.inf)) & np.isfinite(a) & (a != 0)
         if doubtful.any():
             m, e = np.frexp(a[doubtful])
             n, f = np.frexp(factor[doubtful])
-            q, g = np.frexp(divisor)
+            q, g = divisor.frexp()
             out[doubtful] = np.ldexp(m * n / q, e + f - g)
-    return np.asarray(out)
+    return out

@@ -231,24 +231,35 @@ def _times(a: Any, b: Any, sign: int = 1) -> Any:
 
 
 class Infinite:
-    """A pole: `sign`·∞, with the derivative `slope`·∞ or, where slope is 0, that of the finite `rest`."""
+    """A pole: `toward`·∞, with the derivative `slope`·∞ or, where slope is 0, that of the finite `rest`."""
 
-    __slots__ = ("rest", "sign", "slope")
+    __slots__ = ("rest", "slope", "toward")
+    __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, sign: int, slope: int, rest: Any = 0) -> None:
-        self.sign, self.slope, self.rest = sign, slope, rest
+    def __init__(self, toward: int, slope: int, rest: Any = 0) -> None:
+        self.toward, self.slope, self.rest = toward, slope, rest
+
+    def sign(self) -> int:
+        """The sign of the infinity."""
+        return self.toward
 
     def __add__(self, other: Any) -> Infinite:
         if not isinstance(other, Infinite):
-            return Infinite(self.sign, self.slope, self.rest + other)
-        if other.sign != self.sign or self.slope * other.slope < 0:
+            return Infinite(self.toward, self.slope, self.rest + other)
+        if other.toward != self.toward or self.slope * other.slope < 0:
             raise CannotCertifyError("∞ − ∞")
-        return Infinite(self.sign, self.slope or other.slope, self.rest + other.rest)
+        return Infinite(self.toward, self.slope or other.slope, self.rest + other.rest)
 
     __radd__ = __add__
 
     def __neg__(self) -> Infinite:
-        return Infinite(-self.sign, -self.slope, -self.rest)
+        return Infinite(-self.toward, -self.slope, -self.rest)
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
 
     def __mul__(self, factor: Any) -> Any:
         coefficients = factor.coefficients() if isinstance(factor, Number) else [flint.arb(factor)]
@@ -259,10 +270,27 @@ class Infinite:
             raise CannotCertifyError("0·∞")
         slope = self.slope * side
         if not slope and len(coefficients) > 1:
-            slope = self.sign * _sign(coefficients[1])
-        return Infinite(self.sign * side, slope, self.rest * factor)
+            slope = self.toward * _sign(coefficients[1])
+        return Infinite(self.toward * side, slope, self.rest * factor)
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Any:
+        return self * (1 / divisor)
+
+    def __abs__(self) -> Infinite:
+        return self if self.toward > 0 else -self
+
+    def __lt__(self, other: Any) -> bool:
+        return bool((self - other).sign() < 0)
+
+    def __gt__(self, other: Any) -> bool:
+        return bool((self - other).sign() > 0)
+
+    __le__, __ge__ = __lt__, __gt__
+
+    def __eq__(self, other: object) -> bool:
+        return False if isinstance(other, (Number, int, float)) else NotImplemented
 
 
 class Arithmetic:
@@ -478,7 +506,7 @@ class _Proof:
 
 def _coefficient(x: Any, k: int) -> Any:
     if isinstance(x, Infinite):
-        return float(np.inf * x.sign)
+        return float(np.inf * x.toward)
     coefficients = x.coefficients()
     return coefficients[k] if k < len(coefficients) else coefficients[0] * 0
 

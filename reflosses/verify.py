@@ -6,66 +6,86 @@ Three legs, each a list of plain rows (`reflosses.report` prints them):
     implementations   functions of other libraries (`reflosses.conventions`) against the certified truth of the loss
                       that they equal, on moderate and on adversarial inputs
     real data         metrics of scikit-learn on predictions of its models, against ours; ours against the truth
-
-A function is *right* if it keeps the accuracy that we promise of our own, in ulps of its dtype, wherever its domain
-reaches; *off* if it keeps at least half of its digits; *wrong* if it does not, or gives a zero, an infinity or a NaN
-that the exact result is not.
 """
 
 from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import log2
 from typing import Any
 
 import numpy as np
 
-from reflosses import accuracy, catalogue, truth
-from reflosses.battery import Problem, hard, moderate, single
-from reflosses.conventions import EXTRA, Peer, brief, peers
-from reflosses.domain import Classes, Floats
+from reflosses import CrossEntropy, Dice, IoU, MeanAbsoluteError, accuracy, catalogue, truth
+from reflosses.battery import Problem, moderate
+from reflosses.conventions import EXTRA, Peer, hard_masks, peers
+from reflosses.conventions.compare import MEMBERS, Measured, call, judged, measured, ulps
+from reflosses.conventions.sklearn import REAL, Real, predictions
 from reflosses.gradcheck import gradcheck
-from reflosses.loss import Loss, Units
+from reflosses.loss import bind
 
 Tick = Callable[[str, str, int, int], None]  # leg, what is being worked on, how many are done, of how many
 
 LOSSES, FUNCTIONS, REAL_DATA = "certification", "implementations", "real data"
+DIFFERENCES = 12  # points an example at which finite differences are taken
+SAMPLE = 120  # predictions of real data that are certified, about
+
+OURS = [  # functions of our own that are no `Loss`, certified through the loss that they equal
+    Peer(
+        "log_softmax",
+        CrossEntropy(reduction="none"),
+        "import numpy as np, reflosses",
+        "-reflosses.log_softmax(yhat)[np.arange(len(y)), y]",
+        dtypes=("float64",),
+        y_dtype="int64",
+    ),
+    *(
+        Peer(
+            f"overlap.{name}",
+            loss,
+            "import numpy as np, reflosses.overlap",
+            code,
+            None,
+            1.0,
+            ("bool",),
+            None,
+            hard_masks,
+        )
+        for name, loss, code in (
+            ("hard_dice", Dice(reduction="sum"), "reflosses.overlap.hard_dice(y, yhat, 2)[1]"),
+            ("hard_iou", IoU(reduction="sum"), "reflosses.overlap.hard_iou(y, yhat, 2)[1]"),
+            ("pixel_accuracy", MeanAbsoluteError(), "1 - reflosses.overlap.pixel_accuracy(y, yhat)"),
+        )
+    ),
+]
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Errors of one column (values or gradients): the worst in ulps, on all inputs and on moderate ones."""
-
-    worst: float
-    moderate: float
-    bound: float
-    points: int
-    beyond: int = 0  # points whose error is above the bound
-    got: float | None = None  # what came out at the worst of these …
-    exact: float | None = None  # … what should have …
-    line: str = ""  # … and the line that shows it
-
-
-@dataclass(frozen=True)
 class Row:
-    """One line of a report. `ours`: whether it is our own certification that hangs on it."""
+    """One line of a report. `holds`: what it says of our own certification; None if nothing."""
 
     name: str
     equals: str
     verdict: str
     kind: str  # "right", "off", "wrong", or "missing" where it could not be asked
-    ours: bool = False
+    holds: bool | None = None
     data: str = ""
     dtype: str = "float64"
     points: int = 0
     value: Measured | None = None
     grad: Measured | None = None
-    differences: float | None = None  # the worst relative disagreement of gradient and finite differences
+    lines: tuple[str, ...] = ()  # that show what is wrong, to paste
+    derivatives: int = 0  # compared with finite differences …
+    differences: float | None = None  # … and the largest disagreement, over what rounding and step allow
+    sample: int = 0  # rows of real data on which ours was certified …
+    own_value: float | None = None  # … and its worst errors there, in ulps
+    own_grad: float | None = None
     note: str = ""
 
 
@@ -81,7 +101,7 @@ class Leg:
 
 @dataclass
 class Report:
-    """All legs that ran."""
+    """The legs that ran."""
 
     seed: int
     points: int
@@ -90,12 +110,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether our own certification holds, as far as it went; nothing certified is not certified."""
-        ours = [row for leg in self.legs for row in leg.rows if row.ours]
-        return bool(ours) and all(row.kind == "right" for row in ours)
+        """Whether our own certification holds; where nothing was certified it does not."""
+        held = [row.holds for leg in self.legs for row in leg.rows if row.holds is not None]
+        return bool(held) and all(held)
 
 
-def verify(losses: list[str], seed: int, points: int, tick: Tick = lambda *_: None) -> Report:
+def verify(losses: Sequence[str], seed: int, points: int, tick: Tick = lambda *_: None) -> Report:
     """Run all legs for the losses of these names; an interrupt ends it with what is done so far."""
     report = Report(seed, points)
     try:
@@ -113,61 +133,17 @@ def verify(losses: list[str], seed: int, points: int, tick: Tick = lambda *_: No
     return report
 
 
-# ---- leg 1: our losses -----------------------------------------------------------------------------------------------
+def _each(leg: str, jobs: Sequence[tuple[str, Any]], tick: Tick) -> Iterator[Any]:
+    for done, (name, job) in enumerate(jobs):
+        tick(leg, name, done, len(jobs))
+        yield job
+    tick(leg, "", len(jobs), len(jobs))
 
 
-def certification(losses: list[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
-    """One row a loss: all its example parameters, swept."""
-    if truth.flint is None:
+def _truth_is_there(missing: list[str]) -> bool:
+    if not truth.available():
         missing.append("nothing can be certified without python-flint: pip install 'reflosses[truth]'")
-        return
-    for done, name in enumerate(losses):
-        tick(LOSSES, name, done, len(losses))
-        yield _certified(name, seed, points)
-    tick(LOSSES, "", len(losses), len(losses))
-
-
-def _certified(name: str, seed: int, points: int) -> Row:
-    examples = list(catalogue.examples(catalogue.losses()[name]))
-    share = max(10, -(-points // len(examples)))
-    columns: dict[str, list[Measured]] = {"value": [], "grad": []}
-    relative, total, wrong = 0.0, 0, ""
-    for loss in examples:
-        try:
-            swept = accuracy.sweep(loss, seed, share)
-            checks = [gradcheck(loss, p.y, p.yhat) for p in moderate(loss, seed, 12)]
-        except (ArithmeticError, TypeError, ValueError) as error:
-            return Row(name, name, f"wrong: {loss} raises {type(error).__name__}: {error}", "wrong", ours=True)
-        total += swept.points
-        for key, worst, bound in zip(columns, (swept.value, swept.grad), loss.bounds, strict=True):
-            columns[key].append(
-                Measured(worst.ulp, np.nan, bound, swept.points, int(worst.ulp > bound), line=worst.line)
-            )
-        relative = max([relative, *(c.relative for c in checks)])
-        if not all(c.ok for c in checks):
-            wrong = f"wrong: {max(checks, key=lambda c: c.excess).subject} disagrees with approx_fprime"
-    value, grad = (max(c, key=lambda m: m.worst / m.bound) for c in columns.values())
-    for column, m in (("value", value), ("gradient", grad)):
-        if m.beyond:
-            wrong = f"wrong: {column} off by {m.worst:.3g} ulp"
-    kind = "wrong" if wrong else "right"
-    return Row(name, name, wrong or "certified", kind, True, "", "float64", total, value, grad, relative)
-
-
-# ---- leg 2: other people's functions ---------------------------------------------------------------------------------
-
-
-def implementations(losses: list[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
-    """One row a function and dtype."""
-    if truth.flint is None:
-        missing.append("no truth to compare with without python-flint: pip install 'reflosses[truth]'")
-        return
-    chosen = [(f, p) for f, all_ in peers() for p in all_ if type(p.equals).__name__ in losses and installed(f, missing)]
-    for done, (_, peer) in enumerate(sorted(chosen, key=lambda c: losses.index(type(c[1].equals).__name__))):
-        tick(FUNCTIONS, peer.name, done, len(chosen))
-        for dtype in peer.dtypes:
-            yield measure(peer, dtype, seed, points)
-    tick(FUNCTIONS, "", len(chosen), len(chosen))
+    return truth.available()
 
 
 def installed(framework: str, missing: list[str]) -> bool:
@@ -175,8 +151,147 @@ def installed(framework: str, missing: list[str]) -> bool:
     try:
         importlib.import_module(framework)
     except ImportError:
-        told = f"the rows of {framework} are left out: pip install 'reflosses[{EXTRA[framework]}]'"
+        told = f"{framework} is not installed, its rows are left out: pip install 'reflosses[{EXTRA[framework]}]'"
         if told not in missing:
             missing.append(told)
         return False
     return True
+
+
+# ---- leg 1: our losses -----------------------------------------------------------------------------------------------
+
+
+def certification(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
+    """One row a loss, with all its example parameters, and one for each other function."""
+    if not _truth_is_there(missing):
+        return
+    jobs: list[tuple[str, Any]] = [(name, name) for name in losses]
+    jobs += [(p.name, p) for p in OURS if type(p.equals).__name__ in losses]
+    for job in _each(LOSSES, jobs, tick):
+        if isinstance(job, str):
+            yield _certified(job, seed, points)
+        else:
+            row = asked(job, job.dtypes[0], seed, points)
+            verdict = "certified" if row.kind == "right" else row.verdict
+            yield replace(row, verdict=verdict, holds=row.kind == "right")
+
+
+def _certified(name: str, seed: int, points: int) -> Row:
+    examples = list(catalogue.examples(catalogue.losses()[name]))
+    columns: tuple[list[Measured], list[Measured]] = ([], [])
+    apart, compared, total, undecided, wrong = 0.0, 0, 0, 0, ""
+    for loss in examples:
+        try:
+            swept = accuracy.sweep(loss, seed, -(-points // len(examples)) * (MEMBERS if loss.layout.groups else 1))
+            checks = [gradcheck(loss, p.y, p.yhat) for p in moderate(loss, seed, DIFFERENCES)]
+        except (ArithmeticError, TypeError, ValueError) as error:
+            return Row(name, name, f"wrong: {type(error).__name__}: {error}", "wrong", False)
+        total, undecided = total + swept.points, undecided + swept.undecided
+        for column, worst, bound in zip(columns, (swept.value, swept.grad), loss.bounds, strict=True):
+            beyond = worst.ulp > bound
+            column.append(
+                Measured(
+                    worst.ulp,
+                    bound,
+                    swept.points,
+                    None,
+                    int(beyond),
+                    beyond,
+                    line=f"import reflosses; {worst.line}" if beyond else "",
+                )
+            )
+        apart = max([apart, *(c.excess for c in checks)])
+        compared += sum(c.checked for c in checks)
+        if not all(c.ok for c in checks):
+            worst_check = max(checks, key=lambda c: c.excess)
+            wrong = f"wrong: approx_fprime of {worst_check.subject} says otherwise"
+    value, grad = (max(c, key=lambda m: m.worst / m.bound) for c in columns)
+    for what, m in (("value", value), ("gradient", grad)):
+        if m.beyond:
+            wrong = f"wrong: {what} off by {m.worst:.3g} ulp"
+    if not total:
+        wrong = "wrong: nothing could be certified"
+    note = f"{undecided} problems were left out: no certified result exists there" if undecided else ""
+    found = Row(name, name, wrong or "certified", "wrong" if wrong else "right", not wrong, points=total, note=note)
+    return replace(found, value=value, grad=grad, lines=_lines(value, grad), derivatives=compared, differences=apart)
+
+
+# ---- leg 2: other people's functions ---------------------------------------------------------------------------------
+
+
+def implementations(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
+    """One row a function and dtype, in the order of the losses that they equal."""
+    if not _truth_is_there(missing):
+        return
+    chosen = [p for framework, rows in peers() if installed(framework, missing) for p in rows]
+    order = {name: k for k, name in enumerate(losses)}
+    chosen = [p for p in chosen if type(p.equals).__name__ in order]
+    chosen.sort(key=lambda p: (order[type(p.equals).__name__], p.same_as()))
+    for peer in _each(FUNCTIONS, [(p.name, p) for p in chosen], tick):
+        for dtype in peer.dtypes:
+            yield asked(peer, dtype, seed, points)
+
+
+def asked(peer: Peer, dtype: str, seed: int, points: int) -> Row:
+    """What a function answers, in one dtype, and the verdict."""
+    row = Row(peer.name, peer.same_as(), "", "missing", dtype=dtype, note=peer.note)
+    try:
+        value, grad = measured(peer, dtype, seed, points)
+    except (AttributeError, ImportError, TypeError) as error:  # another version of the library
+        return replace(row, verdict=f"not there: {error}")
+    kind, verdict = judged(dtype, value, grad)
+    tried = max(m.points for m in (value, grad) if m is not None)
+    return replace(row, kind=kind, verdict=verdict, lines=_lines(value, grad), points=tried, value=value, grad=grad)
+
+
+def _lines(*columns: Measured | None) -> tuple[str, ...]:
+    return tuple(m.line for m in columns if m is not None and m.line)
+
+
+# ---- leg 3: real data ------------------------------------------------------------------------------------------------
+
+
+def real_data(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
+    """One row a metric on the predictions of a model."""
+    if not (installed("sklearn", missing) and _truth_is_there(missing)):
+        return
+    chosen = [r for r in REAL if type(r.peer.equals).__name__ in losses]
+    for real in _each(REAL_DATA, [(f"{r.data}, {r.peer.name}", r) for r in chosen], tick):
+        yield _on_real_data(real, seed)
+
+
+def _on_real_data(real: Real, seed: int) -> Row:
+    peer, loss = real.peer, real.peer.equals
+    y, yhat = predictions(real.data, real.output)
+    weight = np.full(bind(loss, yhat.shape).value_shape, peer.factor)
+    ours, theirs = loss.value_and_grad(y, yhat, weight=weight), call(peer, y, yhat)
+    slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # sums in floating point, pairwise
+    columns = [
+        _agreement(real, code, a, b, bound + slack)
+        for code, a, b, bound in zip((peer.value, peer.grad), theirs, ours, loss.bounds, strict=True)
+    ]
+    kind, verdict = judged("float64", *columns)
+    rows = max(4, SAMPLE * len(yhat) // yhat.size)
+    part = np.random.default_rng(seed).choice(len(yhat), rows, replace=False)
+    alone, sample = replace(loss, reduction="none"), Problem(y[part], yhat[part])
+    own = [float(e.max()) for e in accuracy.errors(alone, sample, truth.certified(alone, *sample, strict=False))]
+    holds = own[0] <= loss.bounds.value and own[1] <= loss.bounds.grad
+    verdict = verdict if holds else f"ours is wrong: off by {own[0]:.3g} and {own[1]:.3g} ulp; theirs: {verdict}"
+    row = Row(peer.name, peer.same_as(), verdict, kind, holds, f"{real.data}: {real.output}", points=len(yhat))
+    row = replace(row, value=columns[0], grad=columns[1], note=peer.note)
+    return replace(row, lines=_lines(*columns), sample=len(part), own_value=own[0], own_grad=own[1])
+
+
+def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: float) -> Measured | None:
+    """Theirs against ours: values, or gradients."""
+    if code is None:
+        return None
+    error = np.atleast_1d(ulps(theirs, ours, 0.0, "float64", real.peer.unit))
+    at = int(np.argmax(error))
+    got, exact, beyond = float(np.ravel(theirs)[at]), float(np.ravel(ours)[at]), int((error > bound).sum())
+    found = Measured(float(error.max()), bound, error.size, None, beyond, got=got, exact=exact)
+    if not beyond:
+        return found
+    given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
+    line = f"{real.peer.imports}; {given}; {code}  # {got!r}, ours: {exact!r}"
+    return replace(found, wrong=error.max() > 2.0**26, line=line)

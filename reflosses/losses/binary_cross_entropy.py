@@ -44,16 +44,16 @@ class BinaryCrossEntropy(Loss):
 
     def loss(self, p: Floats, y: Floats) -> Floats:
         if self.clamp is None:
-            return -(xlogy(y, p) + xlog1py(1 - y, -p))  # (2)
+            return -(xlogy(y, p) + xlog1py(1 - y, -p))  # (1)
         c = self.clamp
         log_p = np.where(p < c, np.log(c), np.where(1 - p < c, np.log1p(-c), np.log(p)))
         log_q = np.where(p < c, np.log1p(-c), np.where(1 - p < c, np.log(c), np.log1p(-p)))
-        return -(y * log_p + (1 - y) * log_q)  # (5)
+        return -(y * log_p + (1 - y) * log_q)  # (4)
 
     def slope(self, p: Floats, y: Floats) -> Floats:
         right_for_sure = (p == y) & ((y == 0) | (y == 1))
-        inner = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (4)
-        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)
+        inner = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
+        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)  # (5)
 
     def sides(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
         slope = self.slope(p, y)

@@ -9,7 +9,7 @@ import numpy as np
 
 from reflosses.domain import LOGIT, NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import times, times_exp
+from reflosses.numerics import product, times, times_exp
 from reflosses.parameters import array, optional, parameter
 
 
@@ -41,8 +41,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, ...]:
         z, positive = np.abs(yhat), yhat >= 0
         agreeing, opposed = np.where(positive, pos_weight * y, 1 - y), np.where(positive, 1 - y, pos_weight * y)
-        weighted = np.where(pos_weight > 1, (pos_weight * y) * z, pos_weight * (y * z))  # no factor underflows alone
-        missed = np.where(positive, (1 - y) * z, weighted)  # opposed·z
+        missed = np.where(positive, (1 - y) * z, product((pos_weight, y, z)))  # opposed·z
         return missed, z, np.where(positive, 1.0, -1.0), agreeing, opposed
 
     def loss(self, missed: Floats, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
 from reflosses.layout import ELEMENTS, VECTORS, Layout
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import log1p_over
+from reflosses.numerics import informed, limit_of_form, log1p_over, scaled_form
 from reflosses.parameters import array, number, optional, parameter, semidefinite
 
 
@@ -28,7 +28,7 @@ class Cauchy(Loss):
     Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
     Accuracy: with information, the value's bound is relative to Σ|e_i Ω_ij e_j|, the slope's to Σ_j |Ω_ij e_j|.
     Errors: those of every loss (`reflosses.loss.Loss`).
-    Source: D. Geman and G. Reynolds, 1992; Triggs et al., Bundle adjustment, 2000; derivations/cauchy.md.
+    Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
 
     delta: float = parameter(1.0, number(POSITIVE))
@@ -62,28 +62,29 @@ class Cauchy(Loss):
         if information is None:
             r = pull = yhat - y
         else:
-            k, g, t = _measured(yhat - y, information)
-            r, pull = k * np.sqrt(t), k[:, None] * g  # √s and Ω e
+            e = np.where(informed(information), yhat - y, 0.0)
+            k, _, t = scaled_form(e, information)
+            r, pull = k * np.sqrt(t), np.einsum("nij,nj->ni", information, e)  # √s and Ω e
         return np.square(r / self.delta), r, pull
 
     def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return r * (r * log1p_over(u))  # (2)
+        return r * (r * log1p_over(u))  # (7)
 
     def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return 2 * pull / (1 + (u if pull.ndim == 1 else u[:, None]))  # (3)
+        return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
 
     def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
         half = yhat / 2 - y / 2  # r²/delta² overflows here: log(1 + u) = log u
         if information is None:
             return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)
-        k, g, t = _measured(half, information)
-        slope = self.delta * ((self.delta / k)[:, None] * (g / t[:, None]))
-        infinite = np.isinf(half).sum(axis=1)  # one infinite component has a limit, several have none
-        value = np.where(infinite == 1, np.inf, self._far(np.log(k) + np.log(t) / 2))
-        return np.where(infinite > 1, np.nan, value), np.where((infinite == 1)[:, None], 0.0, slope)
+        k, g, t = scaled_form(half, information)
+        to_infinity, unclear = limit_of_form(half, information)
+        value = np.where(to_infinity, np.inf, self._far(np.log(k) + np.log(t) / 2))
+        slope = np.where(to_infinity[:, None], 0.0, self.delta * ((self.delta / k)[:, None] * (g / t[:, None])))
+        return np.where(unclear, np.nan, value), np.where(unclear[:, None], np.nan, slope)
 
     def _far(self, log_half: Floats) -> Floats:
-        return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (4)
+        return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (8)
 
     @property
     def scale(self) -> float:
@@ -98,22 +99,23 @@ class Cauchy(Loss):
         pull = np.einsum("nij,nj->ni", np.abs(information), e)
         return np.einsum("ni,ni->n", e, pull), 2 * pull
 
+    @np.errstate(all="ignore")
     def rho(self, s: ArrayLike) -> Floats:
         """ρ(s) of the squared error s ≥ 0, element by element."""
         s, u = self._squared("rho", s)
-        with np.errstate(all="ignore"):
-            far = self.delta * (self.delta * (np.log(s) - 2 * np.log(self.delta)))
-            return np.where(np.isinf(u), far, s * log1p_over(u))
+        far = self.delta * (self.delta * (np.log(s) - 2 * np.log(self.delta)))
+        return np.where(np.isinf(u), far, s * log1p_over(u))
 
+    @np.errstate(all="ignore")
     def weight(self, s: ArrayLike) -> Floats:
         """ρ′(s) = 1/(1 + s/delta²), the weight of iteratively reweighted least squares."""
         s, u = self._squared("weight", s)
-        with np.errstate(all="ignore"):
-            return np.where(u > 2.0**60, self.delta * (self.delta / s), 1 / (1 + u))
+        return np.where(u > 2.0**60, self.delta * (self.delta / s), 1 / (1 + u))  # (2)
 
+    @np.errstate(all="ignore")
     def rho_second(self, s: ArrayLike) -> Floats:
         """ρ″(s) = −ρ′(s)²/delta²."""
-        return -np.square(self.weight(s) / self.delta)
+        return -np.square(self.weight(s) / self.delta)  # (3)
 
     def scipy_rho(self, z: ArrayLike) -> Floats:
         """ρ, ρ′ and ρ″ stacked, for `scipy.optimize.least_squares(loss=cauchy.scipy_rho, f_scale=C)`.
@@ -124,14 +126,4 @@ class Cauchy(Loss):
 
     def _squared(self, name: str, s: ArrayLike) -> tuple[Floats, Floats]:
         a = np.asarray(array(SQUARED)(f"{self}: {name}: s", s))
-        with np.errstate(all="ignore"):
-            return a, a / self.delta / self.delta
-
-
-def _measured(e: Floats, information: Floats) -> tuple[Floats, Floats, Floats]:
-    """k, Ω f and fᵀ Ω f of e = k f, with k a power of two, so that no square overflows or underflows early."""
-    e = np.where(np.einsum("nii->ni", information) == 0, 0.0, e)  # such a component has no part in s
-    k = np.ldexp(1.0, np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1] - 1)
-    f = e / k[:, None]
-    g = np.einsum("nij,nj->ni", information, f)
-    return k, g, np.maximum(np.einsum("ni,ni->n", f, g), 0.0)
+        return a, a / self.delta / self.delta

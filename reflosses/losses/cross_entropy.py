@@ -65,7 +65,7 @@ class CrossEntropy(Loss):
             q = q * self.class_weight
         largest = np.argmax(z, axis=1)[:, None]
         top = np.take_along_axis(z, largest, axis=1)
-        return top[:, 0], largest, q, times(q, top - z), *gap(z, top)
+        return top[:, 0], largest, q, 2 * times(q, top / 2 - z / 2), *gap(z, top)
 
     def loss(self, top: Any, largest: Any, q: Any, below: Any, d: Any, error: Any) -> Floats:
         one, mass = np.ones((len(q), 1)), accurate_sum(q)[:, None]
@@ -89,7 +89,8 @@ class CrossEntropy(Loss):
         q = self.common(y, z)[2]
         mass = accurate_sum(q)[:, None]
         infinite = z == np.inf
-        p = np.where(infinite.sum(axis=1, keepdims=True) == 1, infinite, np.nan)  # the limit of the softmax
+        alone = (infinite.sum(axis=1, keepdims=True) == 1) & ~np.isnan(z).any(axis=1, keepdims=True)
+        p = np.where(alone, infinite, np.nan)  # the limit of the softmax
         elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)
         return times(elsewhere, np.full(len(q), np.inf)), mass * p - q
 

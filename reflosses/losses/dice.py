@@ -21,7 +21,7 @@ class Dice(Loss):
 
     Formula, with I = Σ yhat·y, P = Σ yhat, T = Σ y:  1 − (2I + smooth_nr) / (P + T + smooth_dr).
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
-    Scale: 0 (perfect) to 1; the denominator is P + T, not squares.
+    Scale: 0 (perfect) to 1, below 0 where smooth_nr > smooth_dr; the denominator is P + T, not squares.
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (P = T = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
@@ -57,12 +57,12 @@ class Dice(Loss):
         return total, accurate_sum(yhat * y), y, yhat
 
     def loss(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # P + T − 2I, no digit cancels (3)
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # P + T − 2I, no digit cancels (4)
         return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
 
     def slope(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
         score = ratio(2 * intersection + self.smooth_nr, total)
-        return ratio(score[:, None] - 2 * y, total[:, None])  # (4)
+        return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         total, intersection, *_ = self.common(y, yhat)

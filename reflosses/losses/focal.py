@@ -75,7 +75,7 @@ class Focal(Loss):
         less_one = self.gamma - 1
         error = (self.gamma - (less_one + 1)) * np.log(np.maximum(q, 5e-324))  # what rounding γ − 1 does to the power
         fading = times(nats, self.gamma * q**less_one * (1 + error)) if self.gamma else 0.0
-        steep = ratio(np.where(inside, scale * q**self.gamma, 0.0), p)
+        steep = ratio(np.where(inside, scale * q**self.gamma, 0.0), p)  # (3) has no such term
         return -sign * (scale * fading + steep)  # (2): one sign, no digit cancels
 
     def sides(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Any:

@@ -77,5 +77,5 @@ class FocalWithLogits(Loss):
         fading = self.gamma * times(p, nats)
         if self.clamp is not None:  # below the clamp nothing outweighs this term, not even where p is subnormal
             clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
-            fading = np.where(inside, fading, clamped)
+            fading = np.where(inside, fading, clamped)  # (5)
         return -sign * factor * (fading + np.where(inside, q, 0.0))  # (4): one sign, no digit cancels

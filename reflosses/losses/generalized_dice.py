@@ -63,7 +63,7 @@ class GeneralizedDice(Loss):
         return total, w, y, yhat
 
     def loss(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # R + P − 2I a class, no digit cancels (3)
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # R + P − 2I a class, no digit cancels (5)
         return ratio(accurate_sum(w * missed), total)
 
     def slope(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:

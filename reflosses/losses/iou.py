@@ -21,7 +21,7 @@ class IoU(Loss):
 
     Formula, with I = Σ yhat·y, U = Σ (yhat + y) − I:  1 − (I + smooth_nr) / (U + smooth_dr).
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
-    Scale: 0 (perfect) to 1.
+    Scale: 0 (perfect) to 1, below 0 where smooth_nr > smooth_dr.
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (U = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
@@ -57,7 +57,7 @@ class IoU(Loss):
         return union, accurate_sum(yhat * y), y, yhat
 
     def loss(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # U − I (3)
+        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # U − I (5)
         return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
 
     def slope(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:

@@ -10,7 +10,7 @@ from scipy.special import xlog1py, xlogy
 
 from reflosses.domain import MASS, NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio, times
+from reflosses.numerics import accurate_sum, product, ratio
 from reflosses.parameters import choice, number, parameter
 
 
@@ -54,16 +54,17 @@ class WeightedCrossEntropy(Loss):
         return yhat, y, accurate_sum(1 - yhat), accurate_sum(yhat)  # w is the third over the fourth
 
     def loss(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
-        return -(times(xlogy(y, p), background) / foreground + xlog1py(1 - y, -p))  # (1)
+        log_p = xlogy(y, p)
+        return -(np.where(log_p == 0, 0.0, product((log_p, background), (foreground,))) + xlog1py(1 - y, -p))  # (1)
 
     def slope(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
-        return ratio(1 - y, 1 - p) - ratio(y * background / foreground, p)  # (2)
+        return ratio(1 - y, 1 - p) - np.where(y == 0, 0.0, product((y, background), (foreground, p)))  # (2)
 
     def coupling(self, weight: Floats, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
         nats = accurate_sum(-weight * xlogy(y, p))  # what w multiplies
-        return np.full(p.shape, -(p.size / foreground) * (nats / foreground))  # (3)
+        return np.full(p.shape, -product((float(p.size), nats), (foreground, foreground)))  # (3)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
         terms = self.common(y, yhat)

@@ -1,0 +1,224 @@
+"""What numbers may be: membership, wording, and the hard inputs that domains hand out."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reflosses.domain import (
+    CLAMP,
+    FRACTION,
+    LOGIT,
+    MASS,
+    NON_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    SATURATION,
+    SQUARED,
+    Classes,
+    Domain,
+    Interval,
+    Labels,
+    as_array,
+    magnitudes,
+)
+
+INF, NAN = math.inf, math.nan
+TINY, HUGE = 5e-324, 1.7976931348623157e308
+BELOW_ONE, ABOVE_ONE = math.nextafter(1, 0), math.nextafter(1, 3)
+BELOW_HALF = math.nextafter(0.5, 0)
+
+INTERVALS = {
+    "REAL": REAL,
+    "LOGIT": LOGIT,
+    "PROBABILITY": PROBABILITY,
+    "POSITIVE": POSITIVE,
+    "NON_NEGATIVE": NON_NEGATIVE,
+    "SQUARED": SQUARED,
+    "FRACTION": FRACTION,
+    "CLAMP": CLAMP,
+    "half-open": Interval("a rate", -0.75, 3.5, open_high=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("domain", "inside", "outside"),
+    [
+        (REAL, [-INF, -HUGE, 0.0, INF], []),
+        (LOGIT, [-INF, -HUGE, 0.0, INF], []),
+        (PROBABILITY, [0.0, -0.0, TINY, 0.3, BELOW_ONE, 1.0], [-TINY, ABOVE_ONE, -INF, INF]),
+        (MASS, [0.0, TINY, 0.3, 1.0], [-TINY, ABOVE_ONE, -INF, INF]),
+        (POSITIVE, [TINY, 0.3, HUGE], [-TINY, 0.0, -0.0, INF, -INF]),
+        (NON_NEGATIVE, [0.0, -0.0, TINY, HUGE], [-TINY, INF, -INF]),
+        (SQUARED, [0.0, TINY, HUGE, INF], [-TINY, -INF]),
+        (FRACTION, [0.0, 0.3, 1.0], [-TINY, ABOVE_ONE, INF]),
+        (CLAMP, [TINY, 0.3, BELOW_HALF], [0.0, -0.3, 0.5, 1.0]),
+        (INTERVALS["half-open"], [-0.75, 0.0, math.nextafter(3.5, 0)], [math.nextafter(-0.75, -1), 3.5, INF]),
+        (Labels((-1.0, 1.0)), [-1.0, 1.0], [0.0, BELOW_ONE, ABOVE_ONE, NAN, INF, -INF]),
+        (Labels((0.0, 1.0)), [0.0, -0.0, 1.0], [TINY, 0.5, NAN]),
+        (Classes(count=3), [0.0, 1.0, 2.0], [-1.0, 3.0, 1.5, TINY, NAN, INF, -INF]),
+        (Classes(ignore_index=-100, count=3), [2.0], [-1.0, -100.0]),
+    ],
+)
+def test_membership(domain: Domain, inside: list[float], outside: list[float]) -> None:
+    marks = domain.outside(np.array(inside + outside))
+    assert marks.dtype == bool
+    assert marks.tolist() == [False] * len(inside) + [True] * len(outside)
+
+
+@pytest.mark.parametrize("domain", INTERVALS.values(), ids=INTERVALS)
+def test_nan_is_outside_no_interval(domain: Domain) -> None:
+    assert not domain.outside(np.array([NAN, 0.25]))[0]
+
+
+def test_a_mass_of_nothing_is_outside() -> None:
+    assert MASS.outside(np.zeros(3)).all()
+    assert not MASS.outside(np.array([0.0, TINY])).any()
+    assert not MASS.outside(np.array([0.0, NAN])).any()
+
+
+@pytest.mark.parametrize(
+    ("domain", "text"),
+    [
+        (REAL, "a real number"),
+        (LOGIT, "a real number"),
+        (PROBABILITY, "a probability in [0, 1]"),
+        (MASS, "a probability in [0, 1] with a sum above 0"),
+        (POSITIVE, "a finite number in (0, inf)"),
+        (NON_NEGATIVE, "a finite number in [0, inf)"),
+        (CLAMP, "a number in (0, 0.5)"),
+        (INTERVALS["half-open"], "a rate in [-0.75, 3.5)"),
+        (Labels((-1.0, 1.0)), "a label in {-1, 1}"),
+        (Classes().of(7), "a class index from 0 to 6"),
+    ],
+)
+def test_wording(domain: Domain, text: str) -> None:
+    assert str(domain) == text
+
+
+@pytest.mark.parametrize("ignore_index", [-1, -100, 255, 1])
+def test_ignored_labels(ignore_index: int) -> None:
+    domain = Classes(ignore_index=ignore_index, rows=PROBABILITY).of(3)
+    assert domain == Classes(ignore_index, PROBABILITY, 3)
+    labels = np.array([0.0, ignore_index, 2.0, NAN])
+    marks = domain.ignored(labels)
+    assert marks is not None
+    assert marks.tolist() == [False, True, False, False]
+    assert Classes(count=3).ignored(labels) is None
+
+
+@pytest.mark.parametrize("domain", INTERVALS.values(), ids=INTERVALS)
+def test_samples_are_hard_members(domain: Domain) -> None:
+    drawn = domain.sample(np.random.default_rng(3), 4000)
+    assert drawn.shape == (4000,)
+    assert np.isfinite(drawn).all()
+    assert not domain.outside(drawn).any()
+    assert len(np.unique(drawn)) > 1500
+    assert np.ptp(np.frexp(drawn[drawn != 0])[1]) > 500  # exponents of two
+    again = domain.sample(np.random.default_rng(3), 4000)
+    np.testing.assert_array_equal(drawn, again)
+    assert not np.array_equal(drawn, domain.sample(np.random.default_rng(4), 4000))
+
+
+def test_samples_reach_the_ends_of_an_interval() -> None:
+    drawn = set(PROBABILITY.sample(np.random.default_rng(3), 4000).tolist())
+    assert {0.0, 1.0, TINY, BELOW_ONE} <= drawn
+    drawn = set(REAL.sample(np.random.default_rng(3), 4000).tolist())
+    assert {0.0, HUGE, TINY, 1.0, -1.0} <= drawn
+    assert min(drawn) < -1e300
+
+
+def test_logits_are_drawn_where_sigmoids_saturate() -> None:
+    drawn = LOGIT.sample(np.random.default_rng(3), 4000)
+    for margin in SATURATION:
+        for sign in (-1, 1):
+            near = sign * drawn - margin
+            assert np.any((near > 0) & (near < 1))
+            assert np.any((near < 0) & (near > -1))
+
+
+def test_labels_and_classes_are_all_drawn() -> None:
+    rng = np.random.default_rng(3)
+    assert set(Labels((-1.0, 1.0)).sample(rng, 100).tolist()) == {-1.0, 1.0}
+    drawn = Classes(count=3).sample(rng, 100)
+    assert drawn.dtype == np.float64
+    assert set(drawn.tolist()) == {0.0, 1.0, 2.0}
+
+
+def test_magnitudes_cover_the_whole_range() -> None:
+    drawn = magnitudes(np.random.default_rng(3), 20000)
+    assert np.all((drawn > 0) & (drawn < INF))
+    assert drawn.min() < 2.0**-1060
+    assert drawn.max() > 2.0**1010
+    exponents = np.frexp(drawn)[1]
+    assert np.histogram(exponents, bins=20)[0].min() > 500
+
+
+# ---- reading arrays --------------------------------------------------------------------------------------------------
+
+
+def test_float64_is_not_copied() -> None:
+    a = np.array([0.3, 0.7])
+    assert np.shares_memory(as_array(a, "it"), a)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([True, False], [1.0, 0.0]),
+        (np.array([-128, 127], np.int8), [-128.0, 127.0]),
+        (np.array([2**64 - 2**11], np.uint64), [2.0**64 - 2.0**11]),
+        (np.array([0.1], np.float16), [float.fromhex("0x1.998p-4")]),
+        (np.array([0.1], np.float32), [float.fromhex("0x1.99999ap-4")]),
+        (np.array([0.375], np.longdouble), [0.375]),
+        (np.array([0.1], ">f8"), [0.1]),
+        (((0.3, 7), (-5, 1e300)), [[0.3, 7.0], [-5.0, 1e300]]),
+        (0.3, 0.3),
+        (np.float32(0.5), 0.5),
+        ([], []),
+    ],
+)
+def test_real_numbers_are_read_exactly(given: Any, expected: Any) -> None:
+    got = as_array(given, "it")
+    np.testing.assert_array_equal(got, np.array(expected, np.float64), strict=True)
+
+
+def test_bfloat16_is_read_exactly() -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="pip install ml_dtypes for bfloat16").bfloat16
+    got = as_array(np.array([0.1, -3.0, INF], bfloat16), "it")
+    np.testing.assert_array_equal(got, np.array([float.fromhex("0x1.9ap-4"), -3.0, INF]), strict=True)
+
+
+class Broken:
+    """A tensor that NumPy cannot view, as one that tracks gradients."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("call detach() first")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (np.array([0.3 + 0j]), "dtype complex128"),
+        (np.array([0.3], object), "dtype object"),
+        (None, "dtype object"),
+        ([0.3, None], "dtype object"),
+        ([10**400], "dtype object"),
+        ("0.3", "dtype <U3"),
+        (b"0.3", "dtype |S3"),
+        (np.array(["2020-01-01"], "M8[D]"), r"dtype datetime64[D]"),
+        (np.array([3], "m8[s]"), r"dtype timedelta64[s]"),
+        (np.zeros(3, [("x", float)]), "dtype [('x', '<f8')]"),
+        (np.zeros(3, "V8"), "dtype |V8"),
+        ([[0.3, 0.7], [0.5]], "cannot be read as an array"),
+        (Broken(), "call detach() first"),
+        (np.ma.masked_array([0.3, 0.7], [False, True]), "masked array"),
+        (np.ma.masked, "masked array"),
+    ],
+)
+def test_what_is_not_real_numbers_is_refused(given: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=r"^Huber: yhat ") as error:
+        as_array(given, "Huber: yhat")
+    assert reason in str(error.value)

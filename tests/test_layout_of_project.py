@@ -1,0 +1,223 @@
+"""The project is complete: every loss has its file, page, test and export, and imports go one way."""
+
+import ast
+import graphlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reflosses
+from reflosses.catalogue import losses, stem
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "reflosses"
+LOSS_FILES = sorted(p for p in (PACKAGE / "losses").glob("*.py") if p.name != "__init__.py")
+STEMS = {p.stem for p in LOSS_FILES}
+
+TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
+OTHER_PAGES = {"README", "dice_versus_iou"}
+
+CORE = ("domain", "layout", "numerics", "parameters", "reduction", "engine", "loss")
+CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
+FOR_LOSSES = {f"reflosses.{name}" for name in ("domain", "layout", "loss", "numerics", "parameters")}
+OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")
+
+every_loss_file = pytest.mark.parametrize("path", LOSS_FILES, ids=lambda path: path.stem)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it, by its full name."""
+    return imported(tree(path), ".".join(path.relative_to(ROOT).parent.parts))
+
+
+def imported(module: ast.Module, package: str) -> set[str]:
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            here = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            origin = ".".join([*here, *([node.module] if node.module else [])])
+            found |= {f"{origin}.{a.name}" for a in node.names} if origin == "reflosses" else {origin}
+    return found
+
+
+def own(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] == "reflosses"}
+
+
+# ---- one stem, three places ------------------------------------------------------------------------------------------
+
+
+def test_every_loss_has_a_page_and_no_page_lacks_a_loss() -> None:
+    assert {p.stem for p in (ROOT / "derivations").glob("*.md")} - OTHER_PAGES == STEMS
+    for name in OTHER_PAGES:
+        assert (ROOT / "derivations" / f"{name}.md").stat().st_size > 0
+
+
+def test_every_loss_has_a_test_and_no_test_lacks_a_loss() -> None:
+    tests = {p.stem for p in (ROOT / "tests" / "losses").glob("test_*.py")}
+    assert tests == {f"test_{name}" for name in STEMS}
+
+
+def test_every_page_and_test_says_something() -> None:
+    for name in STEMS:
+        for path in (ROOT / "derivations" / f"{name}.md", ROOT / "tests" / "losses" / f"test_{name}.py"):
+            assert path.exists(), path
+            assert len(path.read_text("utf-8").split()) > 50, path
+
+
+def test_every_loss_is_exported_by_name() -> None:
+    exports = {
+        node.module.removeprefix("reflosses.losses."): {(a.name, a.asname) for a in node.names}
+        for node in tree(PACKAGE / "__init__.py").body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("reflosses.losses.")
+    }
+    assert exports == {p.stem: {(class_name(p), class_name(p))} for p in LOSS_FILES}
+    for path in LOSS_FILES:
+        cls = getattr(reflosses, class_name(path))
+        assert stem(cls) == path.stem
+        assert losses()[cls.__name__] is cls
+    assert len(losses()) == len(LOSS_FILES) > 15
+
+
+def class_name(path: Path) -> str:
+    (found,) = [node.name for node in tree(path).body if isinstance(node, ast.ClassDef)]
+    return found
+
+
+@every_loss_file
+def test_the_class_and_its_file_have_one_name(path: Path) -> None:
+    assert class_name(path).lower() == path.stem.replace("_", "")
+
+
+@every_loss_file
+def test_a_loss_file_is_short_and_holds_one_class(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) < 130
+    functions = [node.name for node in tree(path).body if isinstance(node, ast.FunctionDef)]
+    assert len(functions) <= 2
+    assert all(name.startswith("_") for name in functions)
+
+
+@every_loss_file
+def test_a_loss_is_final_and_its_docstring_complete(path: Path) -> None:
+    cls = getattr(reflosses, class_name(path))
+    assert cls.__final__
+    docstring = cls.__doc__ or ""
+    assert docstring.splitlines()[0].endswith(".")
+    for label in ("Formula", "Shapes", "Scale", "Domain", "Kinks", "Errors", "Source"):
+        assert f"\n    {label}" in docstring, label
+    assert "Limits:" in docstring
+    assert f"derivations/{path.stem}.md" in docstring
+
+
+# ---- the top level ---------------------------------------------------------------------------------------------------
+
+
+def tracked() -> list[str]:
+    """The files that git tracks."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("git, or the repository, is not here")
+    listed = subprocess.run([git, "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip(f"git cannot list the repository: {listed.stderr.strip()}")
+    return listed.stdout.splitlines()
+
+
+def test_the_visible_top_level() -> None:
+    top = {name.partition("/")[0] for name in tracked()}
+    assert {name for name in top if not name.startswith(".")} == TOP_LEVEL
+    assert ".gitignore" in top
+
+
+def test_nothing_that_a_machine_makes_is_tracked() -> None:
+    made = {"__pycache__", ".venv", ".cache", ".hypothesis", ".pytest_cache", ".ruff_cache", ".mypy_cache", "dist"}
+    assert not [name for name in tracked() if made & set(name.split("/")) or name.endswith(".pyc")]
+
+
+# ---- imports go one way ----------------------------------------------------------------------------------------------
+
+
+@every_loss_file
+def test_losses_import_the_machinery_and_nothing_else(path: Path) -> None:
+    names = imports(path)
+    assert "reflosses.loss" in names
+    assert own(names) <= FOR_LOSSES
+    assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: path.stem)
+def test_the_machinery_knows_no_loss_and_no_checking_code(path: Path) -> None:
+    names = imports(path)
+    assert own(names) <= {f"reflosses.{name}" for name in CORE}
+    assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
+
+
+def test_the_machinery_has_no_cycle() -> None:
+    graph = {f"reflosses.{p.stem}": own(imports(p)) for p in CORE_FILES}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert order[0] == "reflosses.domain"
+    assert order[-1] == "reflosses.loss"
+
+
+def test_the_reader_of_imports_can_find_one() -> None:
+    source = """
+import reflosses.truth as t
+from reflosses import battery, verify
+from reflosses.gradcheck import gradcheck
+from . import accuracy
+from .report import table
+from ..catalogue import losses
+def f():
+    import flint
+    from numpy.linalg import norm
+"""
+    assert imported(ast.parse(source), "reflosses.losses") == {
+        "reflosses.truth",
+        "reflosses.battery",
+        "reflosses.verify",
+        "reflosses.gradcheck",
+        "reflosses.losses",
+        "reflosses.losses.report",
+        "reflosses.catalogue",
+        "flint",
+        "numpy.linalg",
+    }
+    assert not own({"numpy", "reflossesx.truth"})
+    assert own({"reflosses"}) == {"reflosses"}
+    for path in (PACKAGE / "truth.py", PACKAGE / "battery.py"):
+        assert "reflosses.loss" in imports(path)
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_library_imports_nothing_optional() -> None:
+    seen = run("import sys, reflosses; print(*{name.partition('.')[0] for name in sys.modules})").split()
+    assert {"reflosses", "numpy"} <= set(seen)
+    assert not set(OPTIONAL) & set(seen)
+
+
+def test_the_library_works_with_numpy_and_scipy_alone() -> None:
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({OPTIONAL!r}))  # importing any of these raises ImportError
+import reflosses
+from reflosses.catalogue import examples, losses
+print(len([loss for cls in losses().values() for loss in examples(cls)]))
+print(reflosses.Huber(delta=0.75).value_and_grad([0.5, 0.0], [0.25, 3.0]))
+"""
+    count, result = run(code).strip().splitlines()
+    assert int(count) > 40
+    assert result == "(1.0, array([-0.125,  0.375]))"  # (1/32 + 0.75 (3 − 0.375)) / 2 = 1

@@ -1,0 +1,297 @@
+"""Exact sums against exact fractions."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reflosses import reduction
+from reflosses.domain import magnitudes
+from reflosses.reduction import ExactSum, scaled
+
+INF, NAN = math.inf, math.nan
+TINY, HUGE = 5e-324, 1.7976931348623157e308
+HYPOTHESIS = "pip install hypothesis for random vectors that shrink"
+
+
+def exact(x: Any) -> Fraction:
+    return sum(map(Fraction, np.asarray(x).ravel().tolist()), Fraction(0))
+
+
+def is_nearest(got: float, q: Fraction) -> bool:
+    """Whether `got` is q rounded to nearest, ties to even, proved by its distance to both neighbours."""
+    if math.isinf(got):
+        return abs(q) >= 2**1024 - 2**970 and (got > 0) == (q > 0)
+    error = abs(Fraction(got) - q)
+    even = Fraction(got) / Fraction(math.ulp(got)) % 2 == 0
+    for other in (math.nextafter(got, -INF), math.nextafter(got, INF)):
+        neighbour = Fraction(other) if math.isfinite(other) else Fraction(2**1024 if other > 0 else -(2**1024))
+        distance = abs(neighbour - q)
+        if distance < error or (distance == error and not even):
+            return False
+    return True
+
+
+def vectors() -> Iterator[tuple[str, Any]]:
+    rng = np.random.default_rng(7)
+    for n in (1, 2, 3, 10, 1000):
+        x = magnitudes(rng, n) * rng.choice([-1.0, 1.0], n)
+        yield f"every magnitude {n}", np.where(np.abs(x) > 2.0**1000, x * 2.0**-40, x)
+        yield f"near one {n}", 1 - rng.integers(0, 9, n) * 2.0**-53
+        yield f"subnormal {n}", rng.integers(-(2**30), 2**30, n) * TINY
+        huge = rng.integers(2**52, 2**53, n) * 2.0**970
+        yield f"cancelling {n}", rng.permutation(np.concatenate([huge, -huge, rng.integers(-9, 9, n) * TINY]))
+        yield f"full mantissas {n}", np.full(n, (2**53 - 1) * 2.0**-60)
+    yield "nothing", np.zeros(0)
+    yield "zeros", np.array([0.0, -0.0])
+    yield "a tie to even, down", np.array([1.0, 2.0**-53])
+    yield "a tie to even, up", np.array([1 + 2.0**-52, 2.0**-53])
+    yield "next to a tie", np.array([1.0, 2.0**-53, TINY])
+    yield "next to a tie, below", np.array([1.0, 2.0**-53, -TINY])
+    yield "Rump", np.array([1e100, 1.0, -1e100, 1e-100])
+    yield "partial overflow", np.array([HUGE, HUGE, -HUGE, -HUGE, 0.7])
+    yield "half an ulp of the largest", np.array([HUGE, 2.0**969])
+    yield "two axes", np.arange(12.0).reshape(3, 4) / 7
+
+
+VECTORS = dict(vectors())
+vector = pytest.mark.parametrize("x", VECTORS.values(), ids=VECTORS)
+
+
+@vector
+def test_the_sum_is_held_exactly(x: Any) -> None:
+    total = ExactSum.of(x)
+    assert Fraction(total.count, 2**1126) == exact(x)
+    assert total.special == 0
+    assert type(float(total)) is float
+    assert is_nearest(float(total), exact(x))
+
+
+@vector
+@pytest.mark.parametrize("divisor", [1, 3, 7, 10, 49, 2**20 + 1])
+def test_a_mean_is_rounded_once(x: Any, divisor: int) -> None:
+    assert is_nearest(ExactSum.of(x).over(divisor), exact(x) / divisor)
+
+
+@vector
+@pytest.mark.parametrize("weights", [[0.3], [0.3, 7.0, 1e-300], [1.7e308] * 3, [TINY], [TINY] * 7])
+def test_a_weighted_mean_is_rounded_once(x: Any, weights: Any) -> None:
+    assert is_nearest(ExactSum.of(x).over(ExactSum.of(np.array(weights))), exact(x) / exact(weights))
+
+
+@vector
+def test_the_order_does_not_matter(x: Any) -> None:
+    rng = np.random.default_rng(5)
+    total = ExactSum.of(x)
+    for _ in range(5):
+        shuffled = rng.permutation(np.ravel(x))
+        assert ExactSum.of(shuffled) == total
+        assert float(ExactSum.of(shuffled)).hex() == float(total).hex()
+
+
+@vector
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_the_size_of_the_chunks_does_not_matter(x: Any, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    total = ExactSum.of(x)
+    monkeypatch.setattr(reduction, "_CHUNK", chunk)
+    if np.size(x) < 100:
+        assert ExactSum.of(x) == total
+
+
+def test_a_chunk_of_the_largest_mantissas_adds_up_exactly_in_float64() -> None:
+    assert reduction._CHUNK * (2**53 // 2**26) <= 2**53
+
+
+def test_memory_layout_does_not_matter() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4) / 7
+    for view in (x[::-1], np.asfortranarray(x), x.transpose(1, 2, 0)):
+        assert ExactSum.of(view) == ExactSum.of(x)
+
+
+def test_the_proof_of_nearness_can_fail() -> None:
+    third = Fraction(1, 3)
+    good = 1 / 3
+    assert is_nearest(good, third)
+    assert not is_nearest(math.nextafter(good, 1), third)
+    assert not is_nearest(math.nextafter(good, 0), third)
+    assert is_nearest(1.0, 1 + Fraction(1, 2**53))  # a tie
+    assert not is_nearest(1 + 2.0**-52, 1 + Fraction(1, 2**53))
+    assert is_nearest(0.0, Fraction(1, 2**1075))
+    assert not is_nearest(TINY, Fraction(1, 2**1075))
+    assert is_nearest(2 * TINY, Fraction(3, 2**1075))
+    assert not is_nearest(TINY, Fraction(3, 2**1075))
+    assert is_nearest(INF, Fraction(2**1024 - 2**970))
+    assert not is_nearest(HUGE, Fraction(2**1024 - 2**970))
+    assert is_nearest(HUGE, Fraction(2**1024 - 2**970 - 1))
+    assert not is_nearest(INF, Fraction(2**1024 - 2**970 - 1))
+
+
+@pytest.mark.parametrize(
+    ("x", "total", "mean"),
+    [
+        ([1.7e308] * 3, INF, 1.7e308),
+        ([-1.7e308] * 3, -INF, -1.7e308),
+        ([1.7e308, 1.7e308, -1.7e308], 1.7e308, 1.7e308 / 3),
+        ([HUGE, 2.0**970], INF, 2.0**1023),
+        ([HUGE, 2.0**969], HUGE, float.fromhex("0x1.fffffffffffffp+1022")),
+        ([1.0, 2.0**-53], 1.0, 0.5),
+        ([1.0, 2.0**-53, TINY], 1 + 2.0**-52, float.fromhex("0x1.5555555555556p-2")),
+        ([1 + 2.0**-52] * 3, float.fromhex("0x1.8000000000002p+1"), 1 + 2.0**-52),
+        ([TINY, TINY, TINY], 3 * TINY, TINY),
+        ([TINY, 0.0], TINY, 0.0),
+        ([TINY, 2 * TINY], 3 * TINY, 2 * TINY),
+    ],
+)
+def test_sums_and_means_by_hand(x: list[float], total: float, mean: float) -> None:
+    assert float(ExactSum.of(np.array(x))) == total
+    assert ExactSum.of(np.array(x)).over(len(x)) == mean
+
+
+@pytest.mark.parametrize(
+    ("x", "total"),
+    [
+        ([INF, 0.3], INF),
+        ([-INF, HUGE], -INF),
+        ([INF, INF], INF),
+        ([INF, -INF], NAN),
+        ([NAN, 0.3], NAN),
+        ([NAN, INF], NAN),
+        ([-INF, NAN, INF], NAN),
+    ],
+)
+def test_infinities_and_nan(x: list[float], total: float) -> None:
+    with np.errstate(all="raise"):
+        exact_sum = ExactSum.of(np.array(x))
+    np.testing.assert_equal(float(exact_sum), total)
+    np.testing.assert_equal(exact_sum.over(3), total)
+    np.testing.assert_equal(exact_sum.over(ExactSum.of(np.array([0.3, 7.0]))), total)
+    assert math.isnan(exact_sum.over(0))
+
+
+def test_over_nothing_it_is_nan() -> None:
+    for x in ([], [0.3]):
+        total = ExactSum.of(np.array(x))
+        assert math.isnan(total.over(0))
+        assert math.isnan(total.over(ExactSum.of(np.zeros(3))))
+    assert float(ExactSum.of(np.array([]))) == 0.0
+
+
+def test_whole_numbers_are_sums() -> None:
+    for n in (0, 1, 3, 2**53 + 1, 10**400):
+        assert Fraction(ExactSum.integer(n).count, 2**1126) == n
+    assert ExactSum.integer(3) == ExactSum.of(np.array([0.5, 2.5]))
+
+
+@pytest.mark.parametrize("x", [[0.3], [TINY], [TINY] * 3, [HUGE] * 3, [1.7e308, 7.0], [3 * 2.0**-1074, 2.0**1000]])
+def test_mantissa_and_exponent_of_any_sum(x: list[float]) -> None:
+    mantissa, exponent = ExactSum.of(np.array(x)).frexp()
+    assert 0.5 <= mantissa <= 1
+    assert is_nearest(mantissa, exact(x) / Fraction(2) ** exponent)
+
+
+def test_no_floating_point_signal() -> None:
+    with np.errstate(all="raise"):
+        for x in VECTORS.values():
+            ExactSum.of(x).over(7)
+
+
+def test_random_vectors() -> None:
+    hypothesis = pytest.importorskip("hypothesis", reason=HYPOTHESIS)
+    floats = hypothesis.strategies.floats(allow_nan=False, allow_infinity=False)
+    sizes = hypothesis.strategies.integers(1, 2**40)
+
+    @hypothesis.settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @hypothesis.given(hypothesis.strategies.lists(floats, max_size=20), sizes)
+    def check(x: list[float], divisor: int) -> None:
+        total = ExactSum.of(np.array(x, float))
+        assert is_nearest(float(total), exact(x))
+        assert is_nearest(total.over(divisor), exact(x) / divisor)
+        assert ExactSum.of(np.array(sorted(x), float)) == total
+        assert float(ExactSum.of(np.array(x + [-a for a in x], float))) == 0
+
+    check()
+
+
+def test_random_means_of_one_number_many_times() -> None:
+    hypothesis = pytest.importorskip("hypothesis", reason=HYPOTHESIS)
+    floats = hypothesis.strategies.floats(allow_nan=False, allow_infinity=False)
+
+    @hypothesis.settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @hypothesis.given(floats, hypothesis.strategies.integers(1, 50))
+    def check(x: float, n: int) -> None:
+        assert ExactSum.of(np.full(n, x)).over(n) == x
+
+    check()
+
+
+# ---- slopes times weight over divisor --------------------------------------------------------------------------------
+
+
+def ulps(got: float, q: Fraction) -> Fraction:
+    return abs(Fraction(got) - q) / Fraction(math.ulp(float(q)))
+
+
+SCALINGS = [
+    # slope, weight, divisor: their product and quotient, by powers of two
+    (3 * 2.0**600, 5 * 2.0**600, 7 * 2.0**300),
+    (3 * 2.0**-600, 5 * 2.0**-600, 7 * 2.0**-300),
+    (-3 * 2.0**-600, 5 * 2.0**-500, 7 * 2.0**-60),
+    (3 * 2.0**1000, 5 * 2.0**-1060, 7 * 2.0**-80),
+    (3 * 2.0**-1000, 5 * 2.0**-30, 7 * 2.0**-900),
+    (3 * TINY, 5 * 2.0**900, 7 * 2.0**-100),
+    (HUGE, HUGE, HUGE),
+    (-HUGE, 0.7, 1.7e308),
+    (TINY, TINY, TINY),
+    (TINY, 0.7, TINY),
+    (0.3, 0.7, 13.0),
+    (0.3, TINY, 0.7),
+    (3 * 2.0**-1070, 5.0, 7.0),
+    (2.0**-480, 2.0**-480, 0.7),  # the product is the threshold below which it is doubted, …
+    (2.0**-480, math.nextafter(2.0**-480, 1), 0.7),  # … and one ulp above
+    (HUGE, 1.0, 1.7e308),
+    (HUGE, math.nextafter(1.0, 3), 1.7e308),
+]
+
+
+@pytest.mark.parametrize(("a", "weight", "divisor"), SCALINGS)
+def test_scaling_neither_overflows_nor_underflows_early(a: float, weight: float, divisor: float) -> None:
+    for errors in ("warn", "raise"):
+        with np.errstate(all=errors):
+            got = scaled(np.array([a, -a]), np.array([weight, weight]), divisor)
+        assert ulps(got[0], Fraction(a) * Fraction(weight) / Fraction(divisor)) <= 2
+        assert got[1] == -got[0]
+
+
+@pytest.mark.parametrize(("a", "divisor"), [(HUGE, 3.0), (TINY, 0.3), (3 * TINY, 0.7), (0.3, HUGE), (-0.7, TINY)])
+def test_scaling_without_weight(a: float, divisor: float) -> None:
+    (got,) = scaled(np.array([a]), None, divisor)
+    q = Fraction(a) / Fraction(divisor)
+    if abs(q) < 2**1024:
+        assert ulps(got, q) <= 1
+    else:
+        assert got == math.copysign(INF, a)
+
+
+@pytest.mark.parametrize("a", [HUGE, -0.7, TINY * 3, 3 * 2.0**-600])
+def test_scaling_by_a_share_of_a_sum_beyond_the_floats(a: float) -> None:
+    weight = np.array([1.7e308, 1.7e308, 1e308])
+    with np.errstate(all="raise"):
+        got = scaled(np.full(3, a), weight, ExactSum.of(weight))
+    for x, w in zip(got.tolist(), weight.tolist(), strict=True):
+        assert ulps(x, Fraction(a) * Fraction(w) / exact(weight)) <= 2
+
+
+def test_scaling_keeps_zeros_infinities_and_nan() -> None:
+    a = np.array([0.0, INF, -INF, NAN])
+    np.testing.assert_array_equal(scaled(a, np.full(4, 0.3), 7.0), a)
+    np.testing.assert_array_equal(scaled(a, np.full(4, 2.0**-1000), 2.0**900), a)
+    np.testing.assert_array_equal(scaled(a, None, 7.0), a)
+
+
+def test_scaling_takes_one_weight_for_each_row() -> None:
+    a = np.array([[0.5, -3.0], [0.25, 2.0**-1000]])
+    got = scaled(a, np.array([[4.0], [2.0**-60]]), 8.0)
+    np.testing.assert_array_equal(got, [[0.25, -1.5], [2.0**-65, 2.0**-1063]])

@@ -1,0 +1,670 @@
+"""Certified values against numbers known by hand: fractions, logarithms of them, ties, poles, kinks, and refusals."""
+
+import ctypes
+import math
+import platform
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any, final
+
+import numpy as np
+import pytest
+
+import reflosses as rl
+from reflosses import truth
+from reflosses.domain import POSITIVE, REAL
+from reflosses.loss import Bounds, Domains, Loss
+from reflosses.parameters import number, parameter
+from reflosses.truth import CannotCertifyError, certified, certify
+
+flint = pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+
+INF = math.inf
+
+
+def log(x):
+    """Sixty digits of the logarithm of a rational number."""
+    x = Fraction(x)
+    with localcontext(prec=60):
+        return Fraction((Decimal(x.numerator) / x.denominator).ln())
+
+
+def none(cls, **parameters):
+    return cls(**parameters, reduction="none")
+
+
+def rounded(exact):
+    """Nested exact numbers as the floats next to them; Python rounds fractions correctly."""
+    return [rounded(x) for x in exact] if isinstance(exact, list) else float(exact)
+
+
+# ---- known by hand ---------------------------------------------------------------------------------------------------
+
+MASK, OVERLAP = [1.0, 1.0, 0.0, 0.0], [0.75, 0.25, 0.5, 0.0]  # I = 1, P + T = 7/2
+OMEGA = [[4.0, 1.5], [1.5, 0.75]]
+F = Fraction
+
+BY_HAND = [
+    (none(rl.MeanSquaredError), [0.1], [0.3], [(F(0.3) - F(0.1)) ** 2], [2 * (F(0.3) - F(0.1))]),
+    (rl.MeanSquaredError(), [0.0] * 3, [0.1, 0.2, 0.7], (F(0.1) ** 2 + F(0.2) ** 2 + F(0.7) ** 2) / 3, None),
+    (none(rl.MeanAbsoluteError), [0.1, 7.0], [0.3, 0.1], [F(0.3) - F(0.1), 7 - F(0.1)], [1, -1]),
+    (none(rl.Hinge), [1, -1, 1], [0.1, 0.1, 1.1], [1 - F(0.1), 1 + F(0.1), 0], [-1, 1, 0]),
+    (none(rl.Huber, delta=0.7), [0.0] * 2, [0.1, 3.3], [F(0.1) ** 2 / 2, F(0.7) * (F(3.3) - F(0.7) / 2)], [0.1, 0.7]),
+    (none(rl.BinaryCrossEntropy), [0.75], [0.25], [F(3, 4) * log(4) + log(F(4, 3)) / 4], [F(-8, 3)]),
+    (none(rl.BinaryCrossEntropyWithLogits), [1, 0.25], [0.0] * 2, [log(2)] * 2, [F(-1, 2), F(1, 4)]),
+    (none(rl.BinaryCrossEntropyWithLogits, pos_weight=17.0), [0.25], [0.0], [5 * log(2)], [F(-7, 4)]),
+    (none(rl.NegativeLogLikelihood), [1], [[-0.1, -0.7]], [F(0.7)], [[0, -1]]),
+    (none(rl.SparseCategoricalCrossEntropy), [1], [[0.3, 0.7]], [-log(0.7)], [[0, -1 / F(0.7)]]),
+    (none(rl.CrossEntropy), [1], [[0.3] * 4], [log(4)], [[F(1, 4), F(-3, 4), F(1, 4), F(1, 4)]]),
+    (
+        none(rl.CrossEntropy, class_weight=[0.5, 3.0, 0.125, 8.0], label_smoothing=0.25),
+        [1],
+        [[-7.0] * 4],
+        [F(381, 128) * log(4)],
+        [[F(365, 512), F(-867, 512), F(377, 512), F(125, 512)]],
+    ),
+    (rl.Dice(), MASK, OVERLAP, F(3, 7), [F(-20, 49), F(-20, 49), F(8, 49), F(8, 49)]),
+    (rl.IoU(), MASK, OVERLAP, F(3, 5), [F(-2, 5), F(-2, 5), F(4, 25), F(4, 25)]),
+    (
+        rl.GeneralizedDice(axis=0),
+        [[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]],
+        [[0.75, 0.5, 1.0, 0.25], [0.25, 0.5, 0.0, 0.75]],
+        F(5, 14),
+        [[F(n, 392) for n in row] for row in ((-19, -19, -19, 9), (81, 81, 81, -171))],
+    ),
+    (
+        none(rl.WeightedCrossEntropy),
+        [1, 0, 0, 1],
+        [0.25, 0.25, 0.5, 0.5],
+        [F(5, 3) * log(4), log(F(4, 3)), log(2), F(5, 3) * log(2)],
+        [F(-20, 3), F(4, 3), 2, F(-10, 3)],
+    ),
+    (
+        rl.WeightedCrossEntropy(weight_grad="full"),
+        [1, 0, 0, 1],
+        [0.25, 0.25, 0.5, 0.5],
+        log(F(256, 3)) / 4,
+        [(g - F(16, 3) * log(2)) / 4 for g in (F(-20, 3), F(4, 3), F(2), F(-10, 3))],
+    ),
+    (none(rl.Focal, gamma=3.0), [1], [0.25], [F(27, 32) * log(2)], [-F(27, 8) * log(2) - F(27, 16)]),
+    (none(rl.Focal, gamma=0.5), [0], [0.0625], [log(F(16, 15)) / 4], [2 * log(F(16, 15)) + F(4, 15)]),
+    (none(rl.FocalWithLogits, gamma=3.0, alpha=0.125), [1], [0.0], [log(2) / 64], [-(3 * log(2) + 1) / 128]),
+    (none(rl.Cauchy, delta=0.5), [0.0], [1.5], [log(10) / 4], [F(3, 10)]),
+    (none(rl.Cauchy, delta=0.5, information=OMEGA), [[0.0] * 2], [[1.0, 2.0]], [log(53) / 4], [[F(14, 53), F(6, 53)]]),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "value", "grad"), BY_HAND, ids=lambda x: str(x)[:60])
+def test_known_by_hand(loss, y, yhat, value, grad):
+    got, slopes = certify(loss, y, yhat)
+    assert np.asarray(got).tolist() == rounded(value)
+    if grad is not None:
+        assert slopes.tolist() == rounded(grad)
+
+
+def test_every_loss_is_known_by_hand():
+    assert {type(row[0]).__name__ for row in BY_HAND} == {
+        name for name, c in vars(rl).items() if isinstance(c, type) and issubclass(c, Loss)
+    }
+
+
+def test_the_textbook_at_logit_forty():
+    """e^−40 (1 − e^−40/2): a plain float64 formula returns 0."""
+    value, grad = certify(rl.BinaryCrossEntropyWithLogits(), 1, 40)
+    assert value == 4.2483542552915889e-18
+    assert grad == -4.2483542552915889e-18
+    with localcontext(prec=60):
+        e = Decimal(-40).exp()
+        assert (value, grad) == (float(e - e * e / 2), -float(e - e * e))
+
+
+def test_results_have_the_shapes_of_value_and_grad():
+    value, grad = certify(rl.MeanSquaredError(), [[0.1], [0.3]], [[0.7], [0.2]])
+    assert type(value) is float
+    assert grad.shape == (2, 1)
+    value, grad = certify(none(rl.CrossEntropy, axis=1), np.zeros((2, 4), int), np.zeros((2, 3, 4)))
+    assert value.shape == (2, 4)
+    assert grad.shape == (2, 3, 4)
+    assert np.asarray(certify(none(rl.Dice), MASK, OVERLAP)[0]).shape == ()
+
+
+# ---- rounding --------------------------------------------------------------------------------------------------------
+
+ODD = 94906267  # n² has 54 bits, so n² is the midpoint of n² − 1 and n² + 1; it is 1 mod 8, so n² − 1 is the even one
+UP = 2**52 + 1  # 3n has 54 bits and is 3 mod 4, so 3n + 1 is the even one
+
+TIES = [
+    (none(rl.MeanSquaredError), 0, ODD, ODD**2 - 1, 2 * ODD),
+    (none(rl.Huber, delta=1e300), 0, ODD, (ODD**2 - 1) / 2, ODD),
+    (none(rl.Huber, delta=6.0), 0, UP + 3, 2 * (3 * UP + 1), 6),  # 6 (r − 3)
+    (none(rl.MeanAbsoluteError), -(2.0**-53), 1, 1, 1),
+    (none(rl.MeanAbsoluteError), -(2.0**-53), 1 + 2.0**-52, 1 + 2.0**-51, 1),
+    (none(rl.MeanSquaredError), -(2.0**-53), 1, 1 + 2.0**-52, 2),  # only its slope 2 + 2^−52 is a tie
+    (none(rl.MeanSquaredError), -(2.0**-53), 1 + 2.0**-52, 1 + 3 * 2.0**-52, 2 + 2.0**-50),
+    (none(rl.BinaryCrossEntropyWithLogits), 2.0**-55, 0, rounded(log(2)), 1 / 2),  # ½ − y
+    (none(rl.BinaryCrossEntropyWithLogits), 3 * 2.0**-55, 0, rounded(log(2)), 1 / 2 - 2.0**-53),
+    (none(rl.CrossEntropy), [1.0, 2.0**-54], [0.3, 0.3], rounded((1 + F(2) ** -54) * log(2)), [-1 / 2, 1 / 2]),
+    (none(rl.Focal, gamma=0.0, alpha=2.0**-54), 0, 0.5, rounded((1 - F(2) ** -54) * log(2)), 2),  # (1 − α)·2
+    (none(rl.FocalWithLogits, gamma=0.0, alpha=2.0**-54), 0, 0, rounded((1 - F(2) ** -54) * log(2)), 1 / 2),
+    (none(rl.NegativeLogLikelihood, class_weight=[3.0]), [0], [[-(2.0**52 + 1)]], [3 * 2.0**52 + 4], [[-3]]),
+    (none(rl.Hinge), -1, 2.0**-53, 1, 1),
+    (none(rl.Hinge), 1, -(3 * 2.0**-53), 1 + 2.0**-51, -1),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "value", "grad"), TIES, ids=lambda x: str(x)[:60])
+def test_ties_go_to_even(loss, y, yhat, value, grad):
+    """Exactly between two floats: no ball, however small, separates them; fractions decide."""
+    got, slopes = certify(loss, y, yhat)
+    assert np.asarray(got).tolist() == value
+    assert slopes.tolist() == grad
+
+
+@pytest.mark.parametrize("beside", [-1, 1])
+def test_next_to_a_tie_the_side_is_seen(beside):
+    """r² = n² ± 2n·ε + ε²: 2^−26 beside the midpoint of two floats that are 2 apart."""
+    r = ODD + beside * 2.0**-26
+    exact = F(r) ** 2
+    assert 0 < abs(exact - ODD**2) < 4
+    assert certify(rl.MeanSquaredError(), 0.0, r)[0] == float(exact)
+
+
+def test_a_tie_of_a_mean():
+    """|r| = 1, 1, 1, 1 + 2^−51 over 4 is 1 + 2^−53."""
+    loss = rl.MeanAbsoluteError()
+    assert certify(loss, [0.0] * 4, [1.0, 1.0, 1.0, 1 + 2.0**-51])[0] == 1
+    assert certify(loss, [0.0] * 4, [1.0, 1.0, 1 + 2.0**-51, 1 + 2.0**-50])[0] == 1 + 2.0**-51  # 1 + 3·2^−53
+
+
+@pytest.mark.parametrize(
+    ("loss", "yhat", "value"),
+    [
+        (none(rl.MeanSquaredError), 2.0**-537, 1),  # in units of 2^−1074
+        (none(rl.MeanSquaredError), 3 * 2.0**-538, 2),  # 9/4
+        (none(rl.MeanSquaredError), 2.0**-538, 0),  # 1/4
+        (none(rl.MeanSquaredError), 7 * 2.0**-539, 3),  # 49/16
+        (none(rl.Huber, delta=0.7), 2.0**-537, 0),  # 1/2, a tie
+        (none(rl.Huber, delta=0.7), 3 * 2.0**-537, 4),  # 9/2, a tie
+        (none(rl.Huber, delta=0.7), 5 * 2.0**-537, 12),  # 25/2, a tie
+        (none(rl.Huber, delta=0.7), 2.0**-537 * (1 + 2.0**-52), 1),  # just above 1/2
+        (none(rl.Cauchy, delta=0.7), 7 * 2.0**-539, 3),
+    ],
+)
+def test_subnormal_results(loss, yhat, value):
+    assert certify(loss, 0.0, yhat)[0] == value * 2.0**-1074
+
+
+def test_a_subnormal_result_is_rounded_once():
+    """½·(−log(1 − p)) at the smallest p is above half of it by p²/4. To 53 bits that is exactly half: a tie, and 0."""
+    value, grad = certify(none(rl.BinaryCrossEntropy), [0], [5e-324], weight=[0.5])
+    assert value.tolist() == [5e-324]
+    assert grad.tolist() == [0.5]
+
+
+def test_the_last_logit_with_a_loss():
+    """e^−z is half the smallest float at z = 1075 log 2 = 745.1332…"""
+    assert 745.133 < 1075 * log(2) < 745.134
+    loss = none(rl.BinaryCrossEntropyWithLogits)
+    value, grad = certify(loss, [1, 1], [745.133, 745.134])
+    assert value.tolist() == [5e-324, 0]
+    assert grad.tolist() == [-5e-324, 0]
+
+
+@pytest.mark.parametrize("z", [1e4, 1e10, 1e300, 1.7e308])
+def test_logits_whose_exponential_is_no_number_anywhere(z):
+    value, grad = certify(none(rl.BinaryCrossEntropyWithLogits), [1, 0, 1, 0], [z, z, -z, -z])
+    assert value.tolist() == [0, z, z, 0]
+    assert grad.tolist() == [0, 1, -1, 0]
+    value, grad = certify(none(rl.CrossEntropy), [0, 1], [[z, 0.3], [z, 0.0]])
+    assert value.tolist() == [0, z]
+    assert grad.tolist() == [[0, 0], [1, -1]]
+
+
+def test_what_is_larger_than_every_float_is_infinite():
+    value, grad = certify(none(rl.MeanSquaredError), [0.0, -1.7e308], [2.0**512, 1.7e308])
+    assert value.tolist() == [INF, INF]
+    assert grad.tolist() == [2.0**513, INF]
+    assert certify(none(rl.MeanAbsoluteError), [-1.7e308], [1.7e308])[0].tolist() == [INF]
+    assert certify(none(rl.Huber, delta=0.75), [-(2.0**1023)], [2.0**1023])[0].tolist() == [1.5 * 2.0**1023]
+
+
+def test_the_rest_is_what_rounding_left_off():
+    got = certified(none(rl.MeanSquaredError), [0.0], [0.1])
+    assert F(got.value[0]) + F(got.value_rest[0]) == F(0.1) ** 2  # 106 bits hold all of the square
+    third = certified(rl.MeanSquaredError(), [0.0] * 3, [0.1] * 3)
+    assert abs(F(float(third.grad[0])) + F(float(third.grad_rest[0])) - 2 * F(0.1) / 3) < F(2) ** -105
+
+
+# ---- kinks, poles, conventions ---------------------------------------------------------------------------------------
+
+KINKS = [
+    # the loss, a target, the kink, the slopes to its left and right
+    (none(rl.MeanAbsoluteError), 0.7, 0.7, -1, 1),
+    (none(rl.MeanAbsoluteError), 0.7, math.nextafter(0.7, 1), 1, 1),
+    (none(rl.Hinge), 1, 1.0, -1, 0),
+    (none(rl.Hinge), -1, -1.0, 0, 1),
+    (none(rl.Hinge), 1, 1 + 2.0**-52, 0, 0),
+    (none(rl.Huber, delta=0.7), 0.0, 0.7, 0.7, 0.7),
+    (none(rl.Huber, delta=0.7), 0.0, math.nextafter(0.7, 0), math.nextafter(0.7, 0), math.nextafter(0.7, 0)),
+    (none(rl.BinaryCrossEntropy, clamp=1 / 32), 1, 1 / 32, 0, -32),
+    (none(rl.BinaryCrossEntropy, clamp=1 / 32), 0, 1 / 32, 0, F(32, 31)),
+    (none(rl.BinaryCrossEntropy, clamp=1 / 32), 1, 31 / 32, F(-32, 31), 0),
+    (none(rl.BinaryCrossEntropy, clamp=1 / 32), 0.25, 1 / 32, 0, F(-224, 31)),
+    (none(rl.BinaryCrossEntropy, clamp=1 / 32), 0, math.nextafter(31 / 32, 1), 0, 0),
+    (
+        none(rl.Focal, gamma=3.0, clamp=1 / 32),
+        1,
+        1 / 32,
+        -15 * F(31, 32) ** 2 * log(2),
+        -15 * F(31, 32) ** 2 * log(2) - F(31, 32) ** 3 * 32,
+    ),
+    (
+        none(rl.Focal, gamma=3.0, clamp=1 / 32),
+        0,
+        1 / 32,  # p_t = 31/32
+        3 * F(1, 32) ** 2 * log(F(32, 31)),
+        3 * F(1, 32) ** 2 * log(F(32, 31)) + F(1, 32) ** 3 * F(32, 31),
+    ),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "left", "right"), KINKS, ids=lambda x: str(x)[:60])
+def test_one_sided_derivatives_from_the_definition(loss, y, yhat, left, right):
+    got = certified(loss, y, yhat)
+    left, right = float(left), float(right)
+    assert (float(got.low), float(got.high)) == (min(left, right), max(left, right))
+    nearest_to_zero = 0 if left < 0 < right else min(left, right, key=abs)
+    assert float(got.grad) == nearest_to_zero
+    assert abs(loss.grad(y, yhat) - nearest_to_zero) <= loss.bounds.grad * np.spacing(abs(nearest_to_zero))
+
+
+def test_one_sided_derivatives_are_reduced_as_the_gradient_is():
+    got = certified(rl.MeanAbsoluteError(), [0.7, 0.3, 7.0], [0.7, 0.1, 0.3], [3.0, 0.5, 12.0])
+    assert got.low.tolist() == [-1, -1 / 6, -4]
+    assert got.high.tolist() == [1, -1 / 6, -4]
+
+
+POLES = [
+    (none(rl.BinaryCrossEntropy), 1, 0, INF, -INF),
+    (none(rl.BinaryCrossEntropy), 0, 1, INF, INF),
+    (none(rl.BinaryCrossEntropy), 0.25, 0, INF, -INF),
+    (none(rl.BinaryCrossEntropy), 0.25, 1, INF, INF),
+    (none(rl.BinaryCrossEntropy), 0, 0, 0, 1),  # 0·log 0 = 0
+    (none(rl.BinaryCrossEntropy), 1, 1, 0, -1),
+    (none(rl.BinaryCrossEntropy), 1, 5e-324, 744.4400719213812, -INF),  # −2^1074 rounds to it, without a pole
+    (none(rl.SparseCategoricalCrossEntropy), [1], [[0.3, 0.0]], [INF], [[0, -INF]]),
+    (none(rl.SparseCategoricalCrossEntropy), [0], [[0.5, 0.0]], [rounded(log(2))], [[-2, 0]]),
+    (none(rl.Focal, gamma=0.3), 1, 0, INF, -INF),
+    (none(rl.Focal, gamma=3.0), 0, 1, INF, INF),
+    (none(rl.Focal, gamma=0.3), 1, 1, 0, 0),
+    (none(rl.Focal, gamma=0.0), 1, 1, 0, -1),
+    (none(rl.Focal, gamma=0.0), 0, 0, 0, 1),
+    (none(rl.Dice), [0.0, 0.0], [0.0, 0.0], 0, [0, 0]),
+    (none(rl.Dice), [0.0, 0.0], [0.5, 0.0], 1, [0, 0]),
+    (none(rl.IoU), [0.0, 0.0], [0.0, 0.0], 0, [0, 0]),
+    (rl.GeneralizedDice(), [[0.0, 0.0]], [[0.0, 0.0]], 0, [[0, 0]]),
+    (none(rl.WeightedCrossEntropy, weight=3.5), [1, 0], [0.0, 0.0], [INF, 0], [-INF, 1]),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "value", "grad"), POLES, ids=lambda x: str(x)[:60])
+def test_poles_and_conventions(loss, y, yhat, value, grad):
+    got, slopes = certify(loss, y, yhat)
+    assert np.asarray(got).tolist() == value
+    assert slopes.tolist() == grad
+
+
+def test_a_pole_among_others():
+    loss = rl.BinaryCrossEntropy()
+    value, grad = certify(loss, [1, 1], [0.0, 0.5])
+    assert value == INF
+    assert grad.tolist() == [-INF, -1]
+    value, grad = certify(loss, [1, 1], [0.0, 0.5], weight=[0.0, 3.0])
+    assert value == float(3 * log(2) / 2)
+    assert grad.tolist() == [0, -3]
+
+
+# ---- reductions and weights ------------------------------------------------------------------------------------------
+
+R = [0.1, 0.2, 0.7]
+SQUARES = [F(r) ** 2 for r in R]
+
+
+def test_a_mean_is_the_exact_mean_rounded_once():
+    zeros = [0.0] * 3
+    value, grad = certify(rl.MeanSquaredError(), zeros, R)
+    assert value == float(sum(SQUARES) / 3)
+    assert grad.tolist() == [float(2 * F(r) / 3) for r in R]
+    value, grad = certify(rl.MeanSquaredError(reduction="sum"), zeros, R)
+    assert value == float(sum(SQUARES))
+    assert grad.tolist() == [2 * r for r in R]
+    halves = [2.0**-54, 2.0**-54, 1.0]  # summed one by one in floats, the small ones vanish
+    assert certify(rl.MeanAbsoluteError(reduction="sum"), zeros, [1.0, 2.0**-53, 2.0**-54])[0] == 1 + 2.0**-52
+    assert certify(rl.MeanAbsoluteError(reduction="sum"), zeros, halves)[0] == 1  # 1 + 2^−53, a tie
+
+
+def test_weights_and_the_weighted_mean():
+    zeros, w = [0.0] * 3, [0.3, 0.0, 12.0]
+    total = sum(F(a) * b for a, b in zip(w, SQUARES, strict=True))
+    value, grad = certify(rl.MeanSquaredError(), zeros, R, weight=w)
+    assert value == float(total / 3)  # the one without weight counts
+    assert grad.tolist() == [float(2 * F(a) * F(r) / 3) for a, r in zip(w, R, strict=True)]
+    value, grad = certify(rl.MeanSquaredError(reduction="weighted_mean"), zeros, R, weight=w)
+    assert value == float(total / (F(0.3) + 12))
+    assert grad.tolist() == [float(2 * F(a) * F(r) / (F(0.3) + 12)) for a, r in zip(w, R, strict=True)]
+    value, grad = certify(none(rl.MeanSquaredError), zeros, R, weight=w)
+    assert value.tolist() == [float(F(a) * b) for a, b in zip(w, SQUARES, strict=True)]
+
+
+def test_class_weights_divide_the_weighted_mean():
+    loss = rl.CrossEntropy(class_weight=[0.3, 7.0], reduction="weighted_mean")
+    value, grad = certify(loss, [0, 1], [[0.7, 0.7], [-3.0, -3.0]])
+    assert value == float(log(2))
+    first, second = F(0.3) / (F(0.3) + 7) / 2, F(7) / (F(0.3) + 7) / 2
+    assert grad.tolist() == rounded([[-first, first], [second, -second]])
+
+
+def test_ignored_rows_and_means_over_nothing():
+    loss = rl.CrossEntropy(ignore_index=-100)
+    value, grad = certify(loss, [0, -100], [[0.7, 0.7], [math.nan, INF]])
+    assert value == float(log(2))
+    assert grad.tolist() == [[-1 / 2, 1 / 2], [0, 0]]
+    value, grad = certify(loss, [-100, -100], [[0.7, 0.7], [0.1, 0.3]])
+    assert math.isnan(value)
+    assert grad.tolist() == [[0, 0], [0, 0]]
+    assert certify(rl.MeanSquaredError(reduction="sum"), [], [])[0] == 0
+
+
+# ---- second derivatives ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "yhat", "second"),
+    [
+        (none(rl.MeanSquaredError), 0.3, 7.0, 2),
+        (none(rl.MeanAbsoluteError), 0.3, 7.0, 0),
+        (none(rl.Hinge), 1, 0.3, 0),
+        (none(rl.Huber, delta=0.7), 0.0, 0.3, 1),
+        (none(rl.Huber, delta=0.7), 0.0, 7.0, 0),
+        (none(rl.BinaryCrossEntropy), 1, 0.3, 1 / F(0.3) ** 2),
+        (none(rl.BinaryCrossEntropy), 0.25, 0.75, F(4, 9) + 12),  # y/p² + (1 − y)/(1 − p)²
+        (none(rl.BinaryCrossEntropyWithLogits), 0.3, 0.0, F(1, 4)),  # σ(1 − σ)
+        (none(rl.CrossEntropy), [1], [[0.3] * 4], [[F(3, 16)] * 4]),  # p (1 − p)
+        (none(rl.NegativeLogLikelihood), [1], [[0.3] * 4], [[0] * 4]),
+        (none(rl.SparseCategoricalCrossEntropy), [1], [[0.3, 0.7]], [[0, 1 / F(0.7) ** 2]]),
+        (none(rl.Cauchy, delta=0.5), 0.0, 1.5, F(-4, 25)),  # 2w − 4s w²/δ² = 2/10 − 36/100
+        (none(rl.Cauchy, delta=0.5, information=OMEGA), [[0.0] * 2], [[1.0, 2.0]], None),
+        (none(rl.Dice), [1.0, 0.0], [0.5, 0.5], [F(3, 8) - F(1, 8), F(-1, 4)]),
+        (none(rl.FocalWithLogits, gamma=0.0), 1, 0.0, F(1, 4)),
+    ],
+    ids=lambda x: str(x)[:60],
+)
+def test_second_derivatives_by_hand(loss, y, yhat, second):
+    if second is None:  # 2 w Ω_ii − 4 w² (Ωe)_i²/δ²: 8/53 − 16·49/53² and 3/106 − 16·9/53²
+        second = [[F(8, 53) - 16 * F(49, 53**2), 2 * F(3, 4) / 53 - 16 * F(9, 53**2)]]
+    if isinstance(loss, rl.Dice):  # L = 1 − 2p₁/(p₁ + p₂ + 1): L″ = 4 (p₂ + 1)/S³ = 3/4 in p₁, −4p₁/S³ = −1/4 in p₂
+        second = [F(3, 4), F(-1, 4)]
+    got = certified(loss, y, yhat, second=True).second
+    assert got.tolist() == rounded(second)
+
+
+def test_second_derivatives_are_reduced_as_the_gradient_is():
+    got = certified(rl.MeanSquaredError(), [0.0] * 3, R, [0.3, 7.0, 0.0], second=True)
+    assert got.second.tolist() == [float(2 * F(0.3) / 3), float(F(14, 3)), 0]
+    assert certified(rl.MeanSquaredError(), [0.0] * 3, R).second is None
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [INF, -INF, math.nan])
+def test_inputs_that_are_not_finite_raise(bad):
+    with pytest.raises(CannotCertifyError, match=r"MeanSquaredError\(reduction='mean'\): only finite inputs"):
+        certify(rl.MeanSquaredError(), [0.0, 0.3], [0.7, bad])
+    with pytest.raises(ValueError, match="only finite inputs"):
+        certify(rl.MeanSquaredError(), [0.0, bad], [0.7, 0.3])
+    value, grad = certify(rl.MeanSquaredError(), [0.0, bad], [0.5, 0.3], weight=[3.0, 0.0])
+    assert (value, grad.tolist()) == (3 / 8, [3 / 2, 0])  # what takes no part is not looked at
+
+
+def test_inputs_outside_the_domain_raise_as_they_do_elsewhere():
+    with pytest.raises(ValueError, match=r"yhat\[0\] is 1\.25, not a probability in \[0, 1\]"):
+        certify(rl.BinaryCrossEntropy(), [1], [1.25])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Written(Loss):
+    """What the tests below have in common: only a definition, of a residual or of the prediction."""
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any) -> Any:
+        raise NotImplementedError
+
+    def common(self, y: Any, yhat: Any) -> Any:
+        return (yhat - y,)
+
+    def loss(self, r: Any) -> Any:
+        return 0 * r
+
+    def slope(self, r: Any) -> Any:
+        return 0 * r
+
+
+def written(formula):
+    """A loss of that definition, made outside the package."""
+    return type("Made", (Written,), {"definition": staticmethod(formula)})(reduction="none")
+
+
+def test_a_value_that_no_precision_decides_is_not_guessed():
+    """log(exp(x)) is x, so this is exactly 1 + 2^−53: a tie that is not seen to be one."""
+    loss = written(lambda m, y, yhat: m.log(m.exp(yhat)) - yhat + 1 + 2.0**-53)
+    with pytest.raises(CannotCertifyError, match=r"a value is not decided at \d+ bits"):
+        certify(loss, 0.0, 0.7)
+
+
+def test_a_zero_that_is_not_seen_to_be_one_is_decided_all_the_same():
+    """log(exp(x)) − x is enclosed far within half of the smallest float, and all of that rounds to 0."""
+    value, grad = certify(written(lambda m, y, yhat: m.log(m.exp(yhat)) - yhat), 0.0, 0.7)
+    assert (value, grad) == (0, 0)
+
+
+def test_a_comparison_that_no_precision_decides_is_not_guessed():
+    loss = written(lambda m, y, yhat: yhat if m.exp(m.log(yhat)) > yhat else 2 * yhat)
+    with pytest.raises(CannotCertifyError, match=r"is not decided at \d+ bits"):
+        certify(loss, 0.0, 0.7)
+
+
+def test_infinity_less_infinity_is_not_guessed():
+    loss = written(lambda m, y, yhat: m.log(yhat) + -m.log(yhat))
+    with pytest.raises(CannotCertifyError):
+        certify(loss, 0.0, 0.0)
+
+
+def test_a_pole_in_ordinary_arithmetic():
+    """The operators are promised "as usual": at a pole too they give the limit, or say that there is none."""
+    for formula in (
+        lambda m, y, yhat: 0 - m.log(yhat),
+        lambda m, y, yhat: -m.log(yhat) / 2,
+        lambda m, y, yhat: -m.log(yhat) - 3,
+    ):
+        try:
+            value, grad = certify(written(formula), 0.0, 0.0)
+        except CannotCertifyError:
+            continue
+        assert (value, grad) == (INF, -INF)
+
+
+def test_a_definition_may_clamp_a_logarithm_from_below():
+    """As some frameworks do: max(log p, −100)."""
+    loss = written(lambda m, y, yhat: -max(m.log(yhat), -100))
+    value, grad = certify(loss, [0.0, 0.0], [0.5, 2.0**-1000])
+    assert value.tolist() == [float(log(2)), 100]
+    assert grad.tolist() == [-2, 0]
+    try:
+        value, grad = certify(loss, 0.0, 0.0)
+    except CannotCertifyError:
+        return
+    assert (value, grad) == (100, 0)
+
+
+def test_the_precision_of_flint_is_left_as_it_was():
+    before = flint.ctx.prec, flint.ctx.cap
+    certify(rl.BinaryCrossEntropyWithLogits(), 1, 700.0)
+    with pytest.raises(CannotCertifyError):
+        certify(written(lambda m, y, yhat: m.log(m.exp(yhat)) - yhat + 1 + 2.0**-53), 0.0, 0.7)
+    assert (flint.ctx.prec, flint.ctx.cap) == before
+
+
+def test_without_flint_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(truth, "flint", None)
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(ImportError, match=r"pip install 'reflosses\[truth\]'"):
+        certify(rl.MeanSquaredError(), 0.0, 0.3)
+
+
+class _Broken(np.ndarray):
+    """An array in the hands of a library that flushes subnormals, or rounds upwards."""
+
+    flush = True
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        plain = [np.asarray(x).view(np.ndarray) for x in inputs]
+        out = getattr(ufunc, method)(*plain, **kwargs)
+        if out.dtype != np.float64:
+            return out
+        if self.flush:
+            return np.where(np.abs(out) < 2.0**-1022, 0.0, out).view(type(self))
+        return (np.nextafter(out, np.inf) if ufunc in (np.add, np.subtract) else out).view(type(self))
+
+
+class _Upwards(_Broken):
+    flush = False
+
+
+@pytest.mark.parametrize(("kind", "message"), [(_Broken, "subnormal numbers are switched off"), (_Upwards, "rounding")])
+def test_a_process_with_broken_arithmetic_is_refused(monkeypatch, kind, message):
+    class Numpy:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def array(self, *a, **k):
+            return np.array(*a, **k).view(kind)
+
+    monkeypatch.setattr(truth, "np", Numpy())
+    with pytest.raises(OSError, match=message):
+        certify(rl.MeanSquaredError(), 0.0, 0.3)
+
+
+@contextmanager
+def control_word(bits):
+    """Really switch them: bits of the SSE control register MXCSR, through the C library."""
+    libm = ctypes.CDLL("libm.so.6")
+    saved, altered = ctypes.create_string_buffer(32), ctypes.create_string_buffer(32)
+    assert libm.fegetenv(saved) == libm.fegetenv(altered) == 0
+    mxcsr = int.from_bytes(altered.raw[28:32], "little") | bits
+    ctypes.memmove(ctypes.addressof(altered) + 28, mxcsr.to_bytes(4, "little"), 4)
+    libm.fesetenv(altered)
+    try:
+        yield
+    finally:
+        libm.fesetenv(saved)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc",
+    reason="the layout of the floating-point environment is that of glibc on x86-64",
+)
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        (0x8040, "subnormal numbers are switched off"),  # flush to zero, subnormals are zero
+        (0x8000, "subnormal numbers are switched off"),
+        (0x0040, "subnormal numbers are switched off"),
+        (0x2000, "rounding is not to nearest"),  # down
+        (0x4000, "rounding is not to nearest"),  # up
+        (0x6000, "rounding is not to nearest"),  # towards zero
+    ],
+)
+def test_a_processor_with_altered_arithmetic_is_refused(bits, message):
+    with control_word(bits), pytest.raises(OSError, match=message):
+        certify(rl.MeanSquaredError(), 0.0, 0.3)
+    assert certify(rl.MeanSquaredError(), 0.0, 0.5)[0] == 1 / 4  # and then it is as before
+    assert np.float64(5e-324) * np.float64(1.0) != 0
+
+
+# ---- losses from outside the package ---------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class GemanMcClure(Loss):
+    """r²/(c² + r²), a loss that the package does not have."""
+
+    c: float = parameter(1.0, number(POSITIVE))
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+    examples = ({"c": 0.7},)
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, c: Any) -> Any:
+        r = yhat - y
+        return r**2 / (c**2 + r**2)
+
+    def common(self, y: Any, yhat: Any) -> Any:
+        return ((yhat - y) / self.c,)
+
+    def loss(self, a: Any) -> Any:
+        return a**2 / (1 + a**2)
+
+    def slope(self, a: Any) -> Any:
+        return 2 * a / (1 + a**2) ** 2 / self.c
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OffByAMillionth(GemanMcClure):  # type: ignore[misc]
+    """The same definition with a gradient that is wrong in the sixth digit."""
+
+    def slope(self, a: Any) -> Any:
+        return GemanMcClure.slope(self, a) * (1 + 1e-6)
+
+
+def test_a_loss_from_outside_is_certified_by_its_definition_alone():
+    loss = GemanMcClure(c=3.0, reduction="none")
+    value, grad = certify(loss, [0.0, 1.0], [4.0, 0.0])
+    assert value.tolist() == [float(F(16, 25)), 1 / 10]
+    assert grad.tolist() == [float(F(72, 625)), float(F(-18, 100))]  # 2rc²/(c² + r²)²
+    got, slopes = loss.value_and_grad([0.0, 1.0], [4.0, 0.0])
+    assert np.abs((got - value) / np.spacing(value)).max() <= loss.bounds.value
+    assert np.abs((slopes - grad) / np.spacing(np.abs(grad))).max() <= loss.bounds.grad
+    assert certified(loss, 0.0, 4.0, second=True).second == float(F(2 * 9 * (9 - 3 * 16), 25**3))
+
+
+def test_a_wrong_gradient_is_exposed():
+    loss = OffByAMillionth(c=3.0, reduction="none")
+    _, grad = certify(loss, [0.0, 1.0], [4.0, 0.0])
+    assert grad.tolist() == certify(GemanMcClure(c=3.0, reduction="none"), [0.0, 1.0], [4.0, 0.0])[1].tolist()
+    off = np.abs((loss.grad([0.0, 1.0], [4.0, 0.0]) - grad) / np.spacing(np.abs(grad)))
+    assert (off > 1e9).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "broken"),
+    [
+        (none(rl.MeanSquaredError), lambda y, yhat: yhat - y),  # a ½ that is not there
+        (none(rl.BinaryCrossEntropyWithLogits), lambda y, z: 1 / (1 + math.exp(-z)) - y),  # σ − y
+        (none(rl.Cauchy, delta=0.7), lambda y, yhat: 1 / (1 + (yhat - y) ** 2 / 0.49)),  # ρ′ taken for ∇_e ρ
+    ],
+)
+def test_usual_mistakes_are_exposed(loss, broken):
+    y, yhat = 1.0, 40.0
+    _, grad = certify(loss, y, yhat)
+    ulp = np.spacing(np.abs(grad))
+    assert abs(broken(y, yhat) - grad) > 1e3 * ulp
+    assert abs(loss.grad(y, yhat) - grad) <= loss.bounds.grad * ulp
