@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--loss", action="append", metavar="NAME", help="only this loss (may be repeated)")
     command.add_argument(
-        "--points", type=_positive, default=400, metavar="N", help="points a row (default: %(default)s)"
+        "--points", type=_positive, default=600, metavar="N", help="points a row (default: %(default)s)"
     )
     command.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the inputs (default: %(default)s)")
     command.add_argument("--format", choices=("table", "json", "markdown"), help="default: table, or by --out's suffix")
@@ -174,7 +174,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     cls = _known(arguments.name, arguments)
     parameters = [", ".join(f"{k}={v!r}" for k, v in example.items()) for example in cls.examples]
-    print(f"{_call(cls)}\n\n{inspect.getdoc(cls)}\n\nAs it is certified:\n")
+    print(f"{_call(cls)}\n\n{inspect.getdoc(cls)}\n\nDefinition, as it is certified:\n")
     print(textwrap.indent(textwrap.dedent(inspect.getsource(cls.definition)), "    "))
     print("Bounds, in units in the last place (value, gradient), with the parameters that are checked:\n")
     for loss, shown in zip(catalogue.examples(cls), parameters, strict=True):

@@ -111,7 +111,8 @@ def reductioncheck(
     if at.kink.any():
         low, high = (np.where(at.kink, side, low) for side in at.bracket())
         noise = np.where(at.kink, _EXTRAPOLATED * noise, noise)
-    return _result(f"{subject}", "grad", at, np.ravel(subject.grad(y, yhat, weight=weight)), low, high, noise)
+    analytic = at.aligned(subject.grad(y, yhat, weight=weight), f"{subject}: grad")
+    return _result(f"{subject}", "grad", at, analytic, low, high, noise)
 
 
 def bracketcheck(
@@ -127,7 +128,8 @@ def bracketcheck(
     left, right = loss.subgradient(y, yhat, weight=weight)
     beside = at.kink & np.ravel(left == right)
     lows, highs = np.append(low, np.where(beside, low, high)), np.append(np.where(beside, high, low), high)
-    analytic = np.concatenate([np.ravel(side) for side in subject.subgradient(y, yhat, weight=weight)])
+    sides = subject.subgradient(y, yhat, weight=weight)
+    analytic = np.concatenate([at.aligned(side, f"{subject}: subgradient") for side in sides])
     return _result(f"{subject}", "subgradient", at, analytic, lows, highs, np.tile(_EXTRAPOLATED * at.noise, 2))
 
 
@@ -135,8 +137,6 @@ def _result(
     subject: str, method: str, at: _Point, analytic: Floats, low: Floats, high: Floats, noise: Floats
 ) -> GradcheckResult:
     """The worst of all derivatives; each must lie from `low` to `high`, as far as can be told."""
-    if analytic.shape != low.shape:
-        raise ValueError(f"{subject}: {method} has {analytic.size} entries for {low.size} predictions")
     if not analytic.size:
         return GradcheckResult(subject, method, (), 0.0, 0.0, 0.0, 0.0, 0, 0)
     with np.errstate(all="ignore"):
@@ -176,6 +176,12 @@ class _Point:
     def _each(self, stacked: Any) -> Any:
         """Numbers of the stacked units, one a prediction, in the order of yhat."""
         return self.layout.restore(stacked).ravel()
+
+    def aligned(self, gradient: Any, what: str) -> Floats:
+        """A gradient in the order of yhat, whose shape it must have."""
+        if np.shape(gradient) != self.shape:
+            raise ValueError(f"{what} has shape {np.shape(gradient)} and yhat {self.shape}; they must be equal")
+        return np.asarray(gradient, np.float64).ravel()
 
     def _losses(self, flat: Floats) -> Floats:
         with np.errstate(all="ignore"):

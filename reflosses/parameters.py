@@ -60,7 +60,7 @@ def semidefinite(what: object, given: Any) -> Floats:
     """A symmetric matrix, or a stack of them, without a negative eigenvalue (but for their rounding)."""
     a: Floats = array(REAL)(what, given)
     if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2] or not a.size:
-        raise ValueError(f"{what} must be one square matrix or a stack of them, got shape {np.shape(a)}")
+        raise ValueError(f"{what} must be square matrices, got shape {np.shape(a)}")
     if not np.isfinite(a).all():
         raise ValueError(f"{what}{first_index(~np.isfinite(a))} is not finite")
     skew = a != np.swapaxes(a, -1, -2)

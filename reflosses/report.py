@@ -134,7 +134,9 @@ def _real_data(leg: Leg) -> Table:
         if row.data != data:
             data = row.data
             table.lines.append(_heading(table, f"{data} ({row.points})"))
-        own = "" if row.own_value is None else f"{row.own_value:.2g}, {row.own_grad:.2g}"
+        own = (
+            "" if row.own_value is None or row.own_grad is None else f"{in_ulp(row.own_value)}, {in_ulp(row.own_grad)}"
+        )
         table.lines.append(
             Line((row.equals, row.name.removeprefix("sklearn "), _verdict(table, row), own), STYLE[row.kind])
         )

@@ -22,7 +22,7 @@ import numpy as np
 from reflosses import CrossEntropy, Dice, IoU, MeanAbsoluteError, accuracy, catalogue, truth
 from reflosses.battery import Problem, moderate
 from reflosses.conventions import EXTRA, Peer, hard_masks, peers
-from reflosses.conventions.compare import MEMBERS, Measured, call, judged, measured, ulps
+from reflosses.conventions.compare import MEMBERS, Measured, call, in_ulp, judged, measured, ulps
 from reflosses.conventions.sklearn import REAL, Real, predictions
 from reflosses.gradcheck import gradcheck
 from reflosses.loss import bind
@@ -31,6 +31,7 @@ Tick = Callable[[str, str, int, int], None]  # leg, what is being worked on, how
 
 LOSSES, FUNCTIONS, REAL_DATA = "certification", "implementations", "real data"
 DIFFERENCES = 12  # points an example at which finite differences are taken
+NOT_THERE = (AttributeError, ImportError, TypeError)  # what another version of a library raises
 SAMPLE = 120  # predictions of real data that are certified, about
 
 OURS = [  # functions of our own that are no `Loss`, certified through the loss that they equal
@@ -184,7 +185,7 @@ def _certified(name: str, seed: int, points: int) -> Row:
         try:
             swept = accuracy.sweep(loss, seed, -(-points // len(examples)) * (MEMBERS if loss.layout.groups else 1))
             checks = [gradcheck(loss, p.y, p.yhat) for p in moderate(loss, seed, DIFFERENCES)]
-        except (ArithmeticError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever it is, it is not certified
             return Row(name, name, f"wrong: {type(error).__name__}: {error}", "wrong", False)
         total, undecided = total + swept.points, undecided + swept.undecided
         for column, worst, bound in zip(columns, (swept.value, swept.grad), loss.bounds, strict=True):
@@ -237,7 +238,7 @@ def asked(peer: Peer, dtype: str, seed: int, points: int) -> Row:
     row = Row(peer.name, peer.same_as(), "", "missing", dtype=dtype, note=peer.note)
     try:
         value, grad = measured(peer, dtype, seed, points)
-    except (AttributeError, ImportError, TypeError) as error:  # another version of the library
+    except NOT_THERE as error:
         return replace(row, verdict=f"not there: {error}")
     kind, verdict = judged(dtype, value, grad)
     tried = max(m.points for m in (value, grad) if m is not None)
@@ -264,22 +265,30 @@ def _on_real_data(real: Real, seed: int) -> Row:
     peer, loss = real.peer, real.peer.equals
     y, yhat = predictions(real.data, real.output)
     weight = np.full(bind(loss, yhat.shape).value_shape, peer.factor)
-    ours, theirs = loss.value_and_grad(y, yhat, weight=weight), call(peer, y, yhat)
-    slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # sums in floating point, pairwise
+    row = Row(peer.name, peer.same_as(), "", "missing", data=f"{real.data}: {real.output}", points=len(yhat))
+    try:
+        theirs = call(peer, y, yhat)
+    except NOT_THERE as error:
+        return replace(row, verdict=f"not there: {error}")
+    try:
+        ours = loss.value_and_grad(y, yhat, weight=weight)
+        rows = max(4, SAMPLE * len(yhat) // yhat.size)
+        part = np.random.default_rng(seed).choice(len(yhat), rows, replace=False)
+        alone, sample = replace(loss, reduction="none"), Problem(y[part], yhat[part])
+        own = [float(e.max()) for e in accuracy.errors(alone, sample, truth.certified(alone, *sample, strict=False))]
+    except Exception as error:
+        return replace(row, verdict=f"ours is wrong: {type(error).__name__}: {error}", kind="wrong", holds=False)
+    slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # of sums in floating point, pairwise
+    codes = (peer.value, peer.grad)
     columns = [
-        _agreement(real, code, a, b, bound + slack)
-        for code, a, b, bound in zip((peer.value, peer.grad), theirs, ours, loss.bounds, strict=True)
+        _agreement(real, c, a, b, m + slack) for c, a, b, m in zip(codes, theirs, ours, loss.bounds, strict=True)
     ]
     kind, verdict = judged("float64", *columns)
-    rows = max(4, SAMPLE * len(yhat) // yhat.size)
-    part = np.random.default_rng(seed).choice(len(yhat), rows, replace=False)
-    alone, sample = replace(loss, reduction="none"), Problem(y[part], yhat[part])
-    own = [float(e.max()) for e in accuracy.errors(alone, sample, truth.certified(alone, *sample, strict=False))]
     holds = own[0] <= loss.bounds.value and own[1] <= loss.bounds.grad
-    verdict = verdict if holds else f"ours is wrong: off by {own[0]:.3g} and {own[1]:.3g} ulp; theirs: {verdict}"
-    row = Row(peer.name, peer.same_as(), verdict, kind, holds, f"{real.data}: {real.output}", points=len(yhat))
-    row = replace(row, value=columns[0], grad=columns[1], note=peer.note)
-    return replace(row, lines=_lines(*columns), sample=len(part), own_value=own[0], own_grad=own[1])
+    if not holds:
+        verdict = f"ours is wrong: off by {in_ulp(own[0])} and {in_ulp(own[1])} ulp; theirs: {verdict}"
+    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=_lines(*columns), note=peer.note)
+    return replace(row, value=columns[0], grad=columns[1], sample=rows, own_value=own[0], own_grad=own[1])
 
 
 def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: float) -> Measured | None:
@@ -293,5 +302,6 @@ def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: floa
     if not beyond:
         return found
     given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
-    line = f"{real.peer.imports}; {given}; {code}  # {got!r}, ours: {exact!r}"
+    where = ", ".join(map(str, np.unravel_index(at, np.shape(theirs))))
+    line = f"{real.peer.imports}; {given}; {code}{where and f'[{where}]'}  # {got!r}, ours: {exact!r}"
     return replace(found, wrong=error.max() > 2.0**26, line=line)

@@ -6,6 +6,7 @@ NumPy's exp, log and their like differ by an ulp between these paths, so the pro
 """
 
 import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -14,7 +15,8 @@ import sys
 
 def paths() -> dict[str, str]:
     """The names of the code paths, and the features to switch off for each."""
-    umath = importlib.import_module("numpy._core._multiarray_umath")
+    core = "numpy._core" if importlib.util.find_spec("numpy._core") else "numpy.core"  # before NumPy 2
+    umath = importlib.import_module(f"{core}._multiarray_umath")
     enabled = [f for f in umath.__cpu_dispatch__ if umath.__cpu_features__.get(f)]
     wide = [f for f in enabled if re.match(r"AVX512|X86_V4", f)]
     return {"default": "", "AVX2": " ".join(wide), "baseline": " ".join(enabled)}

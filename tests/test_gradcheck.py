@@ -348,6 +348,18 @@ def test_a_kink_beside_the_float_that_stands_for_it(clamp):
         assert bracketcheck(loss, y, yhat, candidate=candidate).ok == ok
 
 
+@pytest.mark.parametrize("loss", KINKED, ids=str)
+def test_a_step_never_crosses_a_kink_nearby(loss):
+    y, kink = at_corners(loss)
+    size = np.minimum(np.abs(kink), 1 - np.abs(kink)) if loss.domain.yhat.high == 1 else np.float64(loss.scale)
+    for distance in (0.1, 1e-3, 1e-5, 1e-7):
+        for yhat in (kink + distance * size, kink - distance * size):
+            result = gradcheck(loss, y, yhat)
+            result.raise_if_wrong()
+            if distance == 0.1 and loss.grad(y, yhat).any():  # nearer, so short a step sees less, and says so
+                assert result.sharp > 0
+
+
 def test_kinks_by_hand():
     """The bracket of |r| at 0 is [−1, 1], that of the hinge at margin 1 lies between 0 and −y."""
     low, high = reflosses.MeanAbsoluteError(reduction="sum").subgradient([0.3, 0.3], [0.3, 0.5])
@@ -450,6 +462,15 @@ def test_saturated_losses_are_seen_in_relative_terms():
     assert not gradcheck(loss, y, z, candidate=Altered(loss, lambda g: np.where(np.abs(g) < 1e-16, 0.0, g))).ok
 
 
+def test_a_value_that_cancels_is_allowed_the_rounding_of_its_terms():
+    """2I + s = P + T + s′ here: the value is 0 but for rounding, and so is the slope at the target ½."""
+    loss = reflosses.Dice(smooth_nr=1.6, smooth_dr=0.4)
+    y, p = [1.0, 0.0, 0.5], [0.6, 0.3, 0.7]
+    assert abs(loss.value(y, p)) < 1e-15
+    assert abs(loss.grad(y, p)[2]) < 1e-15
+    gradcheck(loss, y, p).raise_if_wrong()
+
+
 def test_a_loss_that_reads_what_is_not_its_own_is_rejected():
     class Mixed:
         def value(self, y, yhat, *, weight=None):
@@ -495,5 +516,5 @@ def test_what_cannot_be_compared_raises():
         gradcheck(reflosses.MeanSquaredError(), [0.3], [np.inf])
     with pytest.raises(ValueError, match="the value is 1 numbers, expected 2"):
         gradcheck(bce, [0, 1], [0.3, 0.6], candidate=replace(bce, reduction="sum"))
-    with pytest.raises(ValueError, match="grad has 1 entries for 2 predictions"):
+    with pytest.raises(ValueError, match=r"grad has shape \(1,\) and yhat \(2,\)"):
         gradcheck(bce, [0, 1], [0.3, 0.6], candidate=Altered(bce, lambda g: g[:1]))

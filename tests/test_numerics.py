@@ -14,6 +14,7 @@ from reflosses.numerics import (
     gap,
     limit_of_form,
     log1p_over,
+    product,
     ratio,
     scaled_form,
     smallest_logit,
@@ -123,6 +124,34 @@ def test_what_has_no_mass_has_no_loss():
         got = times(np.array([0.0, 0.0, 0.0, 3.0, 3.0]), np.array([np.inf, -np.inf, np.nan, np.inf, 0.7]))
     np.testing.assert_array_equal(got[:4], [0, 0, 0, np.inf])
     assert got[4] == float(3 * Fraction(0.7))
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ((0.3,), ()),
+        ((0.3, 0.7, 17.0), (13.0,)),
+        ((1e300, 1e300, 1e-300, 1e-300), ()),  # overflows from the left
+        ((1e-300, 1e-300, 1e300, 1e300), ()),  # underflows from the left
+        ((1e300, 5e-324), (1e-20, 1e300)),
+        ((5e-324, 5e-324), (5e-324, 7.0)),
+        ((1.0,), (5e-324, 1e300)),
+        ((0.0, 1.7e308), (5e-324,)),
+        ((-0.3, 1.7e308), (1.7e308, 3.0)),
+        ((1e-160, 1e-160), ()),  # a subnormal result
+    ],
+)
+def test_a_product_in_any_order(above, below):
+    exact = math.prod(map(Fraction, above)) / math.prod(map(Fraction, below))
+    for turned in (above, above[::-1]):
+        assert ulps(product(turned, below[::-1]), [exact]) <= 2
+
+
+def test_a_product_overflows_where_its_result_does():
+    with np.errstate(all="ignore"):
+        got = product((np.array([1e300, np.inf, np.nan, 0.3]), 1e300), (np.array([1e290, 3.0, 3.0, 0.0]),))
+        assert product((1e-300, -1e-300)) == 0
+    np.testing.assert_array_equal(got, [np.inf, np.inf, np.nan, np.inf])
 
 
 @pytest.mark.parametrize("z", [0.1, -700.3, 5e-324, 1e-300, -1e15])
@@ -341,6 +370,8 @@ def test_log_softmax_at_infinity(row, limit):
     got = log_softmax([row, [0.3, 0.3, 0.3]])
     np.testing.assert_array_equal(got[0], limit)
     assert ulps(got[1], [-log(3)] * 3) <= 4  # the other row does not notice
+    np.testing.assert_array_equal(log_softmax(row), limit)
+    np.testing.assert_array_equal(log_softmax(np.reshape([row] * 6, (2, 3, 3)), axis=-1), [[limit] * 3] * 2)
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (3, 0, 4)])

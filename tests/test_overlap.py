@@ -62,6 +62,8 @@ def test_the_ends():
     assert hard_dice([0, 0, 3], [3, 3, 0], CLASSES).tolist() == [1, 0, 0, 1]
     assert hard_iou([0, 0, 3], [3, 3, 0], CLASSES).tolist() == [1, 0, 0, 1]
     assert pixel_accuracy([0, 0, 3], [3, 3, 0]) == 0
+    assert hard_dice([0, 0], [0, 0], 1).tolist() == [0]
+    assert hard_dice([0, 0, 1], [0, 0, 0], 2).tolist() == [float(Fraction(1, 5)), 1]  # a class of one pixel in all
     assert hard_dice([], [], 3).tolist() == [0, 0, 0]
     assert math.isnan(pixel_accuracy([], []))
 

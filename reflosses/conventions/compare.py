@@ -113,7 +113,7 @@ def _proved(loss: Loss, factor: float, inputs: Inputs, dtype: str, seed: int, po
             a, b = (_fit(x, dtype) for x in inputs(y[at : at + size], yhat[at : at + size], eps))
             at += size
             whole = np.isfinite(a) & (np.isfinite(b).all(axis=1) if b.ndim > a.ndim else np.isfinite(b))
-            if whole.all() if loss.reduction != "none" else whole.any():
+            if whole.any() and (whole.all() or loss.reduction == "none"):
                 with suppress(CannotCertifyError):
                     found.append(_Proved(tame, a[whole], b[whole], *_truth(loss, factor, a[whole], b[whole])))
     return found
@@ -158,6 +158,17 @@ def _truth(loss: Loss, factor: float, y: Floats, yhat: Floats) -> tuple[_Exact, 
     return value, _Exact(t.grad, t.grad_rest, t.low, t.high, factor * grad_scale)
 
 
+class _Beyond(NamedTuple):
+    """An answer whose error is above the bound, the code that gives it and the input."""
+
+    error: float
+    got: float
+    exact: float
+    code: str
+    y: Any
+    yhat: Any
+
+
 @dataclass
 class _Column:
     """The errors met so far."""
@@ -169,13 +180,15 @@ class _Column:
     points: int = 0
     worst: float = 0.0
     moderate: float = 0.0
-    beyond: list[tuple[float, float, float, Any, Any]] = field(default_factory=list)  # error, got, exact, y, yhat
+    beyond: list[_Beyond] = field(default_factory=list)
 
     def add(self, tame: bool, y: Any, yhat: Any, got: Any, truth: _Exact) -> None:
         """One answer, against the truth."""
         if self.code is None:
             return
         raw, left_out = np.asarray(np.ma.getdata(got), np.float64), np.ma.getmaskarray(got)
+        if raw.shape != np.shape(truth.value):
+            raise TypeError(f"the answer has shape {raw.shape}, the loss {np.shape(truth.value)}")
         error = ulps(raw, truth.value, truth.rest, self.dtype, np.fmax(truth.scale, self.peer.unit))
         at_kink = (truth.low < truth.high) & (truth.low <= raw) & (raw <= truth.high)
         exact, error = truth.value, np.where(at_kink | left_out, 0.0, error)
@@ -189,24 +202,28 @@ class _Column:
                 self.moderate = max(self.moderate, float(error[i, j]))
             if error[i, j] > self.bound:
                 one = slice(i, i + 1) if rows > 1 else slice(None)
-                self.beyond.append((float(error[i, j]), float(raw[i, j]), float(exact[i, j]), y[one], yhat[one]))
+                where = f"[0, {j}]" if np.ndim(got) == 2 else ""
+                met, came, should = (float(x[i, j]) for x in (error, raw, exact))
+                self.beyond.append(_Beyond(met, came, should, f"{self.code}{where}", y[one], yhat[one]))
 
     def result(self) -> Measured:
         """What is left to tell: of all errors within a factor of 2 of the worst, the one that is shortest to write."""
         found = Measured(self.worst, self.bound, self.points, self.moderate, len(self.beyond))
         if not self.beyond:
             return found
-        candidates = [b for b in self.beyond if b[0] >= self.worst / 2]
-        error, got, exact, y, yhat = min(candidates[:500], key=lambda b: (b[4].size, len(f"{b[3]}{b[4]}")))
-        digits = np.finfo(self.dtype if self.dtype != "bool" else np.float64).nmant
-        line = self.peer.line(str(self.code), y, yhat)
+        near = [b for b in self.beyond if b.error >= self.worst / 2]
+        worst = min(near[:500], key=lambda b: (b.yhat.size, len(f"{b.y}{b.yhat}")))
         try:
-            self.peer(y, yhat)
-            shown = _number(got, self.dtype)
-        except RAISED as error:
-            shown = f"raises {type(error).__name__}: {error}".partition("\n")[0]
-        shown = f"{line}  # {shown}, exact: {_number(exact, self.dtype)}"
-        return replace(found, wrong=error > 2.0 ** (digits / 2), got=got, exact=exact, line=shown)
+            self.peer(worst.y, worst.yhat)
+            shown = _number(worst.got, self.dtype)
+        except RAISED as raised:
+            shown = f"raises {type(raised).__name__}: {raised}".partition("\n")[0]
+        line = (
+            f"{self.peer.line(worst.code, worst.y, worst.yhat)}  # {shown}, exact: {_number(worst.exact, self.dtype)}"
+        )
+        digits = np.finfo(self.dtype if self.dtype != "bool" else np.float64).nmant
+        wrong = worst.error > 2.0 ** (digits / 2)
+        return replace(found, wrong=wrong, got=worst.got, exact=worst.exact, line=line)
 
 
 def _number(x: float, dtype: str) -> str:
@@ -235,4 +252,4 @@ def judged(dtype: str, *columns: Measured | None) -> tuple[str, str]:
 
 def in_ulp(error: float) -> str:
     """An error, for people."""
-    return "∞" if isinf(error) else "0" if error == 0 else "0.01" if error < 0.01 else f"{error:.2g}"
+    return "∞" if isinf(error) else "0" if error == 0 else f"{error:.2g}" if error >= 0.1 else f"{max(error, 0.01):.2f}"

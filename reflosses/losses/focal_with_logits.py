@@ -79,3 +79,9 @@ class FocalWithLogits(Loss):
             clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
             fading = np.where(inside, fading, clamped)  # (5)
         return -sign * factor * (fading + np.where(inside, q, 0.0))  # (4): one sign, no digit cancels
+
+    def kinks(self, y: Floats) -> tuple[Floats, ...]:
+        if self.clamp is None:
+            return ()
+        end = smallest_logit(self.clamp)  # the float next to the kink
+        return 0 * y + end, 0 * y - end

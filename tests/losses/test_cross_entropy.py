@@ -97,6 +97,16 @@ def test_class_weights_of_a_smoothed_target_by_hand():
     assert ulps(weighted.value([1], EQUAL), [Fraction(127, 128) * LOG4]) <= BOUNDS.value  # over w[1] = 3, not Q
 
 
+@pytest.mark.parametrize("margin", [622.0, 625.0, 740.0, 744.0, 750.0])
+def test_a_large_class_weight_lifts_a_tail_that_is_hardly_a_float(margin):
+    """10^6 e^−744 is subnormal with all its digits, e^−744 alone has two bits, and e^−750 none."""
+    loss = CrossEntropy(class_weight=[1e6, 0.25, 7.0], reduction="none")
+    z = [margin, 0.0, -0.5]
+    value, slopes = textbook([1e6, 0, 0], z)
+    assert ulps(loss.value([0], [z]), [value]) <= BOUNDS.value
+    assert ulps(loss.grad([0], [z]), slopes) <= BOUNDS.grad
+
+
 def test_soft_targets_need_not_sum_to_one():
     y = [[0.5, 0.25, 0.5, 0.0]]
     assert ulps(NONE.value(y, EQUAL), [5 * LOG4 / 4]) <= BOUNDS.value
