@@ -44,17 +44,7 @@ OURS = [  # functions of our own that are no `Loss`, certified through the loss 
         y_dtype="int64",
     ),
     *(
-        Peer(
-            f"overlap.{name}",
-            loss,
-            "import numpy as np, reflosses.overlap",
-            code,
-            None,
-            1.0,
-            ("bool",),
-            None,
-            hard_masks,
-        )
+        Peer(f"overlap.{name}", loss, "import reflosses.overlap", code, dtypes=("bool",), inputs=hard_masks)
         for name, loss, code in (
             ("hard_dice", Dice(reduction="sum"), "reflosses.overlap.hard_dice(y, yhat, 2)[1]"),
             ("hard_iou", IoU(reduction="sum"), "reflosses.overlap.hard_iou(y, yhat, 2)[1]"),
@@ -304,4 +294,4 @@ def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: floa
     given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
     where = ", ".join(map(str, np.unravel_index(at, np.shape(theirs))))
     line = f"{real.peer.imports}; {given}; {code}{where and f'[{where}]'}  # {got!r}, ours: {exact!r}"
-    return replace(found, wrong=error.max() > 2.0**26, line=line)
+    return replace(found, wrong=bool(error.max() > 2.0**26), line=line)

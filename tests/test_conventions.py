@@ -44,6 +44,7 @@ NOT_ALWAYS_RIGHT = {
     "sklearn HalfMultinomialLoss.gradient_hessian",
     "sklearn log_loss",
     "sklearn brier_score_loss",
+    "sklearn mean_squared_error",
 }
 
 
@@ -135,6 +136,7 @@ def test_a_line_holds_its_input_exactly(dtype: str) -> None:
     rng = np.random.default_rng(8)
     exponents = rng.integers(-170, 10 if dtype == "int64" else 60, 200)
     a = np.ldexp(rng.integers(-(2**52), 2**52, 200).astype(float), exponents).astype(dtype)
+    a[0] = 0
     line = Peer("same", reflosses.Hinge(), "import numpy as np").line("yhat", a, a)
     assert line.startswith("import numpy as np; yhat = np.array(")
     assert len(np.unique(a)) > {"bool": 1, "int64": 10}.get(dtype, 100)

@@ -66,6 +66,17 @@ BY_HAND = [
         [F(381, 128) * log(4)],
         [[F(365, 512), F(-867, 512), F(377, 512), F(125, 512)]],
     ),
+    (none(rl.NegativeLogLikelihood, class_weight=[0.3, 7.0]), [1], [[-0.1, -0.7]], [7 * F(0.7)], [[0, -7]]),
+    (
+        rl.Dice(smooth_nr=0.5, smooth_dr=3.5),
+        MASK,
+        OVERLAP,
+        F(9, 14),
+        [F(-23, 98), F(-23, 98), F(5, 98), F(5, 98)],
+    ),
+    (rl.Dice(smooth_nr=0.7, smooth_dr=0.7), [0.0], [0.0], 0, [1 / F(0.7)]),
+    (rl.IoU(smooth_nr=0.5, smooth_dr=1.5), MASK, OVERLAP, F(5, 8), [F(-1, 4), F(-1, 4), F(3, 32), F(3, 32)]),
+    (rl.IoU(smooth_nr=0.7, smooth_dr=0.7), [0.0], [0.0], 0, [1 / F(0.7)]),
     (rl.Dice(), MASK, OVERLAP, F(3, 7), [F(-20, 49), F(-20, 49), F(8, 49), F(8, 49)]),
     (rl.IoU(), MASK, OVERLAP, F(3, 5), [F(-2, 5), F(-2, 5), F(4, 25), F(4, 25)]),
     (
@@ -75,6 +86,14 @@ BY_HAND = [
         F(5, 14),
         [[F(n, 392) for n in row] for row in ((-19, -19, -19, 9), (81, 81, 81, -171))],
     ),
+    (
+        rl.GeneralizedDice(axis=0),  # the third class is absent: it takes the weight 1 of the second
+        [[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0] * 4],
+        [[0.75, 0.5, 1.0, 0.25], [0.25, 0.5, 0.0, 0.75], [0.0, 0.25, 0.0, 0.25]],
+        F(29, 65),
+        [[F(n, 4225) for n in row] for row in ((-188, -188, -188, 72), (648, 648, 648, -1692), (648,) * 4)],
+    ),
+    (rl.GeneralizedDice(), [[0.0, 0.0]], [[0.5, 0.0]], 1, [[0, 0]]),
     (
         none(rl.WeightedCrossEntropy),
         [1, 0, 0, 1],
@@ -91,9 +110,23 @@ BY_HAND = [
     ),
     (none(rl.Focal, gamma=3.0), [1], [0.25], [F(27, 32) * log(2)], [-F(27, 8) * log(2) - F(27, 16)]),
     (none(rl.Focal, gamma=0.5), [0], [0.0625], [log(F(16, 15)) / 4], [2 * log(F(16, 15)) + F(4, 15)]),
+    (none(rl.Focal, gamma=3.0, alpha=0.125), [0], [0.75], [F(189, 256) * log(2)], [F(189, 64) * log(2) + F(189, 128)]),
+    (
+        none(rl.FocalWithLogits, gamma=0.0, clamp=1 / 32),
+        [1, 1, 0, 0],
+        [-40.0, 40.0, -40.0, 40.0],
+        [5 * log(2), log(F(32, 31)), log(F(32, 31)), 5 * log(2)],
+        [0] * 4,
+    ),
     (none(rl.FocalWithLogits, gamma=3.0, alpha=0.125), [1], [0.0], [log(2) / 64], [-(3 * log(2) + 1) / 128]),
     (none(rl.Cauchy, delta=0.5), [0.0], [1.5], [log(10) / 4], [F(3, 10)]),
-    (none(rl.Cauchy, delta=0.5, information=OMEGA), [[0.0] * 2], [[1.0, 2.0]], [log(53) / 4], [[F(14, 53), F(6, 53)]]),
+    (
+        none(rl.Cauchy, delta=0.5, information=OMEGA),
+        [[3.0, -1.0]],
+        [[4.0, 1.0]],
+        [log(53) / 4],
+        [[F(14, 53), F(6, 53)]],
+    ),
 ]
 
 

@@ -22,8 +22,8 @@ class BinaryCrossEntropy(Loss):
     Shapes: y and yhat alike; one loss an element.
     Scale: nats. From logits, BinaryCrossEntropyWithLogits keeps more digits.
     Domain: y and yhat in [0, 1], 0 < clamp < ½.
-    Kinks: yhat = c and yhat = 1 − c (if it is a float), where `grad` is 0, the slope outside. Limits: ∞ with slope ∓∞ towards the wrong
-    label; at yhat = y = 0 and yhat = y = 1 the value is 0, the slope 1 and −1.
+    Kinks: yhat = c and yhat = 1 − c (if it is a float), where `grad` is 0, the slope outside. Limits: ∞ with slope ∓∞
+    towards the wrong label; at yhat = y = 0 and yhat = y = 1 the value is 0, the slope 1 and −1.
     Errors: those of every loss (`reflosses.loss.Loss`).
     Source: I. J. Good, Rational decisions, 1952; derivations/binary_cross_entropy.md.
     """

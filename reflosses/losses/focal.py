@@ -24,8 +24,8 @@ class Focal(Loss):
     Shapes: y and yhat alike; one loss an element (multi-label). For one true class of many, y = 1 on its probability.
     Scale: nats. From logits, FocalWithLogits keeps more digits.
     Domain: y in {0, 1}, yhat in [0, 1], gamma ≥ 0, 0 ≤ alpha ≤ 1, 0 < clamp < ½. gamma = 0 is cross-entropy.
-    Kinks: p_t = c and p_t = 1 − c (if it is a float), where `grad` is the slope outside. Limits: p_t = 0 gives ∞ with slope ±∞; at
-    p_t = 1 value and slope are 0 for gamma > 0 without clamp, value 0 and slope ±1 for gamma = 0.
+    Kinks: p_t = c and p_t = 1 − c (if it is a float), where `grad` is the slope outside. Limits: p_t = 0 gives ∞ with
+    slope ±∞; at p_t = 1 value and slope are 0 for gamma > 0 without clamp, value 0 and slope ±1 for gamma = 0.
     Accuracy: 6 ulp, for gamma above 5 it is 6 + 2 gamma.
     Errors: those of every loss (`reflosses.loss.Loss`).
     Source: T.-Y. Lin et al., Focal loss for dense object detection, 2017; derivations/focal.md.
