@@ -159,8 +159,8 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
 
     Shape: that of `z`. Every component is within 4 ulp of the exact one, saturated ones included. A −inf logit is a
     masked class (−inf out); a single +inf takes the limit (0, and −inf for the others); NaN, several +inf or only
-    −inf give NaN along that row. Raises TypeError for what is not an array of real numbers, ValueError for an axis
-    that is not there. Source: `derivations/cross_entropy.md`.
+    −inf (of two classes or more) give NaN along that row. Raises TypeError for what is not an array of real numbers,
+    ValueError for an axis that is not there. Source: `derivations/cross_entropy.md`.
 
     >>> import reflosses
     >>> reflosses.log_softmax([1.0, 2.0, 0.5]).round(8).tolist()
@@ -180,7 +180,8 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
         np.put_along_axis(others, largest, 0.0, axis=-1)
         out = (rows - m) - np.log1p(accurate_sum(others))[..., None]  # no digit cancels: neither term is positive
         if not np.isfinite(m).all():
-            unique = (m == np.inf) & ((rows == np.inf).sum(axis=-1, keepdims=True) == 1)
-            limit = np.where(unique, np.where(rows == np.inf, 0.0, -np.inf), np.nan)
+            infinite = (rows == np.inf) | (rows.shape[-1] == 1)
+            unique = ~np.isnan(m) & (infinite.sum(axis=-1, keepdims=True) == 1)
+            limit = np.where(unique, np.where(infinite, 0.0, -np.inf), np.nan)
             out = np.where(np.isfinite(m), out, limit)
     return np.ascontiguousarray(np.moveaxis(out, -1, axis))

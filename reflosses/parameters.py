@@ -39,14 +39,14 @@ def number(domain: Domain) -> Check:
     return check
 
 
-def array(domain: Domain, ndim: int | None = None) -> Check:
+def array(domain: Domain, ndim: int | None = None, nan: bool = False) -> Check:
     """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes if that is given."""
 
     def check(what: object, given: Any) -> Floats | float:
         a = as_array(given, what)
         if ndim is not None and a.ndim != ndim:
             raise ValueError(f"{what} must have {ndim} axis, got shape {a.shape}")
-        _inside(what, a, domain)
+        _inside(what, a, domain, nan)
         if a.ndim == 0:
             return float(a) + 0.0
         frozen = a + 0.0  # a copy, without −0: equal parameters print and hash alike
@@ -123,7 +123,7 @@ def shown(value: float) -> str:
     return short if float(short) == value or np.isnan(value) else repr(float(value)).removesuffix(".0")
 
 
-def _inside(what: object, a: Floats, domain: Domain) -> None:
-    bad = domain.outside(a) | np.isnan(a)
+def _inside(what: object, a: Floats, domain: Domain, nan: bool = False) -> None:
+    bad = domain.outside(a) | (np.isnan(a) & (not nan))
     if bad.any():
         raise ValueError(f"{what}{first_index(bad)} is {shown(a[bad][0])}, not {domain}")

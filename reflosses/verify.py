@@ -38,7 +38,7 @@ OURS = [  # functions of our own that are no `Loss`, certified through the loss 
     Peer(
         "log_softmax",
         CrossEntropy(reduction="none"),
-        "import numpy as np, reflosses",
+        "import reflosses",
         "-reflosses.log_softmax(yhat)[np.arange(len(y)), y]",
         dtypes=("float64",),
         y_dtype="int64",
@@ -179,18 +179,9 @@ def _certified(name: str, seed: int, points: int) -> Row:
             return Row(name, name, f"wrong: {type(error).__name__}: {error}", "wrong", False)
         total, undecided = total + swept.points, undecided + swept.undecided
         for column, worst, bound in zip(columns, (swept.value, swept.grad), loss.bounds, strict=True):
-            beyond = worst.ulp > bound
-            column.append(
-                Measured(
-                    worst.ulp,
-                    bound,
-                    swept.points,
-                    None,
-                    int(beyond),
-                    beyond,
-                    line=f"import reflosses; {worst.line}" if beyond else "",
-                )
-            )
+            beyond = not worst.ulp <= bound
+            line = f"import reflosses; {worst.line}" if beyond else ""
+            column.append(Measured(worst.ulp, bound, swept.points, None, int(beyond), beyond, line=line))
         apart = max([apart, *(c.excess for c in checks)])
         compared += sum(c.checked for c in checks)
         if not all(c.ok for c in checks):
@@ -293,5 +284,7 @@ def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: floa
         return found
     given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
     where = ", ".join(map(str, np.unravel_index(at, np.shape(theirs))))
-    line = f"{real.peer.imports}; {given}; {code}{where and f'[{where}]'}  # {got!r}, ours: {exact!r}"
+    line = (
+        f"import numpy as np; {real.peer.imports}; {given}; {code}{where and f'[{where}]'}  # {got!r}, ours: {exact!r}"
+    )
     return replace(found, wrong=bool(error.max() > 2.0**26), line=line)

@@ -156,7 +156,8 @@ def test_a_progress_bar_is_drawn_on_a_terminal(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that only one process gets")
 def test_an_interrupt_prints_what_is_done_and_exits_130() -> None:
     arguments = ["verify", "--points", "1000000", "--loss", "Hinge", "--format", "json"]
-    code = f"import sys, reflosses.__main__ as m; print('ready', file=sys.stderr, flush=True); sys.exit(m.main({arguments}))"
+    code = "import sys, reflosses.__main__ as m; print('ready', file=sys.stderr, flush=True); "
+    code += f"sys.exit(m.main({arguments}))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         process.stderr.readline()

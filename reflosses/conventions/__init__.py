@@ -112,13 +112,12 @@ def both_labels(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Peer:
-    """A function that should equal `factor` times the loss `equals`, under its reduction.
+    """A function, or a recipe built of some, that should equal `factor` times the loss `equals`, under its reduction.
 
     value, grad: expressions in y and yhat (NumPy arrays of `dtypes`, one dtype at a time; y of `y_dtype` where that
-        is given), evaluated after `imports`. A masked array leaves out of the comparison what it masks.
+        is given), evaluated after `import numpy as np` and `imports`; what a masked array masks is not compared.
     inputs: the function's documented domain, as a change to inputs drawn for `equals`.
     unit: errors are relative to this magnitude at least (1 for a function that returns 1 less the loss).
-    recipe: True where the expression is how people commonly build the loss, not one function.
     """
 
     name: str
@@ -131,7 +130,6 @@ class Peer:
     y_dtype: str | None = None
     inputs: Inputs = as_drawn
     unit: float = 0.0
-    recipe: bool = False
     note: str = ""
 
     def __call__(self, y: Any, yhat: Any) -> Answer:
@@ -139,8 +137,13 @@ class Peer:
         names: dict[str, Any] = {"y": y, "yhat": yhat}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            exec(self.imports, names)
+            exec(self._before, names)
             return Answer(*(None if code is None else eval(code, names) for code in (self.value, self.grad)))
+
+    @property
+    def _before(self) -> str:
+        """The imports, and NumPy's, whose arrays are handed over."""
+        return "import numpy as np" + (f"; {self.imports}" if self.imports else "")
 
     def same_as(self) -> str:
         """What the function should equal, in words."""
@@ -151,8 +154,7 @@ class Peer:
         """`code` at one input, as a line to paste into Python."""
         given = {"y": _literal(y), "yhat": _literal(yhat)}
         used = {name: text for name, text in given.items() if re.search(rf"\b{name}\b", code)}
-        imports = self.imports if re.search(r"\bnumpy\b", self.imports) else f"import numpy as np; {self.imports}"
-        return f"{imports}; {', '.join(used)} = {', '.join(used.values())}; {code}"
+        return f"{self._before}; {', '.join(used)} = {', '.join(used.values())}; {code}"
 
 
 def _literal(a: Any) -> str:

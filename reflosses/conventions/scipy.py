@@ -19,9 +19,9 @@ from reflosses import (
 )
 from reflosses.conventions import Peer, hard_masks, label_zero, residual, some_masks, true_logit_zero
 
-SPECIAL = "import numpy as np, scipy.special"
-DISTANCE = "import numpy as np, scipy.spatial.distance"
-OPTIMIZE = "import numpy as np, scipy.optimize"
+SPECIAL = "import scipy.special"
+DISTANCE = "import scipy.spatial.distance"
+OPTIMIZE = "import scipy.optimize"
 
 LOGIT_LOSS = BinaryCrossEntropyWithLogits(reduction="none")
 CLASS_LOSS = CrossEntropy(reduction="none")
@@ -80,11 +80,10 @@ PEERS = [
         inputs=label_zero,
     ),
     Peer(
-        "expit(z) − y",
+        "recipe expit(z) − y",
         LOGIT_LOSS,
         SPECIAL,
         grad="scipy.special.expit(yhat) - y",
-        recipe=True,
         note="the textbook gradient; SciPy's expit is not to blame for what the subtraction cancels",
     ),
     Peer(
@@ -96,12 +95,11 @@ PEERS = [
         inputs=true_logit_zero,
     ),
     Peer(
-        "logsumexp(z) − z[y]",
+        "recipe logsumexp(z) − z[y]",
         CLASS_LOSS,
         SPECIAL,
         "scipy.special.logsumexp(yhat, axis=-1) - yhat[np.arange(len(y)), y]",
         y_dtype="int64",
-        recipe=True,
         note="SciPy's logsumexp is not to blame for what the subtraction cancels",
     ),
     Peer(
@@ -120,12 +118,11 @@ PEERS = [
         note="it is the gradient of the classes that are not the target",
     ),
     Peer(
-        "softmax(z) − one_hot(y)",
+        "recipe softmax(z) − one_hot(y)",
         CLASS_LOSS,
         SPECIAL,
         grad=f"scipy.special.softmax(yhat, axis=-1) - ({ONE_HOT}).astype(yhat.dtype)",
         y_dtype="int64",
-        recipe=True,
         note="the textbook gradient; SciPy's softmax is not to blame for what the subtraction cancels",
     ),
     Peer(

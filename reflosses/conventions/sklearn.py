@@ -43,8 +43,8 @@ from reflosses.conventions import (
 )
 from reflosses.loss import Loss
 
-LOSS = "import numpy as np, sklearn._loss"
-METRICS = "import numpy as np, sklearn.metrics"
+LOSS = "import sklearn._loss"
+METRICS = "import sklearn.metrics"
 MASKS = "y, yhat, zero_division=1.0"  # nothing against nothing agrees
 
 
@@ -172,7 +172,7 @@ def _start(loss: str) -> tuple[str, str]:
 
 
 def _robust(loss: str, equals: Loss, factor: float) -> Peer:
-    return Peer(f"least_squares({loss!r})", equals, "import numpy as np, scipy.optimize", *_start(loss), factor)
+    return Peer(f"least_squares({loss!r})", equals, "import scipy.optimize", *_start(loss), factor)
 
 
 _GDL = (

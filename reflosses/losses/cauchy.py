@@ -125,5 +125,5 @@ class Cauchy(Loss):
         return np.stack([self.rho(z), self.weight(z), self.rho_second(z)])
 
     def _squared(self, name: str, s: ArrayLike) -> tuple[Floats, Floats]:
-        a = np.asarray(array(SQUARED)(f"{self}: {name}: s", s))
+        a = np.asarray(array(SQUARED, nan=True)(f"{self}: {name}: s", s))
         return a, a / self.delta / self.delta

@@ -88,7 +88,7 @@ class CrossEntropy(Loss):
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
         q = self.common(y, z)[2]
         mass = accurate_sum(q)[:, None]
-        infinite = z == np.inf
+        infinite = (z == np.inf) | (z.shape[1] == 1)  # a single class has all the probability, whatever its logit
         alone = (infinite.sum(axis=1, keepdims=True) == 1) & ~np.isnan(z).any(axis=1, keepdims=True)
         p = np.where(alone, infinite, np.nan)  # the limit of the softmax
         elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)

@@ -1,0 +1,111 @@
+"""The README tells the truth about what is there."""
+
+import doctest
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import reflosses
+from reflosses.catalogue import examples, losses
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def block(marker: str) -> str:
+    found = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", README, re.S)
+    assert found is not None
+    return found[1]
+
+
+def cells(markdown: str) -> list[list[str]]:
+    rows = [re.split(r"(?<!\\)\|", line.strip()[1:-1]) for line in markdown.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows if not set("".join(row)) <= set(":- ")]
+
+
+def test_the_example_prints_what_it_says() -> None:
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    source = "\n".join(re.findall(r"```python\n(>>> .*?)```", README, re.S))
+    test = doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0)
+    assert 5 <= len(test.examples) <= 10
+    said: list[str] = []
+    runner.run(test, out=said.append)
+    assert not runner.failures, "".join(said)
+
+
+def test_the_api_table_has_every_loss_and_parameter() -> None:
+    table = README[README.index("## The API on one screen") :]
+    for name, cls in losses().items():
+        rows = [line for line in table.splitlines() if line.startswith("|") and f"`{name}`" in line]
+        assert rows, name
+        for f in fields(cls):
+            if f.name != "reduction":
+                default = repr(f.default).replace("'", '"')
+                assert f"{f.name}={default}" in rows[0], (name, f.name)
+
+
+def test_every_name_in_backticks_that_looks_like_ours_exists() -> None:
+    for dotted in set(re.findall(r"`(reflosses(?:\.\w+)+)\b", README)):
+        thing = reflosses
+        for part in dotted.split(".")[1:]:
+            if not hasattr(thing, part):
+                __import__(f"{thing.__name__}.{part}")
+            thing = getattr(thing, part)
+
+
+def test_its_commands_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.M))
+    named = set(re.findall(r"`make ([a-z]+)`", README)) | set(re.findall(r"^make ([a-z]+)", README, re.M))
+    assert {"verify", "test"} <= named <= targets
+    assert set(re.findall(r"^\.PHONY: (.*)$", makefile, re.M)[0].split()) == targets
+
+
+def test_its_links_resolve() -> None:
+    targets = re.findall(r"\]\(([^)#]+)", README)
+    assert len(targets) >= 6
+    for target in targets:
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_measured_table_has_every_loss_within_its_bounds() -> None:
+    """`make readme` writes it; a loss that is missing or out of bounds says that it was not run again."""
+    rows = {row[0].strip("`"): row for row in cells(block("accuracy"))[1:]}
+    assert set(losses()) <= set(rows)
+    for name, cls in losses().items():
+        _, points, value, grad, verdict = rows[name]
+        loosest = [max(bound) for bound in zip(*(loss.bounds for loss in examples(cls)), strict=True)]
+        assert int(points) >= 50
+        assert float(value) <= loosest[0]
+        assert float(grad) <= loosest[1]
+        assert verdict == "certified"
+
+
+def test_the_measured_tables_of_others_are_those_of_verify() -> None:
+    conventions = pytest.importorskip("reflosses.conventions")
+    shown = {row[0] for row in cells(block("verify"))}
+    for _, rows in conventions.peers():
+        for peer in rows:
+            if "float64" in peer.dtypes and not peer.name.endswith((".loss_gradient", ".gradient_hessian")):
+                assert peer.name.replace("|", "\\|") in shown, peer.name
+    assert re.search(r"Measured in \d+ s on two cores: reflosses ", block("verify"))
+
+
+def test_every_erratum_names_a_page_that_proves_it() -> None:
+    errata = cells(README[README.index("## Errata") : README.index("## Versions")])
+    assert len(errata) == 1 + 6
+    for row in errata[1:]:
+        link = re.search(r"\((derivations/\w+\.md)\)", row[2])
+        assert link is not None
+        assert "lecture notes" in (ROOT / link[1]).read_text("utf-8"), link[1]
+
+
+def test_public_classes_and_functions_have_the_sections_of_their_docstrings() -> None:
+    for cls in losses().values():
+        text = inspect.getdoc(cls) or ""
+        for label in ("Formula", "Shapes", "Scale", "Domain", "Kinks", "Limits", "Errors", "Source"):
+            assert re.search(rf"\b{label}\b[^.\n]*:", text), (cls.__name__, label)
