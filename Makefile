@@ -26,7 +26,7 @@ types: .venv/check  ## mypy --strict on the package
 sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
 	$(BIN)/python tests/code_paths.py $(POINTS)
 
-bare: .cache/bare  ## run the tests with nothing but numpy, scipy and pytest installed
+bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
 
 readme: .venv/verify  ## measure the tables of the README again
@@ -39,6 +39,7 @@ clean:  ## remove environments and caches
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("reflosses needs Python 3.11 or newer: make PYTHON=…")'
 	$(PYTHON) -m venv .venv
 
 .venv/verify: pyproject.toml | .venv/bin/python
@@ -53,7 +54,8 @@ clean:  ## remove environments and caches
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
 
-.cache/bare: pyproject.toml
+.cache/bare.stamp: pyproject.toml
+	rm -rf .cache/bare
 	$(PYTHON) -m venv .cache/bare
 	.cache/bare/bin/python -m pip install -q numpy scipy pytest
 	.cache/bare/bin/python -m pip install -q --no-deps -e .

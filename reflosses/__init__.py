@@ -1,5 +1,6 @@
 """reflosses: reference loss functions with hand-derived, certified gradients."""
 
+from reflosses import overlap as overlap
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import (
     BinaryCrossEntropyWithLogits as BinaryCrossEntropyWithLogits,
@@ -22,3 +23,5 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
 from reflosses.numerics import log_softmax as log_softmax
 from reflosses.truth import certify as certify
+
+__version__ = "0.1.0"

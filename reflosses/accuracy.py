@@ -9,7 +9,7 @@ import numpy as np
 from reflosses.battery import Problem, hard
 from reflosses.domain import Floats
 from reflosses.loss import Loss, Units
-from reflosses.truth import CannotCertifyError, Certified, certified
+from reflosses.truth import Certified, NoDerivativeError, certified
 
 
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
@@ -18,7 +18,9 @@ def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) 
     An infinity or NaN where the exact result has none, or the reverse, is infinitely wrong.
     """
     with np.errstate(all="ignore"):
-        size = np.abs(exact) if scale is None else np.fmax(np.abs(exact), scale)
+        inner = np.nextafter(np.abs(exact), 0.0)
+        own = np.where(rest * np.sign(exact) < 0, inner, np.abs(exact))  # just below a power of two the unit is halved
+        size = own if scale is None else np.fmax(own, scale)
         unit = np.where(size < 2.0**1023, np.spacing(size), 2.0**971)
         error = np.abs((got - exact) - rest) / unit
     same = (got == exact) & ~np.isfinite(got)
@@ -68,11 +70,16 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
     """Compare a loss (under reduction "none") with the truth at about that many hard inputs."""
     worst = [Worst(), Worst()]
     points = undecided = 0
-    for problem in hard(loss, seed, points_wanted):
+    queue = list(hard(loss, seed, points_wanted))
+    while queue:
+        problem = queue.pop()
         try:
             truth = certified(loss, problem.y, problem.yhat, strict=False)
-        except CannotCertifyError:  # such as ∞ − ∞ in a gradient
-            undecided += 1
+        except NoDerivativeError:
+            if problem.yhat.size > 1 and not loss.layout.groups and not loss.coupled:  # set the culprit apart
+                queue += [Problem(y[None], yhat[None]) for y, yhat in zip(*problem, strict=True)]
+            else:
+                undecided += 1
             continue
         points += int(np.size(truth.value))
         for k, error in enumerate(errors(loss, problem, truth)):

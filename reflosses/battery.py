@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.domain import REAL, Classes, Domain, Floats, Interval, Labels, Logit
+from reflosses.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
 from reflosses.loss import Loss
 
 Rng = np.random.Generator
@@ -142,14 +142,17 @@ class _Hard:
             rng.choice([17.0, 37.0, 87.0, 640.0, 700.0, 745.0], n)
         )
         offset = rng.choice([0.0, 1e3, -1e3, 1e8, -1e15], n)[:, None]
-        kind = rng.integers(0, 6, n)[:, None]
-        return np.select([kind == 0, kind == 1, kind == 2, kind == 3], [z, margin, tame + offset, tame], np.rint(tame))
+        level = np.repeat(-np.asarray(rng.choice([650.0, 720.25, 744.5, 745.2], n))[:, None], classes, axis=1)
+        level[:, 0] = 0.0  # all other classes at one margin, in the subnormal tail
+        kind = rng.integers(0, 7, n)[:, None]
+        kinds = [kind == i for i in range(6)]
+        return np.select(kinds, [z, margin, tame + offset, tame, level, level + tame / 1024], np.rint(tame))
 
     def overlaps(self, rng: Rng, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
         y = (rng.random(shape) < rng.choice([0.0, 0.2, 0.5, 1.0])).astype(float)
         if rng.random() < 0.3:  # soft targets
             y = np.ldexp(rng.integers(0, 2**53 + 1, shape).astype(float), -53)
-        p = _PROBABILITY.sample(rng, prod(shape)).reshape(shape)
+        p = PROBABILITY.sample(rng, prod(shape)).reshape(shape)
         off = np.ldexp(rng.integers(1, 2**53, shape).astype(float), -53 - int(rng.choice([0, 5, 20, 53, 500])))
         return y, np.select([rng.random(shape) < 0.4, rng.random(shape) < 0.3], [np.abs(y - off), y], p)
 
@@ -183,7 +186,4 @@ class _Moderate:
 
     def overlaps(self, rng: Rng, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
         y = (rng.random(shape) < 0.4).astype(float) if rng.random() < 0.6 else rng.random(shape)
-        return y, self.numbers(_PROBABILITY, rng, prod(shape)).reshape(shape)
-
-
-_PROBABILITY = Interval("a probability", 0.0, 1.0)
+        return y, self.numbers(PROBABILITY, rng, prod(shape)).reshape(shape)

@@ -38,7 +38,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import NON_NEGATIVE, Classes, Domain, Floats, as_array
+from reflosses.domain import NON_NEGATIVE, Bools, Classes, Domain, Floats, as_array
 from reflosses.layout import ELEMENTS, BoundLayout, Layout
 from reflosses.parameters import array, choice, first_index, parameter, shown
 from reflosses.reduction import REDUCTIONS, ExactSum, scaled
@@ -64,7 +64,8 @@ class Loss(ABC):
 
     reduction: "mean" (Σwℓ/N, default), "weighted_mean" (Σwℓ/Σw), "sum" (Σwℓ) or "none" (wℓ, one a loss). N counts
     the losses that take part: ignored positions do not, positions of zero weight do. Sums are exact and rounded once;
-    they are made of the numbers that "none" returns, so a loss or slope beyond the floats makes them infinite.
+    they are made of the numbers that "none" returns, so a loss or slope beyond the floats makes them infinite, and a
+    weight multiplies what is left of a subnormal one.
     weight: one non-negative weight per loss, shaped like the value under "none"; a zero weight removes a loss
     whatever stands there. Any real dtype comes in, float64 comes out, inputs are left alone. Shapes must match.
     Raises TypeError for what is not real numbers, ValueError for shapes that differ and for the first number outside
@@ -219,7 +220,7 @@ class Units:
 
         ignored = domain.ignored(units) if isinstance(domain, Classes) else None
         self.count = self.layout.units if ignored is None else int((~ignored).sum())  # the N of the mean
-        every_weight = self._weights(weight)
+        every_weight = self._weights(weight, ignored)
         left_out = np.zeros(self.layout.units, bool) if ignored is None else ignored
         if every_weight is not None:
             left_out = left_out | (every_weight == 0)
@@ -232,7 +233,7 @@ class Units:
         self._check(loss.domain.yhat, self.yhat, predictions, "yhat")
         if self.by_index:
             self.y = self.y.astype(np.intp)
-        self.parameters = [self._kept(p) for p in broadcast_parameters(loss, self.layout)]
+        self.shares = {name: self._kept(p) for name, p in broadcast_parameters(loss, self.layout).items()}
 
     def _classes(self, domain: Classes, targets: Floats) -> Domain:
         """The domain of index targets, or that of rows of class probabilities, whichever y holds."""
@@ -252,10 +253,13 @@ class Units:
             f"class indices need {self.layout.value_shape}"
         )
 
-    def _weights(self, weight: ArrayLike | None) -> Floats | None:
+    def _weights(self, weight: ArrayLike | None, ignored: Bools | None) -> Floats | None:
         if weight is None:
             return None
-        w = np.asarray(array(NON_NEGATIVE)(_Argument(self.loss, "weight"), weight))
+        given = as_array(weight, _Argument(self.loss, "weight"))
+        if ignored is not None and given.size == ignored.size:
+            given = np.where(ignored.reshape(given.shape), 0.0, given)  # not looked at
+        w = np.asarray(array(NON_NEGATIVE)(_Argument(self.loss, "weight"), given))
         if w.shape != self.layout.value_shape:
             raise ValueError(
                 f"{self.loss}: weight has shape {w.shape}, one weight a loss needs {self.layout.value_shape}"
@@ -280,6 +284,11 @@ class Units:
         out = np.zeros((self.layout.units, *kept.shape[1:]))
         out[self.keep] = kept
         return out
+
+    @property
+    def parameters(self) -> list[Floats]:
+        """Each unit's share of the parameters that broadcast, as `common` takes them."""
+        return list(self.shares.values())
 
     @property
     def divisor_weight(self) -> Floats:
@@ -318,8 +327,7 @@ class _Evaluation:
     def _divisor(self) -> ExactSum:
         """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
         if self.loss.reduction == "weighted_mean":
-            weight = self.units.divisor_weight
-            return ExactSum.of(weight if self.units.weight is None else weight * self.units.weight)
+            return ExactSum.of(self.units.divisor_weight, self.units.weight)
         return ExactSum.integer(self.units.count if self.loss.reduction == "mean" else 1)
 
     def _patched(self, plain: Floats, which: int) -> Floats:
@@ -351,9 +359,9 @@ def bind(loss: Loss, shape: tuple[int, ...]) -> BoundLayout:
         raise ValueError(f"{loss}: {error}") from None
 
 
-def broadcast_parameters(loss: Loss, layout: BoundLayout) -> list[Floats]:
+def broadcast_parameters(loss: Loss, layout: BoundLayout) -> dict[str, Floats]:
     """The parameters that broadcast against the losses, one share a unit; absent ones are 1."""
-    shares = []
+    shares = {}
     for f in fields(loss):
         tail_ndim = f.metadata.get("broadcast")
         if tail_ndim is None:
@@ -371,5 +379,5 @@ def broadcast_parameters(loss: Loss, layout: BoundLayout) -> list[Floats]:
             raise ValueError(
                 f"{loss}: {f.name} of shape {a.shape} does not broadcast to the losses' shape {layout.value_shape}"
             ) from None
-        shares.append(full.reshape(layout.units, *tail))
+        shares[f.name] = full.reshape(layout.units, *tail)
     return shares

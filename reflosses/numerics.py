@@ -66,13 +66,12 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     return d, np.where(np.isfinite(e), e, 0.0)
 
 
-def product(numerators: Iterable[Any], denominators: Iterable[Any] = ()) -> Floats:
-    """A product of numbers over others; it overflows or underflows only where the result does, in no order of factors.
+def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponent: Any = 0) -> Floats:
+    """A product of numbers over others, times 2^exponent; it overflows or underflows only where the result does.
 
     Mantissas are multiplied, exponents added.
     """
     mantissa: Any = np.float64(1.0)
-    exponent: Any = 0
     for x in numerators:
         m, e = np.frexp(x)
         mantissa, exponent = mantissa * m, exponent + e
@@ -80,6 +79,14 @@ def product(numerators: Iterable[Any], denominators: Iterable[Any] = ()) -> Floa
         m, e = np.frexp(x)
         mantissa, exponent = mantissa / m, exponent - e
     return np.asarray(np.ldexp(mantissa, exponent))
+
+
+def two_product(a: Any, b: Any) -> tuple[Any, Any]:
+    """a·b as a rounded product and its error (Dekker), where neither overflows nor underflows."""
+    p = a * b
+    a_high, b_high = _high_half(a), _high_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
 def times_exp(a: Floats, x: Floats) -> Floats:
@@ -91,6 +98,26 @@ def times_exp(a: Floats, x: Floats) -> Floats:
     return np.where(x < -600, (a * half) * half, plain)
 
 
+def tail(a: Any, z: Floats, largest: Any) -> tuple[Floats, Floats]:
+    """Along the last axis, max z and a·Σ exp(z − max z) over all but the largest, also where the sum is subnormal.
+
+    The sum is taken relative to the second largest: Σ exp(z − second) loses nothing, and its factor
+    exp(second − max z) meets `a` before it underflows.
+    """
+    top = np.take_along_axis(z, largest, axis=-1)
+    others = z.copy()
+    np.put_along_axis(others, largest, -np.inf, axis=-1)
+    second = others.max(axis=-1, keepdims=True)
+    d, e = gap(others, np.where(np.isneginf(second), 0.0, second))
+    down, error = gap(second, top)
+    return top, times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error)
+
+
+def mismatch(y: Floats, yhat: Floats) -> Floats:
+    """Σ yhat (1 − y) + y (1 − yhat), what two overlapping masses do not share: P + T − 2I, with no digit cancelled."""
+    return accurate_sum(yhat * (1 - y) + y * (1 - yhat))
+
+
 def times(a: Floats, x: Floats) -> Floats:
     """a·x with 0·x = 0 whatever x is: what has no mass has no loss."""
     return np.where(a == 0, 0.0, a * x)
@@ -99,10 +126,7 @@ def times(a: Floats, x: Floats) -> Floats:
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, with the rounding error of the product put back (Dekker's two-product)."""
     x = np.minimum(x, 2.0**500)  # as good as infinite, and splitting it does not overflow
-    p = a * x
-    a_high, x_high = _high_half(np.float64(a)), _high_half(x)
-    a_low, x_low = a - a_high, x - x_high
-    error = ((a_high * x_high - p) + a_high * x_low + a_low * x_high) + a_low * x_low
+    p, error = two_product(np.float64(a), x)
     grown = np.exp(-p)
     return np.asarray(grown - grown * error)
 
@@ -125,6 +149,14 @@ def scaled_form(e: Floats, information: Floats) -> tuple[Floats, Floats, Floats]
     f = e / k[:, None]
     g = np.einsum("nij,nj->ni", information, f)
     return k, g, np.maximum(np.einsum("ni,ni->n", f, g), 0.0)
+
+
+def form_magnitudes(e: Floats, information: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """k and fᵀ Ω f of `scaled_form`, and what rounding them is relative to: Σ |f_i Ω_ij f_j| and Σ_j |Ω_ij f_j|."""
+    k, _, t = scaled_form(e, information)
+    f = np.abs(e) / k[:, None]
+    pull = np.einsum("nij,nj->ni", np.abs(information), f)
+    return k, t, np.einsum("ni,ni->n", f, pull), pull
 
 
 def limit_of_form(e: Floats, information: Floats) -> tuple[Bools, Bools]:
@@ -174,11 +206,8 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
         return np.zeros(a.shape)
     with np.errstate(all="ignore"):
         largest = np.expand_dims(np.argmax(rows, axis=-1), -1)
-        m = np.take_along_axis(rows, largest, axis=-1)
-        d, e = gap(rows, m)
-        others = np.exp(d) * (1 + e)
-        np.put_along_axis(others, largest, 0.0, axis=-1)
-        out = (rows - m) - np.log1p(accurate_sum(others))[..., None]  # no digit cancels: neither term is positive
+        m, others = tail(1.0, rows, largest)
+        out = (rows - m) - np.log1p(others)  # no digit cancels: neither term is positive
         if not np.isfinite(m).all():
             infinite = (rows == np.inf) | (rows.shape[-1] == 1)
             unique = ~np.isnan(m) & (infinite.sum(axis=-1, keepdims=True) == 1)

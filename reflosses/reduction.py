@@ -5,39 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reflosses.domain import Floats
+from reflosses.numerics import product, two_product
 
 REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
 _CHUNK = 2**25  # 2^25 halves of at most 27 bits still add up below 2^53, exactly
-_UNIT = 1126  # sums are counted in units of 2^-1126, the last bit of the scaled mantissa of 2^-1074
+_UNIT = 2400  # sums are counted in units of 2^-2400: smaller than the last bit of any product of two floats
 
 
 @dataclass(frozen=True)
 class ExactSum:
-    """A sum of floats, held exactly: `count` units of 2^-1126, or the `special` ±inf or NaN that it is."""
+    """A sum of floats, held exactly: `count` units of 2^-2400, or the `special` ±inf or NaN that it is."""
 
     count: int
     special: float = 0.0
 
     @classmethod
-    def of(cls, x: Floats) -> ExactSum:
-        """The sum of all elements of `x`: mantissas are added as integers, one bin an exponent."""
+    def of(cls, x: Floats, weight: Floats | None = None) -> ExactSum:
+        """The sum of all elements of `x`, or of their products with `weight`."""
         x = x.ravel()
         if not np.isfinite(x).all():
             with np.errstate(all="ignore"):
                 return cls(0, float(np.sum(x[~np.isfinite(x)])))
-        count = 0
-        for start in range(0, x.size, _CHUNK):
-            fraction, exponent = np.frexp(x[start : start + _CHUNK])
-            mantissa = np.ldexp(fraction, 53).astype(np.int64)
-            shift = exponent + (_UNIT - 53)
-            high = np.bincount(shift, weights=mantissa >> 26)
-            low = np.bincount(shift, weights=mantissa & (2**26 - 1))
-            for k in np.flatnonzero((high != 0) | (low != 0)):
-                count += ((int(high[k]) << 26) + int(low[k])) << int(k)
-        return cls(count)
+        if weight is None:
+            return cls(_count(*np.frexp(x)))
+        m, e = np.frexp(x)
+        n, f = np.frexp(weight.ravel())
+        product, error = two_product(m, n)  # of mantissas: nothing overflows or underflows
+        return cls(_count(product, e + f) + _count(error, e + f))
 
     @classmethod
     def integer(cls, n: int) -> ExactSum:
@@ -64,6 +62,20 @@ class ExactSum:
         return self.count / (1 << bits), bits - _UNIT
 
 
+def _count(mantissa: Floats, exponent: NDArray[np.intc]) -> int:
+    """Σ mantissa · 2^exponent in units of 2^-2400: mantissas are added as integers, one bin an exponent."""
+    count = 0
+    for start in range(0, mantissa.size, _CHUNK):
+        fraction, shift = np.frexp(mantissa[start : start + _CHUNK])
+        digits = np.ldexp(fraction, 53).astype(np.int64)
+        shift = shift + exponent[start : start + _CHUNK] + (_UNIT - 53)
+        high = np.bincount(shift, weights=digits >> 26)
+        low = np.bincount(shift, weights=digits & (2**26 - 1))
+        for k in np.flatnonzero((high != 0) | (low != 0)):
+            count += ((int(high[k]) << 26) + int(low[k])) << int(k)
+    return count
+
+
 def _rounded(numerator: int, denominator: int) -> float:
     try:
         return numerator / denominator  # Python rounds the quotient of two integers correctly
@@ -82,13 +94,11 @@ def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Float
         return a
     factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
     with np.errstate(all="ignore"):
-        product = a * factor
-        out = np.asarray(product / plain)
-        size = np.abs(product)
+        plainly = a * factor
+        out = np.asarray(plainly / plain)
+        size = np.abs(plainly)
         doubtful = ~((size > 2.0**-960) & (size < np.inf) & (plain < np.inf)) & np.isfinite(a) & (a != 0)
         if doubtful.any():
-            m, e = np.frexp(a[doubtful])
-            n, f = np.frexp(factor[doubtful])
-            q, g = divisor.frexp()
-            out[doubtful] = np.ldexp(m * n / q, e + f - g)
+            mantissa, exponent = divisor.frexp()
+            out[doubtful] = product((a[doubtful], factor[doubtful]), (mantissa,), -exponent)
     return out

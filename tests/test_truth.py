@@ -479,6 +479,16 @@ def test_second_derivatives_are_reduced_as_the_gradient_is():
     assert certified(rl.MeanSquaredError(), [0.0] * 3, R).second is None
 
 
+@pytest.mark.parametrize(("gamma", "second"), [(0.3, INF), (1.0, 2.0), (1.7, 0.0)])
+def test_the_curvature_of_focal_where_it_is_certain_and_right(gamma, second):
+    """With q = 1 − p_t the loss is q^(γ+1) + …, so its second derivative is ∞, 2 or 0 at q = 0; or it is refused."""
+    try:
+        got = certified(none(rl.Focal, gamma=gamma), 1, 1.0, second=True).second
+    except CannotCertifyError:
+        return
+    assert got == second
+
+
 # ---- the arithmetic of definitions -----------------------------------------------------------------------------------
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
-from reflosses.layout import ELEMENTS, VECTORS, Layout
+from reflosses.layout import ELEMENTS, VECTORS
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import informed, limit_of_form, log1p_over, scaled_form
+from reflosses.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
 from reflosses.parameters import array, number, optional, parameter, semidefinite
 
 
@@ -26,7 +26,8 @@ class Cauchy(Loss):
     Scale: that of s, with no factor ½; delta in the unit of √s.
     Domain: y and yhat real, delta > 0, information symmetric and positive semi-definite.
     Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
-    Accuracy: with information, the value's bound is relative to Σ|e_i Ω_ij e_j|, the slope's to Σ_j |Ω_ij e_j|.
+    Accuracy: with information, the value's bound is relative to a = ρ′ Σ|e_i Ω_ij e_j|, the slope's to
+    2ρ′ Σ_j |Ω_ij e_j| (1 + a/delta²).
     Errors: those of every loss (`reflosses.loss.Loss`).
     Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
@@ -34,20 +35,14 @@ class Cauchy(Loss):
     delta: float = parameter(1.0, number(POSITIVE))
     information: Any = parameter(None, optional(semidefinite), broadcast=2)
 
+    layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)
     examples = (
-        {"delta": 0.7},
-        {"delta": 13.0},
-        {"delta": 1e-6},
-        {"delta": 1e6},
+        *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
         {"delta": 7.0, "information": ((1e4, -0.3, 0.0), (-0.3, 0.05, 0.2), (0.0, 0.2, 30.0))},
     )
-
-    @property
-    def layout(self) -> Layout:
-        return ELEMENTS if self.information is None else VECTORS
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, delta: Any, information: Any) -> Any:
@@ -68,7 +63,7 @@ class Cauchy(Loss):
         return np.square(r / self.delta), r, pull
 
     def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return r * (r * log1p_over(u))  # (7)
+        return np.where(u > 1, self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u)))  # (1), (7)
 
     def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
@@ -78,10 +73,13 @@ class Cauchy(Loss):
         if information is None:
             return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)
         k, g, t = scaled_form(half, information)
-        to_infinity, unclear = limit_of_form(half, information)
-        value = np.where(to_infinity, np.inf, self._far(np.log(k) + np.log(t) / 2))
-        slope = np.where(to_infinity[:, None], 0.0, self.delta * ((self.delta / k)[:, None] * (g / t[:, None])))
-        return np.where(unclear, np.nan, value), np.where(unclear[:, None], np.nan, slope)
+        k, t = k[:, None], t[:, None]
+        u, r = product((4.0, k, k, t), (self.delta, self.delta)), product((2.0, k, np.sqrt(t)))
+        value = np.where(np.isinf(u), self._far(np.log(k) + np.log(t) / 2), self.loss(u, r, g))[:, 0]
+        far, near = product((self.delta, self.delta, g), (k, t)), product((4.0, k, g), (1 + u,))
+        slope = np.where(np.isinf(u), far, near)
+        limits = limit_of_form(half, information)
+        return np.select(limits, [np.inf, np.nan], value), np.select([x[:, None] for x in limits], [0.0, np.nan], slope)
 
     def _far(self, log_half: Floats) -> Floats:
         return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (8)
@@ -95,9 +93,11 @@ class Cauchy(Loss):
     def largest_term(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
         if information is None:
             return None, None
-        e = np.abs(yhat - y)
-        pull = np.einsum("nij,nj->ni", np.abs(information), e)
-        return np.einsum("ni,ni->n", e, pull), 2 * pull
+        k, t, size, pull = form_magnitudes(yhat / 2 - y / 2, information)
+        u = product((4.0, k, k, t), (self.delta, self.delta))
+        damped = np.where(np.isinf(u), product((self.delta, self.delta), (t,)), product((4.0, k, k), (1 + u,)))
+        value = damped * size  # ρ′ Σ |e_i Ω_ij e_j|
+        return value, (value / (k * size) * (1 + value / self.delta**2))[:, None] * pull
 
     @np.errstate(all="ignore")
     def rho(self, s: ArrayLike) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
 from reflosses.layout import rows
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, gap, sum_of_others, times, times_exp
+from reflosses.numerics import accurate_sum, gap, product, sum_of_others, tail, times, times_exp
 from reflosses.parameters import array, integer, number, optional, parameter
 
 
@@ -24,7 +24,7 @@ class CrossEntropy(Loss):
     Shapes: yhat has C classes along `axis`; y is yhat's shape without it (indices) or with it; one loss a row.
     Scale: nats. "weighted_mean" divides by Σ weight·w[y] (indices only), "mean" by the number of rows not ignored.
     Domain: yhat real; y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at), or
-    numbers in [0, 1] that need not sum to one; class weights ≥ 0; 0 ≤ ε ≤ 1.
+    numbers in [0, 1] that need not sum to one (of these no row is ignored); class weights ≥ 0; 0 ≤ ε ≤ 1.
     Kinks: none. Limits: a −∞ logit is a masked class; a single +∞ takes all the probability; several give NaN.
     Accuracy: for soft or smoothed targets a slope is a difference; its bound is relative to the larger term.
     Errors: those of every loss (`reflosses.loss.Loss`); class_weight must have C entries; soft targets with
@@ -58,32 +58,30 @@ class CrossEntropy(Loss):
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
     def common(self, y: Any, z: Floats) -> tuple[Floats, ...]:
-        q = y if y.ndim == 2 else (y[:, None] == np.arange(z.shape[1])).astype(float)
+        row = y if y.ndim == 2 else (y[:, None] == np.arange(z.shape[1])).astype(float)
         if self.label_smoothing:
-            q = (1 - self.label_smoothing) * q + self.label_smoothing / z.shape[1]
-        if self.class_weight is not None:
-            q = q * self.class_weight
+            row = (1 - self.label_smoothing) * row + self.label_smoothing / z.shape[1]
+        weight = np.ones(z.shape[1]) if self.class_weight is None else self.class_weight
         largest = np.argmax(z, axis=1)[:, None]
         top = np.take_along_axis(z, largest, axis=1)
-        return top[:, 0], largest, q, 2 * times(q, top / 2 - z / 2), *gap(z, top)
+        half_gap = np.where((row == 0) | (weight == 0), 0.0, top / 2 - z / 2)  # the gap itself may overflow
+        return top[:, 0], z, row * weight, largest, *gap(z, top), product((2.0, row, weight, half_gap))
 
-    def loss(self, top: Any, largest: Any, q: Any, below: Any, d: Any, error: Any) -> Floats:
-        one, mass = np.ones((len(q), 1)), accurate_sum(q)[:, None]
-        tail = _tail(one, largest, d, error)
-        above = np.where(tail > 2.0**-900, mass * np.log1p(tail), _tail(mass, largest, d, error))
-        return accurate_sum(below) + above[:, 0]  # (3): no term is negative
+    def loss(self, top: Any, z: Any, q: Any, largest: Any, d: Any, error: Any, below: Any) -> Floats:
+        mass = accurate_sum(q)[:, None]
+        (_, rest), (_, weighted) = tail(1.0, z, largest), tail(mass, z, largest)  # (2): without the largest
+        return accurate_sum(below) + np.where(rest > 2.0**-900, mass * np.log1p(rest), weighted)[:, 0]  # (3)
 
-    def _gained_and_lost(self, largest: Any, q: Any, d: Any, error: Any) -> tuple[Floats, Floats]:
+    def slope(self, top: Any, z: Any, q: Any, largest: Any, d: Any, error: Any, below: Any) -> Floats:
+        gained, lost = self._gained_and_lost(z, q, largest, d, error)
+        return gained - lost  # (4)
+
+    def _gained_and_lost(self, z: Any, q: Any, largest: Any, d: Any, error: Any) -> tuple[Floats, Floats]:
         gained = times_exp(sum_of_others(q), d) * (1 + error)
         lost = q * sum_of_others(np.exp(d) * (1 + error))
-        q_top = np.take_along_axis(q, largest, axis=1)
-        np.put_along_axis(lost, largest, _tail(q_top, largest, d, error), axis=1)
-        total = 1 + _tail(np.ones_like(q_top), largest, d, error)
+        np.put_along_axis(lost, largest, tail(np.take_along_axis(q, largest, axis=1), z, largest)[1], axis=1)
+        total = 1 + tail(1.0, z, largest)[1]
         return gained / total, lost / total
-
-    def slope(self, top: Any, largest: Any, q: Any, below: Any, d: Any, error: Any) -> Floats:
-        gained, lost = self._gained_and_lost(largest, q, d, error)
-        return gained - lost  # (4)
 
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
         q = self.common(y, z)[2]
@@ -95,8 +93,7 @@ class CrossEntropy(Loss):
         return times(elsewhere, np.full(len(q), np.inf)), mass * p - q
 
     def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
-        _, largest, q, _, d, error = self.common(y, z)
-        return None, np.maximum(*self._gained_and_lost(largest, q, d, error))
+        return None, np.maximum(*self._gained_and_lost(*self.common(y, z)[1:-1]))
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is None:
@@ -104,10 +101,3 @@ class CrossEntropy(Loss):
         if y.ndim == 2:
             raise ValueError(f'{self}: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
         return np.asarray(self.class_weight[y])
-
-
-def _tail(a: Floats, largest: Any, d: Floats, error: Floats) -> Floats:
-    """a Σ exp(z_k − max z) over all classes but the largest, also where the sum alone is subnormal."""
-    e = times_exp(a, d) * (1 + error)
-    np.put_along_axis(e, largest, 0.0, axis=1)
-    return accurate_sum(e)[:, None]  # (2)

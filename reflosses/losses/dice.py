@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.layout import pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio
+from reflosses.numerics import accurate_sum, mismatch, ratio
 from reflosses.parameters import axes, number, optional, parameter
 
 
@@ -25,7 +25,7 @@ class Dice(Loss):
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (P = T = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
-    larger term, and so is that of the value where smooth_nr > smooth_dr.
+    larger term, and so are those of value and slope where smooth_nr > smooth_dr.
     Errors: those of every loss (`reflosses.loss.Loss`).
     Source: L. R. Dice, 1945; F. Milletari et al., V-Net, 2016; derivations/dice.md.
     """
@@ -57,19 +57,21 @@ class Dice(Loss):
         return total, accurate_sum(yhat * y), y, yhat
 
     def loss(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # P + T − 2I, no digit cancels (4)
+        missed = mismatch(y, yhat)  # P + T − 2I, no digit cancels (4)
         return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
 
     def slope(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
         score = ratio(2 * intersection + self.smooth_nr, total)
         return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
         total, intersection, *_ = self.common(y, yhat)
         score = ratio(2 * intersection + self.smooth_nr, total)
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))
-        value = ratio(np.maximum(missed, np.abs(self.smooth_dr - self.smooth_nr)), total)
-        return value, ratio(np.maximum(score[:, None], 2 * y), total[:, None])
+        hard = (y == 0) | ((y == 1) & (self.smooth_nr <= self.smooth_dr))  # nothing cancels
+        slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))
+        if self.smooth_nr <= self.smooth_dr:
+            return None, slope
+        return ratio(np.maximum(mismatch(y, yhat), self.smooth_nr - self.smooth_dr), total), slope
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

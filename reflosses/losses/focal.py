@@ -9,7 +9,7 @@ import numpy as np
 
 from reflosses.domain import CLAMP, FRACTION, NON_NEGATIVE, PROBABILITY, Floats, Labels
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import ratio, times
+from reflosses.numerics import product, ratio, times
 from reflosses.parameters import number, optional, parameter
 
 
@@ -43,6 +43,8 @@ class Focal(Loss):
         {"gamma": 0.0, "alpha": 0.03},
         {"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4},
         {"gamma": 30.0},
+        {"gamma": 1.0, "alpha": 0.4},
+        {"gamma": 1e-6},
     )
 
     @staticmethod
@@ -51,8 +53,8 @@ class Focal(Loss):
         alpha_t = 1 if alpha is None else alpha if y == 1 else 1 - alpha
         if clamp is not None:
             return alpha_t * m.power(1 - p_t, gamma) * -m.log(max(clamp, min(p_t, 1 - clamp)))
-        if p_t == 1 and gamma > 0:
-            return 0  # (1 − p_t)^gamma is not differentiable there for gamma < 1, the product is
+        if p_t == 1 and gamma > 0:  # −log p_t is 1 − p_t to first order; (1 − p_t)^gamma alone may have no derivative
+            return alpha_t * m.power(1 - p_t, gamma + 1)
         return alpha_t * m.power(1 - p_t, gamma) * -m.log(p_t)
 
     def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
@@ -72,11 +74,21 @@ class Focal(Loss):
         return times(scale * q**self.gamma, nats)  # (1)
 
     def slope(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Floats:
+        steep = ratio(np.where(inside, scale * q**self.gamma, 0.0), p)
+        return -sign * (times(scale, self._fading(q, nats)) + steep)  # (2): one sign, no digit cancels
+
+    def _fading(self, q: Floats, nats: Floats) -> Floats:
+        """γ q^(γ − 1) nats, 0 where nats is 0."""
+        if self.gamma == 0:
+            return np.zeros(q.shape)
+        if self.gamma < 1:  # q^(γ − 1) alone may overflow, q^γ alone be subnormal
+            half = q ** (self.gamma / 2)
+            return np.where(
+                q == 0, times(nats, np.full(q.shape, np.inf)), product((self.gamma, half, half, nats), (q,))
+            )
         less_one = self.gamma - 1
         error = (self.gamma - (less_one + 1)) * np.log(np.maximum(q, 5e-324))  # what rounding γ − 1 does to the power
-        fading = times(nats, self.gamma * q**less_one * (1 + error)) if self.gamma else 0.0
-        steep = ratio(np.where(inside, scale * q**self.gamma, 0.0), p)  # (3) has no such term
-        return -sign * (scale * fading + steep)  # (2): one sign, no digit cancels
+        return times(nats, self.gamma * q**less_one * (1 + error))
 
     def sides(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Any:
         slope = self.slope(p, q, nats, scale, sign, inside)

@@ -43,6 +43,8 @@ class FocalWithLogits(Loss):
         {"gamma": 0.0, "alpha": 0.03},
         {"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4},
         {"gamma": 30.0},
+        {"gamma": 1.0, "alpha": 0.4},
+        {"gamma": 1e-6, "clamp": 1e-6},
     )
 
     @staticmethod

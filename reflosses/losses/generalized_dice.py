@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import PROBABILITY, Floats
 from reflosses.layout import class_pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio
+from reflosses.numerics import accurate_sum, mismatch, ratio
 from reflosses.parameters import flag, integer, parameter
 
 
@@ -63,7 +63,7 @@ class GeneralizedDice(Loss):
         return total, w, y, yhat
 
     def loss(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # R + P − 2I a class, no digit cancels (5)
+        missed = mismatch(y, yhat)  # R + P − 2I a class, no digit cancels (5)
         return ratio(accurate_sum(w * missed), total)
 
     def slope(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:
@@ -73,4 +73,5 @@ class GeneralizedDice(Loss):
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
         total, w, *_ = self.common(y, yhat)
         score = ratio(2 * accurate_sum(w * accurate_sum(yhat * y)), total)[:, None, None]
-        return None, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None])
+        hard = (y == 0) | (y == 1)  # nothing cancels
+        return None, np.where(hard, 0.0, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None]))

@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.layout import pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio
+from reflosses.numerics import accurate_sum, mismatch, ratio
 from reflosses.parameters import axes, number, optional, parameter
 
 
@@ -57,19 +57,21 @@ class IoU(Loss):
         return union, accurate_sum(yhat * y), y, yhat
 
     def loss(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))  # U − I (5)
+        missed = mismatch(y, yhat)  # U − I (5)
         return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
 
     def slope(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
         score = ratio(intersection + self.smooth_nr, union)
         return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
         union, intersection, *_ = self.common(y, yhat)
         score = ratio(intersection + self.smooth_nr, union)
-        missed = accurate_sum(yhat * (1 - y) + y * (1 - yhat))
-        value = ratio(np.maximum(missed, np.abs(self.smooth_dr - self.smooth_nr)), union)
-        return value, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None])
+        hard = (y == 0) | (y == 1)  # nothing cancels
+        slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None]))
+        if self.smooth_nr <= self.smooth_dr:
+            return None, slope
+        return ratio(np.maximum(mismatch(y, yhat), self.smooth_nr - self.smooth_dr), union), slope
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

@@ -37,7 +37,7 @@ class WeightedCrossEntropy(Loss):
 
     domain = property(lambda self: Domains(PROBABILITY, MASS if self.weight == "sudre" else PROBABILITY))
     bounds = Bounds(4, 5)
-    examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"})
+    examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
     coupled = True
 
     @staticmethod
@@ -55,10 +55,15 @@ class WeightedCrossEntropy(Loss):
 
     def loss(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
         log_p = xlogy(y, p)
-        return -(np.where(log_p == 0, 0.0, product((log_p, background), (foreground,))) + xlog1py(1 - y, -p))  # (1)
+        return -(
+            np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
+            + xlog1py(1 - y, -p)
+        )  # (1)
 
     def slope(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
-        return ratio(1 - y, 1 - p) - np.where(y == 0, 0.0, product((y, background), (foreground, p)))  # (2)
+        return ratio(1 - y, 1 - p) - np.where(
+            (y == 0) | (background == 0), 0.0, product((y, background), (foreground, p))
+        )  # (2)
 
     def coupling(self, weight: Floats, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
