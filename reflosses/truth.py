@@ -133,11 +133,8 @@ class Number:
         raise NoDerivativeError("a derivative of 0/0, or of 0 to a power, that may be infinite")
 
     def is_constant(self) -> bool:
-        """Whether it does not depend on the prediction."""
-        if isinstance(self.x, flint.arb) or len(self.coefficients()) == 1 == len(getattr(self.x, "c", ())):
-            return True
-        known = self.coefficients()
-        return len(known) == ORDER and all(_is_zero(c) for c in known[1:])
+        """Whether it is known not to depend on the prediction; a series of zeros may still do so in a higher order."""
+        return isinstance(self.x, flint.arb) or (isinstance(self.x, Rationals) and len(self.x.c) == 1)
 
     def sign(self) -> int:
         """The sign infinitely close to the point, on the side that the arithmetic looks from."""
@@ -195,12 +192,14 @@ class Rationals:
     def __init__(self, c: list[Any]) -> None:
         self.c = c
 
-    def _padded(self) -> list[Any]:
-        return self.c + [flint.fmpq(0)] * (ORDER - len(self.c))
+    def _with(self, other: Rationals) -> tuple[list[Any], list[Any]]:
+        """The coefficients of both, as many as the longer has; a constant has one."""
+        n = max(len(self.c), len(other.c))
+        a, b = ([*x.c, *[flint.fmpq(0)] * (n - len(x.c))] for x in (self, other))
+        return a, b
 
     def __add__(self, other: Rationals) -> Rationals:
-        pairs = zip(self._padded(), other._padded(), strict=True)
-        return Rationals([None if a is None or b is None else a + b for a, b in pairs])
+        return Rationals([None if a is None or b is None else a + b for a, b in zip(*self._with(other), strict=True)])
 
     def __neg__(self) -> Rationals:
         return Rationals([None if a is None else -a for a in self.c])
@@ -209,40 +208,43 @@ class Rationals:
         return self + -other
 
     def __mul__(self, other: Rationals) -> Rationals:
-        a, b = self._padded(), other._padded()
-        return Rationals([_sum(_times(a[i], b[k - i]) for i in range(k + 1)) for k in range(ORDER)])
+        a, b = self._with(other)
+        return Rationals([_sum(_times(a[i], b[k - i]) for i in range(k + 1)) for k in range(len(a))])
 
     def __truediv__(self, other: Rationals) -> Rationals:
-        a, b, quotient = self._padded(), other._padded(), list[Any]()
+        (a, b), quotient = self._with(other), list[Any]()
         if b[0] is None:  # it may be 0
             raise UndecidedError
         if b[0] == 0:
             raise CannotCertifyError("a division by 0")
-        for k in range(ORDER):
+        for k in range(len(a)):
             rest = _sum([a[k], *(_times(quotient[i], b[k - i], -1) for i in range(k))])
             quotient.append(None if rest is None else rest / b[0])
         return Rationals(quotient)
 
     def exp(self) -> Rationals:
         """The exponential, known where the value is 0."""
-        a = self._padded()
+        a = self.c
         if not _is_zero(a[0]):
-            return Rationals([None, *(c if _is_zero(c) and _is_zero(a[1]) else None for c in a[1:])])
+            return Rationals([None] * len(a))
+        if len(a) == 1:
+            return Rationals([flint.fmpq(1)])
         return Rationals([flint.fmpq(1), a[1], _sum([a[2], _times(_times(a[1], a[1]), flint.fmpq(1, 2))])])
 
     def log(self) -> Rationals:
         """The logarithm: its value is known at 1, its derivatives wherever x is."""
-        a = Rationals(self._padded())
-        slope = Rationals([a.c[1], _times(a.c[2], flint.fmpq(2))]) / a
-        value = flint.fmpq(0) if a.c[0] == 1 else None
+        value = flint.fmpq(0) if self.c[0] == 1 else None
+        if len(self.c) == 1:
+            return Rationals([value])
+        slope = Rationals([self.c[1], _times(self.c[2], flint.fmpq(2)), flint.fmpq(0)]) / self
         return Rationals([value, slope.c[0], _times(slope.c[1], flint.fmpq(1, 2))])
 
     def sqrt(self) -> Rationals:
         """Not known."""
-        return Rationals([None] * ORDER)
+        return Rationals([None] * len(self.c))
 
     def __pow__(self, exponent: Any) -> Rationals:
-        return Rationals([None] * ORDER)
+        return Rationals([None] * len(self.c))
 
 
 def _sum(terms: Iterable[Any]) -> Any:
@@ -354,7 +356,9 @@ class Arithmetic:
     def variable(self, value: float) -> Number:
         """The prediction to differentiate by."""
         x = self.exact(float(value))
-        return Number(self, Rationals([x.c[0], flint.fmpq(1)]) if self.rational else flint.arb_series([x, 1]))
+        return Number(
+            self, Rationals([x.c[0], flint.fmpq(1), flint.fmpq(0)]) if self.rational else flint.arb_series([x, 1])
+        )
 
     def constant(self, x: Any) -> Number:
         """x without its derivative."""

@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+import reflosses
 from reflosses import Cauchy
-from reflosses.accuracy import largest_terms, sweep, ulps
-from reflosses.battery import hard
+from reflosses.accuracy import errors, largest_terms, sweep, ulps
+from reflosses.battery import Problem, hard
 from reflosses.catalogue import examples, losses
 from reflosses.loss import Loss, Units
 from reflosses.truth import certified
@@ -31,35 +32,136 @@ def test_value_and_gradient_keep_their_bounds(loss: Loss) -> None:
     assert found.grad.ulp <= loss.bounds.grad, found.grad.line
 
 
+# Parameters from 1e-6 to 1e6 (or the whole of their narrower range), for each name that a loss may have.
+RANGES = {
+    "delta": (-6, 6),
+    "gamma": (-6, 1),
+    "pos_weight": (-6, 6),
+    "smooth_dr": (-6, 6),
+    "weight": (-6, 6),
+    "alpha": (-6, 0),
+    "clamp": (-6, -1),
+    "label_smoothing": (-6, 0),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("cls", [c for c in losses().values() if RANGES.keys() & c.__dataclass_fields__.keys()])
+def test_the_bounds_hold_for_parameters_of_every_size(cls: type[Loss], seed: int) -> None:
+    rng = np.random.default_rng(100 + seed)
+    drawn = {n: float(10 ** rng.uniform(*RANGES[n])) for n in RANGES if n in cls.__dataclass_fields__}
+    if "class_weight" in cls.__dataclass_fields__:
+        drawn["class_weight"] = 10 ** rng.uniform(-6, 6, 3)
+    if "smooth_dr" in drawn:
+        drawn["smooth_nr"] = drawn["smooth_dr"] * float(rng.uniform(0, 1))
+    loss = cls(**drawn, reduction="none")
+    found = sweep(loss, seed=seed, points_wanted=POINTS // 4)
+    assert found.points > 0
+    assert found.value.ulp <= loss.bounds.value, found.value.line
+    assert found.grad.ulp <= loss.bounds.grad, found.grad.line
+
+
+def tail_of(classes: int, margin: float) -> list[list[float]]:
+    """One class at 0 and all others at one margin below it."""
+    return [[0.0] + [-margin] * (classes - 1)]
+
+
+# Inputs at which a form that was tried lost its digits, and what it did.
+HARD_CASES = [
+    (reflosses.CrossEntropy(), [0], tail_of(100, 745.2)),  # summed subnormal numbers: 0
+    (reflosses.CrossEntropy(), [0], tail_of(100, 720.3)),  # … 49 ulp
+    (reflosses.CrossEntropy(), [[0.1, 0.9]], [[-1.7e308, 1.7e308]]),  # the gap overflowed before the target met it
+    (reflosses.CrossEntropy(label_smoothing=0.03), [1], [[-1.7e308, 1.7e308]]),
+    (reflosses.CrossEntropy(class_weight=[0.3, 7.0, 0.05]), [[0.45, 0.0, 5e-324]], [[0.0, -720.25, -720.25]]),
+    (reflosses.Focal(gamma=1e-6), 0.0, 5e-324),  # q^(γ − 1) overflowed
+    (reflosses.Focal(gamma=0.01), 0.0, 1e-315),
+    (reflosses.Focal(gamma=0.04, clamp=1e-3), 0.0, 5e-324),
+    (reflosses.Focal(gamma=0.97), 1.0, 1 - 2.0**-53),
+    (reflosses.Focal(gamma=1.95, clamp=1e-3), 0.0, 5e-324),
+    (reflosses.BinaryCrossEntropyWithLogits(pos_weight=1.3), 5e-324, -1e300),  # pos_weight·y rounded alone
+    (reflosses.BinaryCrossEntropyWithLogits(pos_weight=0.3), 5e-324, -2e97),
+    (reflosses.BinaryCrossEntropyWithLogits(pos_weight=1e6), 1.0, 744.0),
+    (reflosses.WeightedCrossEntropy(weight=1e-6), [1e-310], [1e-310]),  # w·y rounded alone
+    (reflosses.WeightedCrossEntropy(weight=1e6), [1.0, 0.0], [5e-324, 1.0 - 2.0**-53]),
+    (reflosses.WeightedCrossEntropy(weight=0.0), [1.0, 0.0], [0.0, 0.3]),  # 0·∞
+    (reflosses.WeightedCrossEntropy(weight_grad="full"), [1.0, 0.0], [1e-300, 1e-310]),
+    (reflosses.Cauchy(1.0, [[1, -1], [-1, 1]]), [[-1e308, -1e308]], [[1.7e308, 1.7e308]]),  # e overflows, s is 0
+    (reflosses.Cauchy(1e6, [[1e6, 0], [0, 1e-6]]), [[-1e308, -1e308]], [[1e308, 1e307]]),
+    (reflosses.Cauchy(1e6, [[1, 0], [0, 1]]), [[0, 0]], [[1e6, 1.2345678912345e-305]]),  # a small component beside 1e6
+    (reflosses.Cauchy(1.0, [[0, 1e-17], [1e-17, 1]]), [[0, 0]], [[1e30, 1e-3]]),
+    (reflosses.Cauchy(1e160), 0.0, 1e308),
+    (reflosses.Cauchy(0.3), 0.0, 1.7e308),
+    (reflosses.Huber(1e-6), -1.7e308, 1.7e308),
+    (reflosses.Dice(smooth_nr=5.0, smooth_dr=0.3), [1, 0, 1], [0.62862464331769, 0.2, 2.0**-1022]),
+    (reflosses.Dice(), [1, 1, 0], [1 - 2.0**-53, 1.0, 5e-324]),
+    (reflosses.IoU(), [1, 1, 0], [1 - 2.0**-53, 1.0, 5e-324]),
+]
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "yhat"), HARD_CASES, ids=[f"{loss} {n}" for n, (loss, *_) in enumerate(HARD_CASES)]
+)
+def test_inputs_that_once_broke_a_form(loss: Loss, y: object, yhat: object) -> None:
+    problem = Problem(np.asarray(y), np.asarray(yhat, float))
+    each = replace(loss, reduction="none")
+    value, grad = errors(each, problem, certified(each, *problem, strict=False))
+    assert value.max() <= loss.bounds.value
+    assert grad.max() <= loss.bounds.grad
+
+
 @pytest.mark.parametrize("reduction", ["mean", "weighted_mean", "sum"])
 @pytest.mark.parametrize("loss", EVERY)
 def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str) -> None:
     rng = np.random.default_rng(7)
     reduced = replace(loss, reduction=reduction)
-    for problem in list(hard(loss, 21, 60))[:3]:
-        y, yhat = np.asarray(problem.y), problem.yhat
-        if not loss.layout.groups and not loss.coupled:
-            y, yhat = y[:12], yhat[:12]
+    checked = 0
+    for y, yhat in few(loss, 21):
         plain = Units(loss, y, yhat, None)
-        weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-9, 9)))
         if reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None and not plain.by_index:
             continue  # soft targets with class weights have none
-        losses_alone, alone = loss.value_and_grad(y, yhat)
-        if not (np.isfinite(alone).all() and np.isfinite(losses_alone).all()):
-            continue  # a mean is made of the numbers that "none" returns: infinite with one of them
+        weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-60, 60)))
+        weight = np.where(ordinary(loss, y, yhat), weight, 0.0)
+        if not weight.any():
+            continue
+        units = Units(loss, y, yhat, weight)
+        value_scale, scale = largest_terms(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
-        value_scale, scale = largest_terms(loss, plain)
         if scale is not None:
-            total = {"mean": float(plain.count), "sum": 1.0}.get(reduction)
-            if total is None:
-                total = float((plain.divisor_weight * weight.reshape(-1)).sum())
-            per_unit = weight.reshape(-1, *[1] * (scale.ndim - 1)) / total
-            scale = plain.layout.restore(scale * (per_unit.max() if loss.coupled else per_unit))
+            divisor = {"mean": float(units.count), "sum": 1.0}.get(reduction)
+            if divisor is None:
+                divisor = float((units.divisor_weight * units.weight).sum())
+            share = units.weight.reshape(-1, *[1] * (scale.ndim - 1)) / divisor
+            scale = units.layout.restore(units.placed(scale * (share.max() if loss.coupled else share)))
         error = ulps(reduced.grad(y, yhat, weight=weight), truth.grad, truth.grad_rest, scale)
         assert error.max() <= loss.bounds.grad + 2
-        if value_scale is None and (losses_alone >= 0).all():  # of one sign: no sum of theirs cancels
+        checked += units.yhat.size
+        if value_scale is None and (loss.value(y, yhat, weight=weight) >= 0).all():  # of one sign: no sum cancels
             got = np.asarray(reduced.value(y, yhat, weight=weight))
             assert ulps(got, np.asarray(truth.value), np.asarray(truth.value_rest)) <= loss.bounds.value + 2
+    assert checked >= 10
+
+
+def few(loss: Loss, seed: int) -> list[Problem]:
+    """Some small problems; element by element a dozen at a time."""
+    problems = list(hard(loss, seed, 60))[:6]
+    if loss.layout.groups or loss.coupled:
+        return problems
+    (y, yhat) = problems[0]
+    return [Problem(y[i : i + 12], yhat[i : i + 12]) for i in range(0, 60, 12)]
+
+
+def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
+    """Which losses the promise is about: those with a value and slopes that are normal numbers, or 0 at any weight."""
+    layout = Units(loss, y, yhat, None).layout
+    alone = certified(loss, y, yhat, strict=False)
+    heavy = certified(loss, y, yhat, np.full(layout.value_shape, 2.0**62), strict=False)
+
+    def fit(a: np.ndarray, weighted: np.ndarray) -> np.ndarray:
+        return (weighted == 0) | ((np.abs(a) > 2.0**-960) & (np.abs(a) < 2.0**960))
+
+    slopes = layout.arrange(fit(alone.grad, heavy.grad))
+    good = slopes.reshape(len(slopes), -1).all(axis=1).reshape(layout.value_shape) & fit(alone.value, heavy.value)
+    return good if not loss.coupled or good.all() else np.zeros(good.shape, bool)
 
 
 def test_the_ruler_measures() -> None:

@@ -912,3 +912,66 @@ def test_usual_mistakes_are_exposed(loss, broken):
     ulp = np.spacing(np.abs(grad))
     assert abs(broken(y, yhat) - grad) > 1e3 * ulp
     assert abs(loss.grad(y, yhat) - grad) <= loss.bounds.grad * ulp
+
+
+INFINITY = math.inf
+
+
+# ---- where a quotient is 0/0 or a power has no derivative: right or refused, never 0 by default ----------------------
+
+# Value, left and right derivative and second derivative at yhat = 0 (y = 0), from their Taylor series.
+HOSTILE = [
+    ((1, 0.5, 0.5, 1 / 3), lambda m, y, x: (m.exp(x) - 1) / x),
+    ((0.5, 1 / 6, 1 / 6, 1 / 12), lambda m, y, x: (m.exp(x) - 1 - x) / (x * x)),
+    ((1, 0, 0, 0), lambda m, y, x: x / x),
+    ((0, 0, 0, 0), lambda m, y, x: x * (x - y) * (x / x)),
+    ((0, -INFINITY, INFINITY, INFINITY), lambda m, y, x: m.power(x * x, 0.25)),
+    ((0, 0, 0, INFINITY), lambda m, y, x: m.power(x * x, 0.75)),
+    ((INFINITY, -INFINITY, -INFINITY, INFINITY), lambda m, y, x: 1 / x),
+    ((INFINITY, -INFINITY, INFINITY, INFINITY), lambda m, y, x: m.power(x, -1)),
+    ((0, 0, 0, 2), lambda m, y, x: x * x * (1 / (1 - y))),
+    ((INFINITY, INFINITY, -INFINITY, INFINITY), lambda m, y, x: -m.log(x * x * x * x)),
+]
+
+
+@pytest.mark.parametrize(("result", "formula"), HOSTILE)
+def test_nothing_is_made_up_where_a_series_is_cut_short(result, formula):
+    for length in (2, 3, 4):
+        try:
+            got = at(formula, 0.0)[:length]
+        except CannotCertifyError:
+            try:
+                value, grad = certify(written(formula), 0.0, 0.0)
+            except CannotCertifyError:
+                continue
+            assert float(value) == result[0]
+            assert result[1] <= float(grad) <= result[2]
+        else:
+            assert got == result[:length]
+
+
+def test_an_exponent_that_depends_on_the_prediction_is_refused_or_right():
+    """d/dx 2^x at 3 is 8 log 2."""
+    formula = lambda m, y, x: m.power(2 + y, x)  # noqa: E731
+    assert refused_or((8, float(8 * Decimal(2).ln())), formula, 3.0)
+
+
+def test_weights_that_underflow_or_overflow_as_floats_still_divide():
+    """(1e-200·1e-200·a + 1e-200·1e-200·b)/(2·1e-400) is the mean of a and b; no product of two floats is formed."""
+    loss = rl.NegativeLogLikelihood(class_weight=[1e-200, 1e-200], reduction="weighted_mean")
+    value, grad = certify(loss, [0, 1], [[-3.0, 0.0], [0.0, -5.0]], [1e-200, 1e-200])
+    assert value == 4.0
+    np.testing.assert_array_equal(grad, [[-0.5, 0.0], [0.0, -0.5]])
+    heavy = rl.NegativeLogLikelihood(class_weight=[1e200, 1e200], reduction="weighted_mean")
+    value, grad = certify(heavy, [0, 1], [[-3.0, 0.0], [0.0, -5.0]], [1e200, 1e200])
+    assert value == 4.0
+    np.testing.assert_array_equal(grad, [[-0.5, 0.0], [0.0, -0.5]])
+
+
+def test_nothing_to_certify_is_no_error():
+    value, grad = certify(rl.WeightedCrossEntropy(reduction="sum"), [], [])
+    assert value == 0.0
+    assert grad.shape == (0,)
+    value, grad = certify(rl.WeightedCrossEntropy(reduction="sum"), [1.0], [0.3], [0.0])
+    assert value == 0.0
+    assert grad.tolist() == [0.0]
