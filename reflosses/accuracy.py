@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reflosses.arithmetic import NoDerivativeError
 from reflosses.battery import Problem, hard
 from reflosses.domain import Floats
 from reflosses.loss import Loss, Units
-from reflosses.truth import Certified, NoDerivativeError, certified
+from reflosses.truth import Certified, certified
 
 
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:

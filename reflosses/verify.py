@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses import CrossEntropy, Dice, IoU, MeanAbsoluteError, accuracy, catalogue, truth
+from reflosses import CrossEntropy, Dice, IoU, MeanAbsoluteError, accuracy, arithmetic, catalogue, truth
 from reflosses.battery import Problem, moderate
 from reflosses.conventions import EXTRA, Peer, hard_masks, peers
 from reflosses.conventions.compare import MEMBERS, Measured, call, in_ulp, judged, measured, ulps
@@ -132,9 +132,9 @@ def _each(leg: str, jobs: Sequence[tuple[str, Any]], tick: Tick) -> Iterator[Any
 
 
 def _truth_is_there(missing: list[str]) -> bool:
-    if not truth.available():
+    if not arithmetic.available():
         missing.append("nothing can be certified without python-flint: pip install 'reflosses[truth]'")
-    return truth.available()
+    return arithmetic.available()
 
 
 def installed(framework: str, missing: list[str]) -> bool:

@@ -59,7 +59,7 @@ def test_verify_exits_1_when_a_loss_is_broken(
 def test_verify_exits_1_when_nothing_can_be_certified(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(verify.truth, "available", lambda: False)
+    monkeypatch.setattr(verify.arithmetic, "available", lambda: False)
     assert main([*QUICK, "--format", "markdown"]) == 1
     assert "nothing can be certified without python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().out
 

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import truth
+from reflosses import arithmetic, truth
+from reflosses.arithmetic import CannotCertifyError
 from reflosses.domain import POSITIVE, REAL
 from reflosses.loss import Bounds, Domains, Loss
 from reflosses.parameters import number, parameter
-from reflosses.truth import CannotCertifyError, certified, certify
+from reflosses.truth import certified, certify
 
 flint = pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
@@ -766,7 +767,7 @@ def test_the_precision_of_flint_is_left_as_it_was():
 
 
 def test_without_flint_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(truth, "flint", None)
+    monkeypatch.setattr(arithmetic, "flint", None)
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(ImportError, match=r"pip install 'reflosses\[truth\]'"):
         certify(rl.MeanSquaredError(), 0.0, 0.3)

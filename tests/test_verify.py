@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import reflosses
-from reflosses import catalogue, report, truth, verify
+from reflosses import arithmetic, catalogue, report, verify
 from reflosses.conventions import Peer
 from reflosses.conventions import scipy as scipy_rows
 from reflosses.verify import Leg, Report, Row
@@ -193,7 +193,7 @@ def test_without_scikit_learn_its_rows_are_left_out_and_the_rest_runs(monkeypatc
 
 def test_without_flint_nothing_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flint", None)
-    monkeypatch.setattr(truth, "flint", None)
+    monkeypatch.setattr(arithmetic, "flint", None)
     found = verify.verify(LOSSES, 0, POINTS)
     assert not found.ok
     for leg in found.legs[:2]:

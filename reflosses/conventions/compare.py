@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses import accuracy
+from reflosses.arithmetic import CannotCertifyError
 from reflosses.battery import hard, moderate, single
 from reflosses.conventions import Answer, Inputs, Peer
 from reflosses.domain import Classes, Floats
 from reflosses.loss import Loss, Units
-from reflosses.truth import CannotCertifyError, certified
+from reflosses.truth import certified
 
 CHUNK = (1, 1, 1, 2, 5)  # losses that go into one sum or mean
 CLASSES = 5  # at most
