@@ -11,18 +11,7 @@ from scipy.optimize import approx_fprime, least_squares
 import reflosses as rl
 from reflosses.overlap import CROSSOVER_DICE, CROSSOVER_IOU, hard_dice, pixel_accuracy, sensitivity
 
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    """Sixty digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=60):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
+from exact import log, ulps
 
 
 def exp(x):

@@ -23,26 +23,7 @@ from reflosses.numerics import (
     times_exp,
 )
 
-DIGITS = 400  # e^−745 is 10^−324; 1 + e^−745 must keep it, with digits to spare
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def exp(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).exp())
-
-
-def log(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
-
+from exact import exp, log, ulps
 
 # ---- accurate_sum ----------------------------------------------------------------------------------------------------
 

@@ -18,16 +18,12 @@ from reflosses.overlap import (
     sensitivity,
 )
 
+from exact import ulps
+
 # Class 0: 4 of 5 and 5 agree; class 1: 1 of 3 and 2; class 2: 1 of 2 and 3; class 3: none anywhere
 TRUE = [[0, 0, 0, 0, 0], [1, 1, 1, 2, 2]]
 GUESSED = [[0, 0, 0, 0, 1], [0, 1, 2, 2, 2]]
 CLASSES = 4
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
 
 
 def test_hard_dice_by_hand():

@@ -21,16 +21,11 @@ from reflosses.loss import Bounds, Domains, Loss
 from reflosses.parameters import number, parameter
 from reflosses.truth import certified, certify
 
+from exact import log
+
 flint = pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 INF = math.inf
-
-
-def log(x):
-    """Sixty digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=60):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def none(cls, **parameters):

@@ -1,7 +1,6 @@
 """Binary cross-entropy of probabilities: −[y log p + (1 − y) log(1 − p)] with slope (p − y)/(p (1 − p))."""
 
 import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -9,22 +8,11 @@ import pytest
 
 from reflosses import BinaryCrossEntropy
 
+from exact import log, ulps
+
 NONE = BinaryCrossEntropy(reduction="none")
 CLAMPED = BinaryCrossEntropy(clamp=1 / 32, reduction="none")  # 31/32 is a float too
 BOUNDS = NONE.bounds
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    """Sixty digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=60):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def test_worked_by_hand():

@@ -1,7 +1,5 @@
 """Cauchy's kernel ρ(s) = δ² log(1 + s/δ²) of s = e² or s = eᵀΩe, and its use in SciPy's least squares."""
 
-import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -10,23 +8,11 @@ from scipy.optimize import least_squares
 
 from reflosses import Cauchy, MeanSquaredError
 
+from exact import log, ulps
+
 BOUNDS = Cauchy().bounds
 
 OMEGA = [[4.0, 1.5], [1.5, 0.75]]
-
-DIGITS = 400
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def rho(s, delta):

@@ -1,7 +1,6 @@
 """Cross-entropy of logits: Σ q_c (log Σ exp z − z_c), with the slope Q·softmax(z) − q, at every margin and offset."""
 
 import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -15,28 +14,10 @@ from reflosses import (
     log_softmax,
 )
 
+from exact import exp, log, ulps
+
 NONE = CrossEntropy(reduction="none")
 BOUNDS = NONE.bounds
-
-DIGITS = 400  # e^−745 is 10^−324; 1 + e^−745 must keep it, with digits to spare
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def exp(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).exp())
-
-
-def log(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def textbook(q, z):

@@ -9,24 +9,13 @@ import pytest
 
 from reflosses import BinaryCrossEntropy, Focal
 
+from exact import log, ulps
+
 SQRT = Focal(gamma=0.5, reduction="none")
 CUBE = Focal(gamma=3.0, reduction="none")
 BOUNDS = CUBE.bounds
 
 DIGITS = 350  # so that 1 − 2^−1000 = 1 − 10^−301 keeps its digits
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    """Hundreds of digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def power(x, exponent):

@@ -1,7 +1,6 @@
 """Focal loss of logits: α_t e^(−γ softplus(z_t)) softplus(−z_t), alive where saturated, dead where clamped."""
 
 import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -9,28 +8,10 @@ import pytest
 
 from reflosses import BinaryCrossEntropyWithLogits, FocalWithLogits
 
+from exact import exp, log, ulps
+
 CUBE = FocalWithLogits(gamma=3.0, reduction="none")
 BOUNDS = CUBE.bounds
-
-DIGITS = 400  # e^−745 is 10^−324; 1 + e^−745 must keep it, with digits to spare
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def exp(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).exp())
-
-
-def log(x):
-    x = Fraction(x)
-    with localcontext(prec=DIGITS):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 def textbook(z, gamma, limit=None):

@@ -1,12 +1,13 @@
 """Generalised Dice: overlaps of all classes, weighted by 1/R²; an absent class takes the largest finite weight."""
 
-import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from reflosses import Dice, GeneralizedDice
+
+from exact import ulps
 
 BOUNDS = GeneralizedDice().bounds
 
@@ -17,12 +18,6 @@ P = np.array([[0.75, 0.5, 1.0, 0.25], [0.25, 0.5, 0.0, 0.75]]).T
 # A third class that is absent: R = 0, P = 1/2, w = 1
 Y3 = np.column_stack([Y, [0.0] * 4])
 P3 = np.column_stack([P, [0.0, 0.25, 0.0, 0.25]])
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
 
 
 def test_worked_by_hand():

@@ -8,6 +8,8 @@ import pytest
 
 from reflosses import Huber, MeanAbsoluteError, MeanSquaredError
 
+from exact import ulps
+
 Y = [0.5, -3.0, 7.0, 4.0]
 YHAT = [1.0, -3.25, 17.0, -9.0]  # r = 1/2, −1/4, 10, −13
 
@@ -16,12 +18,6 @@ BOUNDS = Huber().bounds
 
 def huber(delta):
     return Huber(delta=delta, reduction="none")
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
 
 
 def test_worked_by_hand():

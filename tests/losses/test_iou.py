@@ -1,6 +1,5 @@
 """Soft IoU: 1 − I/U with U = P + T − I."""
 
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -8,17 +7,13 @@ import pytest
 
 from reflosses import Dice, IoU
 
+from exact import ulps
+
 BOUNDS = IoU().bounds
 
 # I = 1, P = 3/2, T = 2, U = 5/2: J = 2/5
 T = [1.0, 1.0, 0.0, 0.0]
 P = [0.75, 0.25, 0.5, 0.0]
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
 
 
 def textbook(t, p, nr=0, dr=0):

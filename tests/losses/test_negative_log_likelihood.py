@@ -1,6 +1,5 @@
 """Negative log-likelihood: −w[y]·yhat[y], linear in the log-probabilities."""
 
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -8,17 +7,13 @@ import pytest
 
 from reflosses import NegativeLogLikelihood
 
+from exact import ulps
+
 NONE = NegativeLogLikelihood(reduction="none")
 
 LOG_P = [[-0.5, -3.0, -7.25], [-1.5, -0.375, -4.0], [-12.0, -0.25, -3.0], [-0.125, -5.0, -2.5]]
 Y = [2, 0, 1, 0]
 WEIGHTS = [0.25, 12.0, 3.5]
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
 
 
 def test_worked_by_hand():

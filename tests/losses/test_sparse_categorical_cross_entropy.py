@@ -1,7 +1,5 @@
 """Sparse categorical cross-entropy: −log of the probability of the true class, taken as it is."""
 
-import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -9,24 +7,13 @@ import pytest
 
 from reflosses import BinaryCrossEntropy, Focal, NegativeLogLikelihood, SparseCategoricalCrossEntropy
 
+from exact import log, ulps
+
 NONE = SparseCategoricalCrossEntropy(reduction="none")
 BOUNDS = NONE.bounds
 
 P = [[0.25, 0.5, 0.25], [0.375, 0.625, 0.0], [0.125, 0.125, 0.75]]
 Y = [0, 1, 2]
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    """Sixty digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=60):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 ENTROPY = [log(4), log(Fraction(8, 5)), log(Fraction(4, 3))]

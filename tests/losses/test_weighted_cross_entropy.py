@@ -1,13 +1,14 @@
 """The cross-entropy of Sudre et al.: −[w y log p + (1 − y) log(1 − p)] with w = (N − Σp)/Σp, held or differentiated."""
 
 import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from reflosses import BinaryCrossEntropy, WeightedCrossEntropy
+
+from exact import log, ulps
 
 STOP = WeightedCrossEntropy(reduction="none")
 FULL = WeightedCrossEntropy(weight_grad="full", reduction="none")
@@ -16,19 +17,6 @@ BOUNDS = STOP.bounds
 # Σp = 3/2 of N = 4, so w = (5/2)/(3/2) = 5/3 and dw/dp = −N/(Σp)² = −16/9
 Y = [1, 0, 0, 1]
 P = [0.25, 0.25, 0.5, 0.5]
-
-
-def ulps(got, exact):
-    """The largest distance of floats from exact numbers, in units in the last place of these."""
-    pairs = zip(np.ravel(got).tolist(), exact, strict=True)
-    return float(max(abs(Fraction(g) - Fraction(x)) / Fraction(math.ulp(float(x))) for g, x in pairs))
-
-
-def log(x):
-    """Sixty digits of the logarithm of a rational number."""
-    x = Fraction(x)
-    with localcontext(prec=60):
-        return Fraction((Decimal(x.numerator) / x.denominator).ln())
 
 
 TERMS = [Fraction(5, 3) * log(4), log(Fraction(4, 3)), log(2), Fraction(5, 3) * log(2)]
