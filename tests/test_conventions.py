@@ -195,10 +195,10 @@ def test_inputs_of_float32_are_its_own_and_stay_hard() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_ulps_of_a_dtype(dtype: str) -> None:
-    one = np.dtype(dtype).type(1)
+    kind = np.dtype(dtype).type
     tiny, largest = float(np.finfo(dtype).smallest_subnormal), float(np.finfo(dtype).max)
     for x in (0.75, 1.0, 1.0 + 2.0**-20, 3.0, 2.0**-100, 5 * tiny, 2.0**100):
-        up = float(np.nextafter(one * x, np.dtype(dtype).type(np.inf)))
+        up = float(np.nextafter(kind(x), kind(np.inf)))
         assert ulps(up, x, 0.0, dtype) == 1
         assert ulps(x, x, (up - x) / 4 if dtype == "float32" else 0.0, dtype) <= 0.25
     assert ulps(0.0, 7 * tiny, 0.0, dtype) == 7
