@@ -370,7 +370,14 @@ class Arithmetic:
 
     def sqrt(self, x: Any) -> Number:
         """√x."""
-        return Number(self, self._number(x).x.sqrt())
+        x = self._number(x)
+        if _decided_sign(x.coefficient(0)):
+            return Number(self, x.x.sqrt())
+        if x.is_constant():
+            return Number(self, self.exact(0))
+        if self.rational:
+            raise UndecidedError
+        return Number(self, flint.arb_series([0], prec=1))  # no derivative of √ at 0
 
     def log(self, x: Any) -> Any:
         """The natural logarithm; of an exact 0 it is a pole."""
