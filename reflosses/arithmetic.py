@@ -10,7 +10,8 @@ proved to be the correctly rounded result (`rounded`).
     + − * / **  abs  max  min      as usual
     < <= > >=                      decided infinitely close to the point, on one side of it (`Arithmetic.side`), so that
                                    the two one-sided derivatives at a kink both come out of the textbook formula
-    ==                             decided at the point itself
+    ==                             decided at the point itself: the branch behind it states the convention there, with
+                                   its own derivatives
     m.exp m.log m.sqrt m.power     elementary functions; m.power(0, 0) = 1; m.log(0) is an exact −∞
     m.softplus m.logsumexp         log(1 + eˣ) and log Σ eˣ by the side that does not overflow
     m.xlogy(a, b)                  a·log b with 0·log 0 = 0
@@ -91,7 +92,7 @@ class Number:
         return self._with(other, lambda a, b: a * b)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: a / b)
+        return self._with(other, lambda a, b: a / b) if _divides(other) else NotImplemented
 
     def __radd__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: b + a)
@@ -103,7 +104,10 @@ class Number:
         return self._with(other, lambda a, b: b * a)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: b / a)
+        return self._with(other, lambda a, b: b / a) if _divides(self) else NotImplemented
+
+    def __bool__(self) -> bool:
+        raise TypeError("the truth value of a number is not defined in a definition; write x == 0")
 
     def __pow__(self, exponent: int) -> Any:
         return self.m.power(self, Number(self.m, self.m.exact(exponent)))
@@ -120,7 +124,7 @@ class Number:
             return [self.x]
         if isinstance(self.x, Rationals):
             return self.x.c
-        return [self.x[k] for k in range(min(self.x.prec, ORDER))]  # dividing 0 by 0 leaves fewer
+        return [self.x[k] for k in range(min(self.x.prec, ORDER))]  # a power of 0 leaves fewer
 
     def coefficient(self, k: int) -> Any:
         """One of them; what is not known is not guessed."""
@@ -129,7 +133,7 @@ class Number:
             return known[k]
         if self.is_constant():
             return known[0] * 0 if known[0] is not None else flint.fmpq(0)
-        raise NoDerivativeError("a derivative of 0/0, or of 0 to a power, that may be infinite")
+        raise NoDerivativeError("a derivative of 0 to a power, which may be infinite")
 
     def is_constant(self) -> bool:
         """Whether it is known not to depend on the prediction; a series of zeros may still do so in a higher order."""
@@ -177,6 +181,13 @@ def _is_zero(c: Any) -> bool:
 def _sign(c: Any) -> int:
     """The sign of a coefficient that is known not to be 0, else 0."""
     return 0 if c is None else 1 if c > 0 else -1 if c < 0 else 0
+
+
+def _divides(x: Any) -> bool:
+    """True for what may be divided by; an exact 0 is refused, also as the first term of a series."""
+    if isinstance(x, Number) and _is_zero(x.coefficient(0)):
+        raise CannotCertifyError("a division by 0")
+    return True
 
 
 class Rationals:
@@ -232,6 +243,7 @@ class Rationals:
 
     def log(self) -> Rationals:
         """The logarithm: its value is known at 1, its derivatives wherever x is."""
+        _not_negative(self.c[0])
         value = flint.fmpq(0) if self.c[0] == 1 else None
         if len(self.c) == 1:
             return Rationals([value])
@@ -240,10 +252,20 @@ class Rationals:
 
     def sqrt(self) -> Rationals:
         """Not known."""
+        _not_negative(self.c[0])
         return Rationals([None] * len(self.c))
 
     def __pow__(self, exponent: Any) -> Rationals:
+        _not_negative(self.c[0])
         return Rationals([None] * len(self.c))
+
+
+def _not_negative(c: Any) -> None:
+    """What is not known to be a fraction is a real number all the same."""
+    if c is None:
+        raise UndecidedError
+    if c < 0:
+        raise CannotCertifyError("a logarithm, root or power of a negative number")
 
 
 def _sum(terms: Iterable[Any]) -> Any:
@@ -313,7 +335,11 @@ class Infinite:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> Any:
-        return self * (1 / divisor)
+        m = self.rest.m
+        return self * (Number(m, m.exact(1)) / divisor)
+
+    def __bool__(self) -> bool:
+        raise TypeError("the truth value of a number is not defined in a definition; write x == 0")
 
     def __abs__(self) -> Infinite:
         return self if self.toward > 0 else -self
@@ -338,10 +364,11 @@ class Arithmetic:
         self.met_a_tie = False
 
     def exact(self, value: float) -> Any:
-        """A float as an exact constant."""
+        """A finite number as an exact constant."""
+        if value in (np.inf, -np.inf) or value != value:
+            raise CannotCertifyError(f"{value} is no number to compute with")
         if self.rational:
-            numerator, denominator = float(value).as_integer_ratio()
-            return Rationals([flint.fmpq(numerator, denominator)])
+            return Rationals([flint.fmpq(*value.as_integer_ratio())])
         return flint.arb(value)
 
     def lift(self, value: Any) -> Any:
@@ -418,7 +445,8 @@ class Arithmetic:
             return Number(self, self.exact(0))
         if self.rational:
             raise UndecidedError
-        known = 1 if e < 1 else 2 if e < 2 else ORDER  # the derivatives of εᵉ at 0 that are finite, all 0
+        whole = len(x.coefficients()) == ORDER  # then x is at most of the order of ε
+        known = 1 if e < 1 or not whole else 2 if e < 2 else ORDER  # the derivatives of εᵉ at 0 that are finite, all 0
         return Number(self, flint.arb_series([0] * known, prec=known))
 
     def softplus(self, x: Any) -> Number:
@@ -440,6 +468,8 @@ class Arithmetic:
         """a·log b, 0 where a is 0."""
         a = self._number(a)
         if all(_is_zero(c) for c in a.coefficients()) and a.is_constant():
+            if _sign(self._number(b).coefficient(0)) < 0:
+                raise CannotCertifyError("the logarithm of a negative number")
             return Number(self, self.exact(0))
         return a * self.log(b)
 

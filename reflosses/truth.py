@@ -18,6 +18,7 @@ from reflosses.arithmetic import (
     Arithmetic,
     CannotCertifyError,
     Infinite,
+    NoDerivativeError,
     Number,
     Rounded,
     UndecidedError,
@@ -125,10 +126,24 @@ class _Proof:
     def derivative(self, m: Arithmetic, term: int, coordinate: int, order: int) -> Any:
         total = sum(self.terms[term].losses(m, coordinate), start=m.lift(0.0))
         if isinstance(total, Infinite):
+            if total.slope and order > 1:
+                raise NoDerivativeError("a second derivative at a pole")
             if total.slope:
                 return float(np.inf * total.slope)
             total = total.rest
         return _coefficient(total * order / self.divisor(m), order)
+
+    def check_continuity(self, term: int, coordinate: int) -> None:
+        """Refuse to differentiate a definition whose branches do not meet at a tie."""
+
+        def total(m: Arithmetic, j: int | None = coordinate) -> Any:
+            return _coefficient(sum(self.terms[term].losses(m, j), start=m.lift(0.0)), 0)
+
+        what = f"{self.loss}: a value at a tie"
+        here = _refine(what, lambda m: total(m, None), 1, False)[0]
+        for side in (1, -1):
+            if not np.allclose(_refine(what, total, side, False)[0], here, rtol=2.0**-40, atol=0.0):
+                raise NoDerivativeError("the branches of a definition do not meet")
 
 
 def _coefficient(x: Any, k: int) -> Any:
@@ -201,7 +216,11 @@ def certified(
                 return proof.derivative(m, i, j, order)
 
             right[:, at], tie = _refine(f"{loss}: a derivative", slope, 1, strict)
-            left[:, at] = _refine(f"{loss}: a derivative", slope, -1, strict)[0] if tie else right[:, at]
+            if tie:
+                left[:, at] = _refine(f"{loss}: a derivative", slope, -1, strict)[0]
+                proof.check_continuity(i, j)
+            else:
+                left[:, at] = right[:, at]
             if second:
                 seconds[at] = _refine(f"{loss}: a second derivative", lambda m: slope(m, 2))[0][0]
             at += 1

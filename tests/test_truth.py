@@ -927,6 +927,14 @@ HOSTILE = [
     ((0, 0, 0, INFINITY), lambda m, y, x: m.sqrt(x * x) * m.sqrt(x * x) * m.power(x * x, 0.25)),
     ((0, 0, 0, 2), lambda m, y, x: m.sqrt(x * x) * m.sqrt(x * x)),
     ((0, 0, 0, 2), lambda m, y, x: abs(x) * abs(x)),
+    ((0, -INFINITY, INFINITY, INFINITY), lambda m, y, x: m.power(m.power(x * x, 0.5), 0.75)),
+    ((0, -INFINITY, INFINITY, INFINITY), lambda m, y, x: m.power(m.power(x * x, 0.125), 3.5)),
+    ((0, 0, 0, INFINITY), lambda m, y, x: m.power(m.power(x * x, 0.25), 2.5)),
+    ((0, 1, 1, 0), lambda m, y, x: x * x * x / (x * x) if x > 0 else x),
+    ((0, 0, 0, 2), lambda m, y, x: x * x * x / x if x > 0 else x * x),
+    ((0, INFINITY, INFINITY, 0), lambda m, y, x: 1 if x > 0 else 0),
+    ((0, 1, INFINITY, 0), lambda m, y, x: x + 1 if x > 0 else x),
+    ((INFINITY, -INFINITY, -INFINITY, INFINITY), lambda m, y, x: -m.log(x)),
     ((0, 0, 1, 0), lambda m, y, x: max(x, x * x)),
     ((INFINITY, -INFINITY, -INFINITY, INFINITY), lambda m, y, x: 1 / x),
     ((INFINITY, -INFINITY, INFINITY, INFINITY), lambda m, y, x: m.power(x, -1)),
@@ -949,6 +957,47 @@ def test_nothing_is_made_up_where_a_series_is_cut_short(result, formula):
             assert result[1] <= float(grad) <= result[2]
         else:
             assert got == result[:length]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda m, y, x: x * x if y else x,
+        lambda m, y, x: x * (y or 5),
+        lambda m, y, x: x if not y else x * x,
+        lambda m, y, x: x if m.log(y) else x * x,
+    ],
+)
+def test_a_number_has_no_truth_value(formula):
+    with pytest.raises(TypeError, match="write x == 0"):
+        certify(written(formula), 0.0, 3.0)
+
+
+def test_a_pole_divided_by_a_number_is_exact():
+    """d/dx (log 0 + 49x)/49 = 1."""
+    assert at(lambda m, y, x: (m.log(y) + 49 * x) / 49, 1.0)[:3] == (-INFINITY, 1, 1)
+
+
+def test_whole_numbers_beyond_the_floats_are_exact_in_fractions_too():
+    """1 + 2^-53 is a tie and goes to 1; rounding 2^53 + 1 first would lose the 1."""
+    value, _ = certify(written(lambda m, y, x: (x / 3 * 3) * (2**53 + 1) - 2**53 + 2.0**-53 * x), 0.0, 1.0)
+    assert value == 1.0
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda m, y, x: y * m.log(-1 - x * x),
+        lambda m, y, x: y * m.sqrt(-1 - x * x),
+        lambda m, y, x: y * m.power(-1 - x * x, 0.5),
+        lambda m, y, x: m.xlogy(y, -6 - x * x),
+        lambda m, y, x: x + math.inf,
+        lambda m, y, x: x * math.nan,
+    ],
+)
+def test_nothing_times_what_is_undefined_is_undefined(formula):
+    with pytest.raises(CannotCertifyError):
+        certify(written(formula), 0.0, 0.5)
 
 
 def test_an_exponent_that_depends_on_the_prediction_is_refused_or_right():
