@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import os
 import sys
 import textwrap
@@ -29,12 +30,16 @@ SUFFIXES = {".json": "json", ".md": "markdown"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an encoding without − or Ω is no reason to fail
     arguments = _parser().parse_args(argv)
+    arguments.status = 0
     try:
-        return int(arguments.run(arguments))
-    except BrokenPipeError:  # such as `reflosses show Huber | head`
+        arguments.run(arguments)
+    except BrokenPipeError:  # such as `reflosses show Huber | head`; what was found still counts
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return int(arguments.status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,38 +71,45 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
+    if (number := _integer(text)) < 1:
         raise argparse.ArgumentTypeError(f"{number} is not at least 1")
     return number
 
 
 def _natural(text: str) -> int:
-    if (number := int(text)) < 0:
+    if (number := _integer(text)) < 0:
         raise argparse.ArgumentTypeError(f"{number} is negative")
     return number
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no integer") from None
 
 
 # ---- verify ----------------------------------------------------------------------------------------------------------
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _verify(arguments: argparse.Namespace) -> None:
     names = list(catalogue.losses())
     for name in arguments.loss or []:
         _known(name, arguments)
     chosen = [name for name in names if name in (arguments.loss or names)]
     out = arguments.out
-    kind = arguments.format or SUFFIXES.get(os.path.splitext(out or "")[1], "table")
+    kind = arguments.format or SUFFIXES.get(os.path.splitext(out or "")[1].lower(), "table")
     try:
         file = open(out, "w", encoding="utf-8") if out else sys.stdout  # noqa: SIM115
     except OSError as error:
         arguments.misuse(f"--out {out}: {error.strerror}")
     with _progress() as tick:
         found = verify(chosen, arguments.seed, arguments.points, tick)
+    arguments.status = 130 if found.interrupted else 0 if found.ok else 1
     _write(found, kind, file)
     if out:
         file.close()
         print(f"{report.summary(found)} Written to {out}.", file=sys.stderr)
-    return 130 if found.interrupted else 0 if found.ok else 1
 
 
 def _known(name: str, arguments: argparse.Namespace) -> type[Loss]:
@@ -165,13 +177,12 @@ def _call(cls: type[Loss]) -> str:
     return f"{cls.__name__}({', '.join(f'{f.name}={f.default!r}' for f in fields(cls) if f.name != 'reduction')})"
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> None:
     for cls in catalogue.losses().values():
         print(f"{_call(cls)}\n    {_purpose(cls)}  derivations/{catalogue.stem(cls)}.md")
-    return 0
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> None:
     cls = _known(arguments.name, arguments)
     parameters = [", ".join(f"{k}={v!r}" for k, v in example.items()) for example in cls.examples]
     print(f"{_call(cls)}\n\n{inspect.getdoc(cls)}\n\nDefinition, as it is certified:\n")
@@ -183,7 +194,6 @@ def _show(arguments: argparse.Namespace) -> int:
         print(f"\n{'-' * 72}\n\n{catalogue.page(cls)}")
     except FileNotFoundError:
         print(f"\nIts page, derivations/{catalogue.stem(cls)}.md, is not there.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -165,6 +165,7 @@ class _Point:
         if not np.isfinite(predictions).all():
             raise ValueError(f"{loss}: yhat{first_index(~np.isfinite(predictions))} is not finite: no differences")
         held = _held(loss, units)
+        self.held = held
         self.value = held.value if candidate is None or held is not loss else candidate.value
         h, self.kink = (self._each(units.placed(a)) for a in _steps(loss, units))
         self.kink = self.kink > 0
@@ -209,9 +210,11 @@ class _Point:
 
     def _noise(self, units: Units, each: Loss) -> Floats:
         """How far rounding of the values alone can put a central difference off."""
-        loss, whole = self.loss, np.abs(self._losses(self.flat))
-        with np.errstate(all="ignore"):
-            size = np.ravel(np.abs(each.value(self.y, self.flat.reshape(self.shape), weight=self.weight)))
+        loss, yhat = self.loss, self.flat.reshape(self.shape)
+        with np.errstate(all="ignore"):  # a candidate that is far larger than the loss is wrong: its size is no excuse
+            right = np.abs(np.ravel(self.held.value(self.y, yhat, weight=self.weight)))
+            whole = np.minimum(np.abs(self._losses(self.flat)), 1e3 * right)
+            size = np.ravel(np.abs(each.value(self.y, yhat, weight=self.weight)))
             largest = loss.largest_term(units.y, units.yhat, *units.parameters)[0]
         weight = np.ones(len(units.yhat)) if units.weight is None else units.weight
         if largest is not None:  # the bound of the value is relative to this

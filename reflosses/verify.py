@@ -221,8 +221,10 @@ def asked(peer: Peer, dtype: str, seed: int, points: int) -> Row:
         value, grad = measured(peer, dtype, seed, points)
     except NOT_THERE as error:
         return replace(row, verdict=f"not there: {error}")
-    kind, verdict = judged(dtype, value, grad)
     tried = max(m.points for m in (value, grad) if m is not None)
+    if not tried:
+        return replace(row, verdict="nothing could be compared")
+    kind, verdict = judged(dtype, value, grad)
     return replace(row, kind=kind, verdict=verdict, lines=_lines(value, grad), points=tried, value=value, grad=grad)
 
 

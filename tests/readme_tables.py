@@ -58,8 +58,8 @@ def verification(report: dict[str, Any], seconds: float) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items() if k != "machine")
     ours = sum(1 for leg in report["legs"] for r in leg["rows"] if r["holds"] is not None)
     return (
-        f"{ours} rows of our own certification (the table further down), then other people's functions, with the worst "
-        f"error in ulps on the inputs where these go wrong:\n\n{theirs}\n\nand the same on real data:\n\n{data}\n\n"
+        f"{ours} rows in which our own numbers are certified (the losses are in the table further down), then other "
+        f"people's functions, with their worst error in ulps:\n\n{theirs}\n\nand on real data:\n\n{data}\n\n"
         f"Measured in {seconds:.0f} s on two cores: {versions}."
     )
 

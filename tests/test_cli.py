@@ -1,6 +1,7 @@
 """The command line, from the outside."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -215,3 +216,23 @@ def test_a_module_is_a_program_and_a_closed_pipe_no_error() -> None:
     command = f"{sys.executable} -m reflosses show Huber | {sys.executable} -c 'import sys; sys.stdin.readline()'"
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert ran.stderr == ""
+
+
+@pytest.mark.usefixtures("flint")
+def test_a_closed_pipe_does_not_hide_that_certification_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(__main__, "_write", closed)
+    monkeypatch.setattr(__main__.os, "dup2", lambda *_: None)
+    arguments = ["verify", "--loss", "Hinge", "--points", "1"]
+    assert __main__.main(arguments) == 0
+    monkeypatch.setattr(verify.Report, "ok", property(lambda self: False))
+    assert __main__.main(arguments) == 1
+
+
+def test_an_encoding_without_our_signs_is_no_error() -> None:
+    command = [sys.executable, "-m", "reflosses", "show", "Hinge"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert b"max(0, 1 ? y?yhat)" in shown.stdout

@@ -519,3 +519,18 @@ def test_what_cannot_be_compared_raises():
         gradcheck(bce, [0, 1], [0.3, 0.6], candidate=replace(bce, reduction="sum"))
     with pytest.raises(ValueError, match=r"grad has shape \(1,\) and yhat \(2,\)"):
         gradcheck(bce, [0, 1], [0.3, 0.6], candidate=Altered(bce, lambda g: g[:1]))
+
+
+def test_a_value_that_is_far_off_hides_nothing():
+    """A candidate's own size is no excuse: next to 1e12 no difference of a Huber loss is left."""
+
+    class Shifted:
+        def value(self, y, yhat, *, weight=None):
+            return reflosses.Huber(0.7, reduction="none").value(y, yhat, weight=weight) + 1e12
+
+        def grad(self, y, yhat, *, weight=None):
+            return -3 * reflosses.Huber(0.7, reduction="none").grad(y, yhat, weight=weight)
+
+    y, yhat = np.array([0.3, 0.4]), np.array([0.5, 7.0])
+    assert gradcheck(reflosses.Huber(0.7), y, yhat).ok
+    assert not gradcheck(reflosses.Huber(0.7), y, yhat, candidate=Shifted()).ok
