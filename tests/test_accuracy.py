@@ -35,7 +35,7 @@ def test_value_and_gradient_keep_their_bounds(loss: Loss) -> None:
 # Parameters from 1e-6 to 1e6 (or the whole of their narrower range), for each name that a loss may have.
 RANGES = {
     "delta": (-6, 6),
-    "gamma": (-6, 1),
+    "gamma": (-6, 6),
     "pos_weight": (-6, 6),
     "smooth_dr": (-6, 6),
     "weight": (-6, 6),
