@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reflosses.arithmetic import NoDerivativeError
-from reflosses.battery import Problem, hard
 from reflosses.domain import Floats
 from reflosses.loss import Loss, Units
+from reflosses.sampling import Problem, hard
 from reflosses.truth import Certified, certified
 
 

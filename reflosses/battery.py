@@ -1,189 +1,569 @@
-"""Hard inputs for a loss, made from its own domains: the same on every machine, whatever its CPU.
+"""Adversarial inputs by regime: where losses break, one named group of inputs a way of breaking.
 
-`hard` draws from the regimes where losses break (saturation, exact points, kinks and their neighbours, every
-magnitude); `moderate` from the tame middle, where finite differences and other people's formulas are right.
+`blocks` yields losses that stand alone, stacked along the first axis; `calls` yields whole calls, for what only a whole
+call shows: reductions, weights, ignored positions, emptiness, what must be refused. Both are made from the domains of
+the loss, hold only numbers of the candidate's format, and depend on nothing but the seed: no function of a CPU's
+vector unit is in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import prod
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import inf, log, nan
+from typing import Any
 
 import numpy as np
 
-from reflosses.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
+from reflosses.domain import REAL, Classes, Floats, Interval, Labels, Logit
+from reflosses.formats import Format
 from reflosses.loss import Loss
+from reflosses.sampling import moderate, single
 
-Rng = np.random.Generator
+REGIMES = {
+    "moderate": "where every sensible formula is right",
+    "A": "saturated on the right side",
+    "B": "saturated on the wrong side",
+    "C": "powers",
+    "D": "exact points and their neighbours",
+    "E": "small against the scale",
+    "F": "huge",
+    "G": "infinite, where it must not matter",
+    "H": "empty, ignored, absent",
+    "I": "batches, weights, soft labels",
+    "J": "the range of the dtype",
+    "K": "outside the domain",
+}
+LONG = 10_007  # times seven losses: their sum is beyond float16, their number beyond its integers
+MANY = 70_001  # classes or pixels that go into one loss, beyond the largest number of float16
+MODERATE, MEMBERS = 12, 6  # losses that are one call each; predictions that go into one loss of a mask
 
 
-class Problem(NamedTuple):
-    """One call's worth of inputs."""
+@dataclass(frozen=True)
+class Block:
+    """Losses that stand alone: y and yhat are stacked along the first axis."""
 
-    y: Any
+    regime: str
+    name: str
+    y: Floats
     yhat: Floats
 
 
-def hard(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
-    """Problems with about `points` predictions in all, at adversarial inputs."""
-    return _problems(loss, np.random.default_rng(seed), points, _Hard())
+@dataclass(frozen=True)
+class Call:
+    """One call that is asked as a whole.
+
+    upstream: the gradient is asked of Σ upstream·value. times: the losses are repeated so often. slopes: whether the
+    gradient is looked at. refuse: an error or NaN is the only right answer.
+    """
+
+    regime: str
+    name: str
+    y: Floats
+    yhat: Floats
+    weight: Floats | None = None
+    upstream: Floats | None = None
+    times: int = 1
+    slopes: bool = True
+    refuse: bool = False
 
 
-def moderate(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
-    """Problems with about `points` predictions in all, away from every extreme and every kink."""
-    return _problems(loss, np.random.default_rng(seed), points, _Moderate())
+Pairs = Iterable[tuple[Any, Any]]
 
 
-def single(loss: Loss) -> bool:
-    """Whether all predictions go into one loss, or are coupled."""
-    return loss.coupled or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
+class Margins:
+    """The sizes at which a format saturates, multiples of 1/8 so that sums and differences are exact."""
+
+    def __init__(self, form: Format) -> None:
+        half, last = -log(form.eps) / 2, -log(form.eps)  # 1 − σ(m) has lost half its digits, all of them
+        normal, least = -log(form.tiny), -log(form.smallest)  # exp(−m) leaves the normal numbers, vanishes
+        inner = [half, (half + last) / 2, last - 0.5, last, last + 0.75]
+        outer = [(3 * last + normal) / 4, (last + normal) / 2, normal - 1, (normal + least) / 2, least + 3]
+        self.right = [round(8 * m) / 8 for m in inner + outer]
+        self.wrong = [*self.right, *(m for m in (1e2, 1e3, 1e4, 1e10) if m < form.max)]
+        self.last = round(8 * last) / 8
 
 
-def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate) -> Iterator[Problem]:
-    if not loss.layout.groups and not loss.coupled:
-        yield Problem(*draw.elements(loss, rng, points))
-        return
-    drawn = 0
-    while drawn < points:
-        problem = _units(loss, rng, draw)
-        yield problem
-        drawn += problem.yhat.size
+def blocks(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
+    """Every loss that is asked alone, regime by regime."""
+    rng = np.random.default_rng(seed)
+    yield from _moderate(loss, form, seed)
+    make = _FAMILIES[family(loss)]
+    for block in make(loss, form, rng):
+        y, yhat = form.round(block.y), form.round(block.yhat)
+        keep = ~_outside(loss, y, yhat)
+        if keep.any():
+            yield Block(block.regime, block.name, y[keep], yhat[keep])
 
 
-def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate) -> Problem:
-    """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
-    n = 1 if single(loss) else 24
-    size = int(rng.choice([1, 2, 3, 5, 8, 33]))
+def family(loss: Loss) -> str:
+    """What kind of predictions a loss takes."""
+    y, yhat, several = loss.domain.y, loss.domain.yhat, bool(loss.layout.groups) or loss.coupled
+    if isinstance(y, Classes):
+        return "logit rows" if isinstance(yhat, Logit) else "probability rows" if _bounded(yhat) else "log rows"
+    if several:
+        return "vectors" if y is REAL else "overlaps"
+    if isinstance(yhat, Logit):
+        return "logits"
+    return "probabilities" if _bounded(yhat) else "residuals" if y is REAL else "margins"
+
+
+def _bounded(domain: Any) -> bool:
+    return isinstance(domain, Interval) and np.isfinite(domain.high)
+
+
+def _outside(loss: Loss, y: Floats, yhat: Floats) -> Any:
+    """Whether a loss of the block is outside its domain, such as a soft label where only hard ones are allowed."""
+    domain = loss.domain.y
+    if isinstance(domain, Classes):
+        bad = np.zeros(y.shape, bool) if y.ndim == 1 or domain.rows is None else domain.rows.outside(y)
+    else:
+        bad = domain.outside(y)
+    wrong = np.array([loss.domain.yhat.outside(unit).any() for unit in yhat])
+    return bad.reshape(len(y), -1).any(axis=1) | wrong
+
+
+def _block(regime: str, name: str, pairs: Pairs) -> Block:
+    y, yhat = zip(*pairs, strict=True)
+    return Block(regime, name, np.array(y, np.float64), np.array(yhat, np.float64))
+
+
+def _moderate(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
+    """Tame inputs; a narrow format has less room between its extremes."""
+    kind = family(loss)
+    size = _classes(loss) if "rows" in kind else MEMBERS
+    points = MODERATE * size if single(loss) else 60 if not loss.layout.groups else 144 * size
+    drawn = [units(loss, *problem) for problem in moderate(loss, seed, points, size)]
+    targets = {y.shape[1:] for y, _ in drawn}  # class indices, and rows of class probabilities
+    for shape in sorted(targets):
+        y = np.concatenate([y for y, _ in drawn if y.shape[1:] == shape])[:48]
+        yhat = np.concatenate([z for y, z in drawn if y.shape[1:] == shape])[:48]
+        if kind.startswith("logit"):  # σ or softmax keep two thirds of their digits
+            yhat = yhat * (-log(form.eps) / (60 if kind == "logit rows" else 30))
+        elif form.digits < 24 and kind.startswith("probabilit"):
+            yhat = 0.5 + (yhat - 0.5) * (1 - 2.0 ** (-form.digits / 2))
+        y, yhat = form.round(y), form.round(yhat)
+        keep = ~_outside(loss, y, yhat)
+        if kind == "residuals":  # whose squares are numbers of the format
+            keep &= np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1)
+        yield Block("moderate", "moderate", y[keep], yhat[keep])
+
+
+def units(loss: Loss, y: Any, yhat: Any) -> tuple[Floats, Floats]:
+    """A call's arrays as losses along the first axis; what is coupled is one unit."""
+    y, yhat = np.asarray(y, np.float64), np.asarray(yhat, np.float64)
     if loss.coupled:
-        y, yhat = draw.overlaps(rng, (size,))
-        if loss.domain.yhat.outside(yhat).any():  # no prediction at all
-            yhat[0] = 0.375
-        return Problem(y, yhat)
-    if isinstance(loss.domain.y, Classes):
-        weights = getattr(loss, "class_weight", None)
-        return _class_rows(loss, rng, n, size if weights is None else len(weights), draw)
-    if loss.domain.y is REAL:
-        width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
-        y, yhat = draw.elements(loss, rng, n * width)
-        return Problem(y.reshape(n, width), yhat.reshape(n, width))
-    shape = (n, int(rng.choice([2, 3, 4])), size) if len(loss.layout.groups) == 2 else (n, size)
-    y, yhat = draw.overlaps(rng, shape)
-    return Problem(_shaped(loss, y), _shaped(loss, yhat))
+        return y[None], yhat[None]
+    layout = loss.layout.bind(yhat.shape)
+    own = layout.arrange(yhat)
+    return (y.reshape(-1) if y.shape == layout.value_shape else layout.arrange(y)), own
 
 
-def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moderate) -> Problem:
-    domain: Classes = loss.domain.y
-    yhat = draw.rows(loss.domain.yhat, rng, n, classes)
-    if domain.rows is not None and rng.random() < 0.4:
-        y = draw.numbers(domain.rows, rng, n * classes).reshape(n, classes)
-        return Problem(_shaped(loss, y), _shaped(loss, yhat))
-    return Problem(domain.of(classes).sample(rng, n).astype(int), _shaped(loss, yhat))
+# ---- elementwise losses ----------------------------------------------------------------------------------------------
 
 
-def _shaped(loss: Loss, units: Floats) -> Floats:
-    """Units in an array whose axes are where the loss looks for them."""
-    layout = loss.layout
-    named = [i for g in layout.groups if not isinstance(g, str) for i in g]
-    kept = bool(layout.kept)
-    rest = any(isinstance(g, str) for g in layout.groups)
-    ndim = max(
-        [len(named) + 1, *(i + 1 if i >= 0 else -i for i in named), *([len(named) + 2] if rest and kept else [])]
+def _logits(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Binary losses of a logit; for the label y the right side is z → +∞ at y = 1, −∞ at y = 0."""
+    margins = Margins(form)
+    near_one = [1 - 2.0**-k for k in (3, form.digits // 2, form.digits)]
+    yield _block("A", "margin on the right side", [(y, (2 * y - 1) * m) for m in margins.right for y in (0.0, 1.0)])
+    yield _block("A", "soft label, saturated", [(y, s * m) for m in margins.right for y in near_one for s in (1, -1)])
+    yield _block("B", "margin on the wrong side", [(y, (1 - 2 * y) * m) for m in margins.wrong for y in (0.0, 1.0)])
+    if hasattr(loss, "gamma"):
+        bases = [m * s for m in (0.0, 1.0, *margins.right, *margins.wrong[-2:]) for s in (1, -1)]
+        yield _block("C", "powers of bases near 0 and 1", [(y, z) for z in bases for y in (0.0, 1.0)])
+    small = (0.0, form.smallest, form.tiny, form.eps**2, form.eps / 4, form.eps)
+    yield _block(
+        "D", "logit 0 and its neighbours", [(y, s * z) for z in small for y in (0.0, 0.5, 1.0) for s in (1, -1)]
     )
-    sizes = [1] * ndim
-    for group, k in zip(layout.groups, units.shape[1:], strict=True):
-        if isinstance(group, str):
-            free = [i for i in range(ndim) if i not in [j % ndim for j in named] and i not in layout.kept]
-            sizes[free[-1]] = k
-        else:
-            first = 2 if len(group) > 1 and k % 2 == 0 else k
-            sizes[group[0] % ndim] = first
-            if len(group) > 1:
-                sizes[group[1] % ndim] = k // first
-    outer = [i for i in range(ndim) if i not in [j % ndim for j in named]] if not rest else list(layout.kept)
-    if outer:
-        sizes[outer[0]] = len(units)
-    assert prod(sizes) == units.size
-    return np.asarray(loss.layout.bind(tuple(sizes)).restore(units))
+    huge = (form.max, form.max / 4, 2.0 ** (form.top // 2), 2.0 ** (form.top // 2 - 1))
+    yield _block("F", "huge logits", [(y, s * z) for z in huge for y in (0.0, 1.0) for s in (1, -1)])
+    yield _block("G", "infinite logits", [(y, s * inf) for y in (0.0, 1.0) for s in (1, -1)])
+    yield _block("G", "a logit that is not a number", [(y, nan) for y in (0.0, 1.0)])
+    soft = [(rng.integers(1, 16) / 16, rng.integers(-64, 65) / 8) for _ in range(24)]
+    yield _block("I", "soft labels", soft)
 
 
-class _Hard:
-    """Draws where things break."""
-
-    def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
-        return domain.sample(rng, n)
-
-    def elements(self, loss: Loss, rng: Rng, n: int) -> tuple[Floats, Floats]:
-        y, yhat = loss.domain.y.sample(rng, n), loss.domain.yhat.sample(rng, n)
-        if loss.domain.y is REAL:
-            exponent = rng.integers(-60, 61, n)
-            residual = loss.scale * np.ldexp(rng.integers(2**52, 2**53, n) / 2.0**52, exponent)
-            with np.errstate(over="ignore"):
-                close = y + rng.choice([-1.0, 1.0], n) * residual
-            y = np.where(rng.random(n) < 0.25, 0.0, y)
-            yhat = np.choose(rng.integers(0, 3, n), [yhat, close, y + residual])
-            yhat = np.where(rng.random(n) < 0.02, y, yhat)
-        for kink in loss.kinks(y):
-            steps = rng.integers(-2, 3, n)
-            with np.errstate(over="ignore", invalid="ignore"):
-                near = kink + steps * np.spacing(np.abs(kink))
-            usable = (rng.random(n) < 0.1) & np.isfinite(near) & ~loss.domain.yhat.outside(near)
-            yhat = np.where(usable, near, yhat)
-        finite = np.isfinite(yhat)
-        return y, np.where(finite, yhat, 0.0)
-
-    def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
-        z = domain.sample(rng, n * classes).reshape(n, classes)
-        if not isinstance(domain, Logit):
-            return z
-        tame = rng.integers(-40 * 2**30, 40 * 2**30, (n, classes)) / 2.0**30
-        margin = tame.copy()
-        margin[np.arange(n), rng.integers(0, classes, n)] += np.asarray(
-            rng.choice([17.0, 37.0, 87.0, 640.0, 700.0, 745.0], n)
-        )
-        offset = rng.choice([0.0, 1e3, -1e3, 1e8, -1e15], n)[:, None]
-        level = np.repeat(-np.asarray(rng.choice([650.0, 720.25, 744.5, 745.2], n))[:, None], classes, axis=1)
-        level[:, 0] = 0.0  # all other classes at one margin, in the subnormal tail
-        kind = rng.integers(0, 7, n)[:, None]
-        kinds = [kind == i for i in range(6)]
-        return np.select(kinds, [z, margin, tame + offset, tame, level, level + tame / 1024], np.rint(tame))
-
-    def overlaps(self, rng: Rng, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-        y = (rng.random(shape) < rng.choice([0.0, 0.2, 0.5, 1.0])).astype(float)
-        if rng.random() < 0.3:  # soft targets
-            y = np.ldexp(rng.integers(0, 2**53 + 1, shape).astype(float), -53)
-        p = PROBABILITY.sample(rng, prod(shape)).reshape(shape)
-        off = np.ldexp(rng.integers(1, 2**53, shape).astype(float), -53 - int(rng.choice([0, 5, 20, 53, 500])))
-        return y, np.select([rng.random(shape) < 0.4, rng.random(shape) < 0.3], [np.abs(y - off), y], p)
+def _probabilities(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Binary losses of a probability."""
+    near_one = [1 - 2.0**-k for k in range(2, form.digits + 1, max(1, form.digits // 12))] + [1 - form.eps / 2]
+    last = -round(np.log2(form.smallest))
+    near_zero = [
+        2.0**-k for k in {*range(2, last + 1, max(1, last // 14)), form.digits, 1 - round(np.log2(form.tiny)), last}
+    ]
+    yield _block("A", "right, next to 1", [(1.0, p) for p in near_one])
+    yield _block("A", "right, next to 0", [(0.0, p) for p in near_zero])
+    yield _block("B", "wrong, next to 0", [(1.0, p) for p in near_zero])
+    yield _block("B", "wrong, next to 1", [(0.0, p) for p in near_one])
+    if hasattr(loss, "gamma"):
+        bases = [0.0, 1.0, 0.5, *near_one[-3:], *near_zero[-3:]]
+        yield _block("C", "powers of bases near 0 and 1", [(y, p) for p in bases for y in (0.0, 1.0)])
+    exact = [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5)]
+    yield _block("D", "probability 0, ½ and 1", [*exact, (0.5, 0.5), (0.25, 0.25), (0.75, 0.75)])
+    yield _block("G", "a probability that is not a number", [(y, nan) for y in (0.0, 1.0)])
+    yield _block("I", "soft labels", [(rng.integers(1, 16) / 16, rng.integers(1, 64) / 64) for _ in range(24)])
 
 
-class _Moderate:
-    """Draws where every sensible formula is right."""
+def _residuals(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Losses of r = yhat − y; the scale is where the loss bends."""
+    scale = float(form.round(loss.scale))
+    halvings = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.digits, max(2, form.digits // 8))]
+    yield _block("E", "small residuals", [(0.0, s * r) for r in halvings for s in (1, -1)])
+    moved = [(y, y + s * 2.0**-k * y) for k in range(2, form.digits - 1, 4) for y in (scale, 1.0) for s in (1, -1)]
+    yield _block("E", "small differences", [(float(form.round(y)), x) for y, x in moved])
+    kink = float(form.round(scale))
+    steps = [kink + k * float(form.spacing(kink)) for k in (-2, -1, 0, 1, 2)]
+    exact = [0.0, form.smallest, form.tiny, *steps]
+    yield _block("D", "residual 0 and the bend, and their neighbours", [(0.0, s * r) for r in exact for s in (1, -1)])
+    yield _block("D", "y = yhat", [(y, y) for y in (0.0, 1.0, -scale, form.max / 2, form.tiny)])
+    roots = [2.0 ** (form.top // 2 + k) for k in (-2, -1, 0, 1, 3)]
+    tops = [form.max, form.max / 2, 2.0 ** (form.top * 3 // 4)]
+    far = [scale * 2.0**k for k in (3, 10, 20, 40) if scale * 2.0**k < form.max]
+    yield _block("F", "huge residuals", [(0.0, s * r) for r in (*far, *roots, *tops) for s in (1, -1)])
+    yield _block("F", "huge, on opposite sides", [(-s * form.max * 0.75, s * form.max * 0.75) for s in (1, -1)])
+    yield _block("F", "huge on both sides", [(y, s * y) for y in (form.max / 2, roots[-1]) for s in (0.5, -0.5)])
+    yield _block("G", "infinite predictions", [(0.0, inf), (1.0, -inf)])
+    yield _block("G", "a prediction that is not a number", [(0.0, nan), (1.0, nan)])
 
-    def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
-        if isinstance(domain, Labels | Classes):
-            return domain.sample(rng, n)
-        unit = rng.integers(1, 2**40, n) / 2.0**40
-        if isinstance(domain, Logit):
-            return (unit - 0.5) * 20
-        if isinstance(domain, Interval) and np.isfinite(domain.high):
-            return 1e-3 + unit * (1 - 2e-3)
-        return (unit - 0.5) * 10
 
-    def elements(self, loss: Loss, rng: Rng, n: int) -> tuple[Floats, Floats]:
-        y, yhat = self.numbers(loss.domain.y, rng, n), self.numbers(loss.domain.yhat, rng, n)
-        if loss.domain.y is REAL:  # |r| from scale/1000 to 1000 scale, by halves of powers of two
-            residual = loss.scale * np.ldexp(rng.integers(2**20, 2**21, n) / 2.0**20, rng.integers(-9, 9, n))
-            y = y * min(loss.scale, 1e3)
-            yhat = y + rng.choice([-1.0, 1.0], n) * residual
-        for kink in loss.kinks(y):
-            close = np.abs(yhat - kink) < 1e-3 * np.minimum(loss.scale, np.abs(kink) + 1e-2)
-            yhat = np.where(close, (yhat + 3 * kink + 0.5) / 5, yhat)
-        return y, yhat
+def _margins(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Losses of a score and a label −1 or 1, which bend at margin 1."""
+    labels = (-1.0, 1.0)
+    steps = [1 - form.eps, 1 - form.eps / 2, 1.0, 1 + form.eps, 1 + 2 * form.eps, 0.0, form.smallest]
+    yield _block("A", "right with a margin", [(y, y * m) for m in (1.5, 8.0, 40.0) for y in labels])
+    yield _block(
+        "B", "wrong, near and far", [(y, -y * m) for m in (0.5, 8.0, 40.0, 1e4, 1e10) for y in labels if m < form.max]
+    )
+    yield _block(
+        "D", "margin 0 and 1 and their neighbours", [(y, s * y * m) for m in steps for y in labels for s in (1, -1)]
+    )
+    huge = (form.max, form.max / 2, 2.0 ** (form.top // 2))
+    yield _block("F", "huge scores", [(y, s * m) for m in huge for y in labels for s in (1, -1)])
+    yield _block("G", "infinite scores", [(y, s * inf) for y in labels for s in (1, -1)])
+    yield _block("G", "a score that is not a number", [(y, nan) for y in labels])
 
-    def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
-        return self.numbers(domain, rng, n * classes).reshape(n, classes)
 
-    def overlaps(self, rng: Rng, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-        y = (rng.random(shape) < 0.4).astype(float) if rng.random() < 0.6 else rng.random(shape)
-        return y, self.numbers(PROBABILITY, rng, prod(shape)).reshape(shape)
+# ---- rows of classes -------------------------------------------------------------------------------------------------
+
+
+def _classes(loss: Loss) -> int:
+    weights = getattr(loss, "class_weight", None)
+    return 4 if weights is None else len(weights)
+
+
+def _logit_rows(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Rows of logits; the margin is that of the target over the others."""
+    classes, margins = _classes(loss), Margins(form)
+
+    def row(target: int, own: float, others: float, spread: float = 0.0, offset: float = 0.0) -> tuple[Any, Any]:
+        z = others + spread * np.arange(classes)[::-1] / 8 + offset
+        z[target] = own + offset
+        return float(target), z
+
+    offsets = (32.0, -32.0, 1024.0, -1024.0)
+    turn = [k % classes for k in range(len(margins.wrong))]
+    yield _block("A", "margin on the right side", [row(t, m, 0.0) for t, m in zip(turn, margins.right, strict=False)])
+    yield _block("A", "margin, others apart", [row(t, m, 0.0, -1.0) for t, m in zip(turn, margins.right, strict=False)])
+    common = [
+        row(t, float(round(m)), 0.0, offset=o) for t, m in zip(turn, margins.right[:6], strict=False) for o in offsets
+    ]
+    yield _block("A", "margin with a common offset", common)
+    yield _block("B", "margin on the wrong side", [row(t, -m, 0.0) for t, m in zip(turn, margins.wrong, strict=False)])
+    one_wrong = [row(t, 0.0, 0.0) for t in turn[: len(margins.right)]]
+    for (t, z), m in zip(one_wrong, margins.right, strict=True):
+        z[(int(t) + 1) % classes] = m
+    yield _block("B", "one wrong class ahead", one_wrong)
+    equal = [row(t % classes, v, v) for t, v in enumerate((0.0, 1.0, -3.0, form.eps, form.smallest))]
+    yield _block("D", "equal logits", equal)
+    huge = (form.max / 2, 2.0 ** (form.top // 2), -form.max / 2)
+    yield _block("F", "huge logits", [row(k % classes, s * v, 0.0) for k, v in enumerate(huge) for s in (1, -1)])
+    yield _block(
+        "F", "huge common offset", [row(k % classes, v, v) for k, v in enumerate((*huge, form.max, -form.max))]
+    )
+    apart = [row(k % classes, s * form.max * 0.75, -s * form.max * 0.75) for k, s in enumerate((1, -1))]
+    yield _block("F", "logits too far apart for their difference", apart)
+    masked = [row(k % classes, 1.0, 0.0, 1.0) for k in range(classes)]
+    for t, z in masked:
+        z[(int(t) + 1) % classes] = -inf
+    yield _block("G", "a masked class (logit −∞)", masked)
+    alone = [row(t, 0.5, -inf) for t in range(classes)]
+    yield _block("G", "all other classes masked", alone)
+    yield _block("G", "target logit +∞", [row(t, inf, 0.0) for t in range(classes)])
+    yield _block("G", "target logit −∞", [row(t, -inf, 0.0) for t in range(classes)])
+    lost = [row(t, 1.0, 0.0) for t in range(classes)]
+    for t, z in lost:
+        z[(int(t) + 1) % classes] = nan
+    yield _block("G", "a logit that is not a number", lost)
+    if loss.domain.y.rows is None:
+        return
+    yield _block("F", "one-hot, logits too far apart", [_hot(t, z, classes) for t, z in apart])
+    z = rng.integers(-40, 41, (16, classes)) / 8
+    parts = rng.multinomial(16, [1 / classes] * classes, 16) / 16
+    yield Block("I", "soft targets", parts, z)
+    yield _block("I", "one-hot targets", [(np.eye(classes)[k % classes], z[k]) for k in range(8)])
+    hard = [(np.eye(classes)[t], z) for t, z in ((int(t), z) for t, z in masked + alone)]
+    yield _block("G", "a masked class of target 0", hard)
+    yield _block(
+        "A",
+        "one-hot, margin on the right side",
+        [_hot(*row(t, m, 0.0), classes) for t, m in zip(turn, margins.right, strict=False)],
+    )
+    soft_far = [
+        (p, 4.0 * m * np.eye(classes)[k % classes]) for k, (p, m) in enumerate(zip(parts, margins.right, strict=False))
+    ]
+    yield _block("B", "soft targets, saturated", [(p, z) for p, z in soft_far if np.abs(z).max() < form.max])
+
+
+def _hot(target: float, z: Floats, classes: int) -> tuple[Floats, Floats]:
+    return np.eye(classes)[int(target)], z
+
+
+def _log_rows(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Rows of log-probabilities, of which one counts."""
+    classes, margins = _classes(loss), Margins(form)
+
+    def row(target: int, own: float, others: float) -> tuple[Any, Any]:
+        z = np.full(classes, others)
+        z[target] = own
+        return float(target), z
+
+    turn = [k % classes for k in range(len(margins.wrong))]
+    tails = [2.0**-k for k in (1, form.digits // 2, form.digits + 3, form.top - 4)]
+    yield _block("A", "probability next to 1", [row(t, -v, -9.0) for t, v in zip(turn, tails, strict=False)])
+    yield _block("B", "probability next to 0", [row(t, -m, -0.5) for t, m in zip(turn, margins.wrong, strict=False)])
+    yield _block("D", "probability 1", [row(t, 0.0, -8.0) for t in range(classes)])
+    yield _block("F", "huge", [row(t, -v, -1.0) for t, v in zip(turn, (form.max, form.max / 2), strict=False)])
+    yield _block("G", "other classes impossible (−∞)", [row(t, -0.5, -inf) for t in range(classes)])
+    yield _block("G", "the class impossible (−∞)", [row(t, -inf, -0.5) for t in range(classes)])
+
+
+def _probability_rows(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Rows of probabilities that sum to 1, of which one counts."""
+    classes = _classes(loss)
+
+    def row(target: int, own: float) -> tuple[Any, Any]:
+        p = np.zeros(classes)
+        p[target], p[(target + 1) % classes] = own, 1 - own
+        return float(target), p
+
+    last = -round(np.log2(form.smallest))
+    near_one = [1 - 2.0**-k for k in range(2, form.digits + 1, max(1, form.digits // 8))]
+    near_zero = [2.0**-k for k in range(2, last + 1, max(1, last // 12))]
+    turn = [k % classes for k in range(64)]
+    yield _block("A", "right, next to 1", [row(t, p) for t, p in zip(turn, near_one, strict=False)])
+    yield _block("B", "wrong, next to 0", [row(t, p) for t, p in zip(turn, near_zero, strict=False)])
+    yield _block("D", "probability 0 and 1", [row(t, p) for t, p in zip(turn, (1.0, 0.0, 0.5, 1.0, 0.0), strict=False)])
+
+
+# ---- overlaps and vectors --------------------------------------------------------------------------------------------
+
+
+def _shape(loss: Loss) -> tuple[int, ...]:
+    """The shape of one unit: classes and pixels, or pixels."""
+    return (3, MEMBERS) if len(loss.layout.groups) == 2 else (MEMBERS,)
+
+
+def _masks(shape: tuple[int, ...]) -> list[Floats]:
+    """Hard masks with every class present, and not the same number of pixels each."""
+    first = np.zeros(shape)
+    if len(shape) == 2:
+        first[np.minimum(np.arange(shape[1]) // 2, shape[0] - 1), np.arange(shape[1])] = 1
+        other = first.copy()
+        other[:, :2] = np.eye(shape[0])[[2, 1]].T
+        return [first, other]
+    first[: shape[0] // 3] = 1
+    return [first, np.roll(first, 2), 1 - first]
+
+
+def _overlaps(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Losses of how far a prediction and a mask overlap."""
+    shape = _shape(loss)
+    masks = _masks(shape)
+    nothing, everything = np.zeros(shape), np.ones(shape)
+    bits = range(2, form.digits + 1, max(1, form.digits // 10))
+    near = [(t, np.abs(t - 2.0**-k)) for k in bits for t in masks]
+    yield _block("A", "nearly perfect", near)
+    yield _block("B", "nearly opposite", [(t, np.abs(1 - t - 2.0**-k)) for k in bits for t in masks[:1]])
+    faint = [2.0**-k for k in (form.digits, form.top // 3, form.top - 4)]
+    yield _block("B", "faint predictions", [(t, v * everything) for v in faint for t in masks])
+    yield _block("D", "perfect and opposite", [(t, p) for t in masks for p in (t, 1 - t, everything / 2)])
+    partial = rng.integers(1, 16, shape) / 16
+    yield _block("H", "empty mask, some prediction", [(nothing, p) for p in (partial, everything, everything / 4)])
+    yield _block("H", "empty mask, empty prediction", [(nothing, nothing)])
+    yield _block("H", "full mask", [(everything, p) for p in (nothing, partial, everything)])
+    if len(shape) == 2:
+        absent = masks[0].copy()
+        absent[-1] = 0
+        yield _block("H", "a class absent", [(absent, p) for p in (absent, partial, everything / 2)])
+    soft = [(rng.integers(0, 17, shape) / 16, rng.integers(0, 17, shape) / 16) for _ in range(8)]
+    yield _block("I", "soft masks", soft)
+    yield _block("I", "hard masks", [(t, rng.integers(0, 17, shape) / 16) for t in masks for _ in range(3)])
+    lost = partial.copy()
+    lost.flat[0] = nan
+    yield _block("G", "a prediction that is not a number", [(masks[0], lost)])
+
+
+def _vectors(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+    """Losses of residual vectors."""
+    width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
+    ways = [np.eye(width)[0], np.ones(width), (-1.0) ** np.arange(width), np.arange(1, width + 1) / 4]
+    zero = np.zeros(width)
+    scale = float(form.round(loss.scale))
+    small = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.digits, max(2, form.digits // 4))]
+    yield _block("D", "residual 0", [(zero, zero)])
+    yield _block("E", "small residuals", [(zero, s * w) for s in small for w in ways])
+    huge = [2.0 ** (form.top // 2 + k) for k in (-2, 0, 2)] + [form.max / 8]
+    yield _block("F", "huge residuals", [(zero, s * w) for s in huge for w in ways])
+
+
+_FAMILIES: dict[str, Callable[[Loss, Format, np.random.Generator], Iterator[Block]]] = {
+    "logits": _logits,
+    "probabilities": _probabilities,
+    "residuals": _residuals,
+    "margins": _margins,
+    "logit rows": _logit_rows,
+    "log rows": _log_rows,
+    "probability rows": _probability_rows,
+    "overlaps": _overlaps,
+    "vectors": _vectors,
+}
+
+
+# ---- whole calls -----------------------------------------------------------------------------------------------------
+
+
+def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) -> Iterator[Call]:
+    """Whole calls; `weights`: the candidate takes one weight a loss; `upstream`: its framework differentiates it."""
+    rng = np.random.default_rng(seed)
+    tame = next(_moderate(loss, form, seed))
+    reduces = loss.reduction != "none"
+    for y, yhat in _targets(loss, tame, rng):
+        if not single(loss):
+            for k in (3, 7):
+                yield Call("I", f"a batch of {k}", y[:k], yhat[:k])
+            if weights:
+                yield from _weighted(y[:7], yhat[:7], rng)
+            if upstream and not reduces:
+                v = np.asarray(rng.integers(-16, 17, 7) / 8)
+                yield Call("I", "a batch, differentiated with weights", y[:7], yhat[:7], upstream=v)
+            if reduces:
+                yield Call("J", "a long sum", y[:7], yhat[:7], times=LONG)
+            yield Call("H", "an empty batch", y[:0], yhat[:0])
+        ignore = getattr(loss, "ignore_index", None)
+        if ignore is not None and y.ndim == 1:
+            yield from _ignored(float(ignore), y[:7], yhat[:7])
+        few = 1 if single(loss) else 3
+        yield from _refused(loss, y[:few], yhat[:few], weights)
+    if not single(loss):
+        yield from _one_label(loss, tame)
+        if "mean" in loss.reduction:
+            yield from _mean_of_huge(loss, form)
+    if form.digits < 24:
+        yield from _many(loss, form)
+
+
+def _targets(loss: Loss, tame: Block, rng: np.random.Generator) -> Iterator[tuple[Floats, Floats]]:
+    """Index targets, and rows of probabilities where a loss takes both."""
+    y, yhat = tame.y, tame.yhat
+    if not isinstance(loss.domain.y, Classes):
+        yield y, yhat
+        return
+    classes = yhat.shape[1]
+    index = np.arange(len(yhat)) % classes
+    yield index.astype(np.float64), yhat
+    if loss.domain.y.rows is not None:
+        yield rng.multinomial(16, [1 / classes] * classes, len(yhat)) / 16, yhat
+
+
+def _weighted(y: Floats, yhat: Floats, rng: np.random.Generator) -> Iterator[Call]:
+    weight = np.asarray(rng.integers(1, 32, len(y)) / 8)
+    yield Call("I", "weights", y, yhat, weight)
+    some = weight.copy()
+    some[::3] = 0
+    yield Call("I", "some weights 0", y, yhat, some)
+    wild = yhat.copy()
+    wild[::3] = nan
+    yield Call("G", "weight 0 on what is not a number", y, wild, some)
+    yield Call("H", "all weights 0", y, yhat, 0 * weight)
+
+
+def _ignored(ignore: float, y: Floats, yhat: Floats) -> Iterator[Call]:
+    some = y.copy()
+    some[::3] = ignore
+    yield Call("H", "some ignored", some, yhat)
+    only = np.full_like(y, ignore)
+    yield Call("H", "all ignored", only, yhat)
+    only = only.copy()
+    only[1] = y[1]
+    yield Call("H", "all but one ignored", only, yhat)
+    for name, value in (("not a number", nan), ("infinite", inf)):
+        wild = yhat.copy()
+        wild[some == ignore] = value
+        yield Call("G", f"ignored predictions that are {name}", some, wild)
+
+
+def _one_label(loss: Loss, tame: Block) -> Iterator[Call]:
+    """Batches that hold only one of the labels, which a function may have to guess."""
+    if isinstance(loss.domain.y, Labels):
+        for label in loss.domain.y.values:
+            yield Call("H", f"all labels {label:g}", np.full(3, label), tame.yhat[:3])
+
+
+def _mean_of_huge(loss: Loss, form: Format) -> Iterator[Call]:
+    """Losses whose mean is a number of the format, though their sum is not."""
+    kind = family(loss)
+    if kind in ("residuals", "margins", "logits"):
+        root = 2.0 ** (form.top // 2) * 0.875
+        sizes = [root, form.max * 0.4375] if kind == "residuals" else [form.max * 0.75]
+        y = np.ones(7) if kind != "residuals" else np.zeros(7)
+        for size in sizes:
+            yield Call("F", "a mean of huge losses", y, np.full(7, -size))
+        if kind == "residuals":
+            apart = np.array([0.6 * form.max, *[0.0] * 6])
+            yield Call("F", "a mean with one huge residual", form.round(-apart), form.round(apart))
+
+
+def _many(loss: Loss, form: Format) -> Iterator[Call]:
+    """So many predictions in one loss that narrow formats cannot count them."""
+    kind, last = family(loss), int(2**form.digits + 1)
+    if "rows" in kind and getattr(loss, "class_weight", None) is None:
+        row = np.zeros(MANY) if kind == "logit rows" else np.full(MANY, -1.0 if kind == "log rows" else 0.0)
+        row[last] = {"logit rows": 4.0, "log rows": -0.5, "probability rows": 0.75}[kind]
+        row[last - 1] = {"logit rows": 0.0, "log rows": -2.0, "probability rows": 0.25}[kind]
+        for label in (last, last - 1):
+            yield Call("J", "many classes", np.array([float(label)]), row[None], slopes=False)
+        if loss.domain.y.rows is not None:
+            one_hot = (np.arange(MANY) == last).astype(np.float64)
+            yield Call("J", "many classes, one-hot", one_hot[None], row[None], slopes=False)
+    if kind == "overlaps" and not loss.coupled and len(loss.layout.groups) == 1:
+        y, p = np.ones(MANY), np.full(MANY, 1.0)
+        y[::2] = 0
+        p[::4] = 0
+        yield Call("J", "many pixels", y[None], p[None], slopes=False)
+
+
+def _refused(loss: Loss, y: Floats, yhat: Floats, weights: bool) -> Iterator[Call]:
+    """Inputs with one number outside its domain, and shapes that differ."""
+    bad_y: list[float] = []
+    domain = loss.domain.y
+    if isinstance(domain, Classes) and y.ndim == 1:
+        ignore = getattr(loss, "ignore_index", None)
+        bad_y = [v for v in (-1.0, -100.0, 255.0, float(yhat.shape[1])) if v != ignore]
+    elif isinstance(domain, Labels):
+        soft = (0.0, 0.5) if min(domain.values) < 0 else ()  # between labels 0 and 1 soft ones have a meaning
+        bad_y = [v for v in (2.0, -2.0, *soft) if v not in domain.values]
+    elif isinstance(domain, Classes) or _bounded(domain):
+        bad_y = [1.25, -0.25]
+    for v in bad_y:
+        wrong = y.copy()
+        wrong.flat[0] = v
+        yield Call("K", f"target {v:g}", wrong, yhat, refuse=True)
+    for v in (1.25, -0.25) if _bounded(loss.domain.yhat) else ():
+        wrong = yhat.copy()
+        wrong.flat[0] = v
+        yield Call("K", f"prediction {v:g}", y, wrong, refuse=True)
+    if not single(loss):
+        if weights:
+            yield Call("K", "a negative weight", y, yhat, np.array([-1.0, *[1.0] * (len(y) - 1)]), refuse=True)
+        if not loss.layout.groups:
+            yield Call("K", "shapes (n, 1) and (n,)", y[:, None], yhat, refuse=True)

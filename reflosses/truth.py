@@ -183,10 +183,11 @@ def certified(
     *,
     second: bool = False,
     strict: bool = True,
+    slopes: bool = True,
 ) -> Certified:
     """Everything that `certify` proves, the one-sided derivatives and, on demand, the second derivatives too.
 
-    `strict=False` is for measuring errors: see `_refine`.
+    `strict=False` is for measuring errors: see `_refine`. `slopes=False`: the value alone, derivatives are 0.
     """
     _check_environment()
     units = Units(loss, y, yhat, weight)
@@ -209,7 +210,7 @@ def certified(
     size = units.yhat.size
     right, left, seconds = np.zeros((2, size)), np.zeros((2, size)), np.zeros(size)
     at = 0
-    for i, term in enumerate(proof.terms if proof.divides else []):
+    for i, term in enumerate(proof.terms if proof.divides and slopes else []):
         for j in range(term.yhat.size):
 
             def slope(m: Arithmetic, order: int = 1, i: int = i, j: int = j) -> Any:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import battery
-from reflosses.battery import Problem
+from reflosses import sampling
 from reflosses.catalogue import examples, losses
 from reflosses.domain import Classes, Labels
 from reflosses.loss import Loss
 from reflosses.reduction import REDUCTIONS
+from reflosses.sampling import Problem
 
 INF, NAN = math.inf, math.nan
 LOG_2 = float.fromhex("0x1.62e42fefa39efp-1")
@@ -34,7 +34,7 @@ every_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
 
 
 def moderate(loss: Loss, points: int = 30, seed: int = 5) -> list[Problem]:
-    return list(battery.moderate(loss, seed, points))
+    return list(sampling.moderate(loss, seed, points))
 
 
 def one(loss: Loss, seed: int = 5) -> Problem:
@@ -162,7 +162,7 @@ def test_scalars_are_arrays_without_axes() -> None:
 
 @every_loss
 def test_value_and_grad_are_the_same_together(loss: Loss) -> None:
-    for problem in battery.hard(loss, 17, 30):
+    for problem in sampling.hard(loss, 17, 30):
         weight = weights(loss, problem.yhat)
         for each in reduced(loss, problem):
             for w in (None, weight):
@@ -890,7 +890,7 @@ def test_an_infinity_harms_no_other_loss() -> None:
 
 def hostile(loss: Loss) -> Iterator[Problem]:
     """Hard inputs, and the same with infinities and NaN wherever the domains let them in."""
-    for problem in battery.hard(loss, 23, 80):
+    for problem in sampling.hard(loss, 23, 80):
         yield problem
         for bad in (INF, -INF, NAN):
             if not loss.domain.yhat.outside(np.array([bad, 0.5])).any():
@@ -1068,7 +1068,7 @@ def test_one_slope_where_the_loss_is_differentiable(loss: Loss) -> None:
 
 @every_loss
 def test_the_gradient_lies_between_the_one_sided_slopes(loss: Loss) -> None:
-    for problem in battery.hard(loss, 29, 200):
+    for problem in sampling.hard(loss, 29, 200):
         for each in reduced(loss, problem):
             grad = each.grad(*problem)
             low, high = each.subgradient(*problem)

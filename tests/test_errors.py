@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import battery
-from reflosses.battery import Problem
+from reflosses import sampling
 from reflosses.catalogue import examples, losses
 from reflosses.domain import Interval, Labels
 from reflosses.loss import Loss
+from reflosses.sampling import Problem
 
 INF, NAN = math.inf, math.nan
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]
@@ -22,7 +22,7 @@ METHODS = ("value", "grad", "value_and_grad", "subgradient")
 
 
 def one(loss: Loss) -> Problem:
-    return max(battery.moderate(loss, 5, 20), key=lambda problem: problem.yhat.size)
+    return max(sampling.moderate(loss, 5, 20), key=lambda problem: problem.yhat.size)
 
 
 def weights(loss: Loss, yhat: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 import reflosses
-from reflosses import battery, catalogue, overlap
+from reflosses import catalogue, overlap, sampling
 from reflosses.domain import REAL, Classes, Labels
 from reflosses.gradcheck import GradcheckResult, bracketcheck, gradcheck, reductioncheck
 from reflosses.reduction import REDUCTIONS
@@ -45,9 +45,9 @@ PER_CLASS = 3
 
 
 def spread(loss, seed):
-    """Moderate inputs from the battery, few enough to be differenced; class rows and overlaps of two or more."""
+    """Moderate inputs, few enough to be differenced; class rows and overlaps of two or more."""
     for s in range(seed, seed + 100):
-        for y, yhat in battery.moderate(loss, s, 24):
+        for y, yhat in sampling.moderate(loss, s, 24):
             if 8 <= yhat.size <= 72 and (loss.coupled or yhat.size > 24 or not loss.layout.groups):
                 assert np.unique(yhat).size > 0.9 * yhat.size
                 return y, yhat

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflosses import battery
+from reflosses import sampling
 from reflosses.accuracy import ulps
 from reflosses.gradcheck import gradcheck, reductioncheck
 from reflosses.loss import Units
@@ -39,8 +39,8 @@ def calls(right):
     worked = [(np.asarray(h.y), np.asarray(h.yhat), h.weight) for h in hands(right)]
     if right.reduction != "none":
         return worked, worked
-    tame = [p for seed in range(30) for p in battery.moderate(right, seed, 24) if p.yhat.size <= 72][:3]
-    wild = list(battery.hard(right, 7, 16))[:1]
+    tame = [p for seed in range(30) for p in sampling.moderate(right, seed, 24) if p.yhat.size <= 72][:3]
+    wild = list(sampling.hard(right, 7, 16))[:1]
     assert tame
     return [*worked, *((*p, None) for p in tame)], [*worked, *((*p, None) for p in [*tame, *wild])]
 

@@ -1,0 +1,285 @@
+"""Calling a loss that somebody else wrote, on the arrays it wants, with the gradient that its framework gives.
+
+A candidate is any callable of (y, yhat), and of `weight=` where its signature names it. It may return the value, or
+the pair of value and gradient. Tensors of PyTorch, JAX and TensorFlow are differentiated by their own autodiff. None
+of these is imported here: a candidate that wants them has been imported by somebody who has them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reflosses.domain import Floats
+from reflosses.formats import Format, dtype_of
+
+Candidate = Callable[..., Any]
+
+
+class Answer(NamedTuple):
+    """What a candidate said of one call: float64 arrays, None for what it does not give, or the error it raised."""
+
+    value: Floats | None = None
+    grad: Floats | None = None
+    error: str = ""
+
+
+class Asked(ABC):
+    """Something that answers calls: a candidate in this process, or one in a process of its own."""
+
+    @property
+    @abstractmethod
+    def takes_weight(self) -> bool:
+        """Whether the candidate has a parameter `weight`."""
+
+    @property
+    @abstractmethod
+    def differentiates(self) -> bool:
+        """Whether its framework can weigh the losses before differentiating."""
+
+    @property
+    @abstractmethod
+    def subnormals(self) -> bool:
+        """Whether its framework's arithmetic has numbers below the smallest normal one."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is not called any more."""
+        return False
+
+    @abstractmethod
+    def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
+        """The value, and its gradient (of Σ upstream·value, where that is given)."""
+
+
+# ---- arrays of the frameworks ----------------------------------------------------------------------------------------
+
+
+class NumPy:
+    """Plain arrays: no gradient but the one that a candidate returns itself."""
+
+    name = "numpy"
+
+    def __init__(self, form: Format) -> None:
+        self.form = form
+
+    def array(self, a: Any) -> Any:
+        """Numbers of the format; integers stay as they are."""
+        a = np.asarray(a)
+        return a if a.dtype.kind in "iu" else a.astype(dtype_of(self.form))
+
+    def read(self, a: Any) -> Floats:
+        """Float64 numbers of a result."""
+        return np.asarray(a).astype(np.float64)
+
+    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
+        """The value of f at yhat, and its gradient, or None."""
+        return f(self.array(yhat)), None
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """What must be switched on for numbers of the format."""
+        return nullcontext()
+
+    def owns(self, x: Any) -> bool:
+        """Whether a result is an array of this framework."""
+        return isinstance(x, np.ndarray | np.generic | float | int)
+
+    @cached_property
+    def subnormals(self) -> bool:
+        """Whether the framework's arithmetic has numbers below the smallest normal one."""
+        with self.precision():
+            half = self.array(np.array([self.form.tiny])) * self.array(np.array([0.5]))
+            return bool(self.read(half)[0] > 0)
+
+
+class Torch(NumPy):
+    """Tensors of PyTorch."""
+
+    name = "torch"
+
+    def __init__(self, form: Format) -> None:
+        super().__init__(form)
+        self.torch = sys.modules["torch"]
+
+    def array(self, a: Any) -> Any:
+        a = np.asarray(a)
+        wide = self.torch.tensor(a if a.dtype.kind == "b" else np.ascontiguousarray(a).reshape(a.shape))
+        return wide if a.dtype.kind in "iub" else wide.to(getattr(self.torch, self.form.name))
+
+    def read(self, a: Any) -> Floats:
+        return np.asarray(a.detach().cpu().to(self.torch.float64).numpy())
+
+    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
+        x = self.array(yhat).requires_grad_()
+        value = f(x)
+        if not getattr(value, "requires_grad", False):
+            return value, None
+        seed = self.torch.ones_like(value) if upstream is None else self.array(upstream).to(value.dtype)
+        (grad,) = self.torch.autograd.grad(value, x, seed, allow_unused=True)
+        return value, self.torch.zeros_like(x) if grad is None else grad
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, self.torch.Tensor)
+
+
+class Jax(NumPy):
+    """Arrays of JAX; float64 needs its 64-bit mode, which is switched on for the calls."""
+
+    name = "jax"
+
+    def __init__(self, form: Format) -> None:
+        super().__init__(form)
+        self.jax = sys.modules["jax"]
+
+    def array(self, a: Any) -> Any:
+        a = np.asarray(a)
+        if a.dtype.kind in "iub":
+            return self.jax.numpy.asarray(a)
+        return self.jax.numpy.asarray(a, getattr(self.jax.numpy, self.form.name))
+
+    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
+        x = self.array(yhat)
+        try:
+            value, back = self.jax.vjp(f, x)
+        except self.jax.errors.TracerArrayConversionError:  # the candidate leaves JAX
+            return f(x), None
+        seed = self.jax.numpy.ones_like(value) if upstream is None else self.array(upstream).astype(value.dtype)
+        return value, back(seed)[0]
+
+    def precision(self) -> AbstractContextManager[Any]:
+        return self.jax.enable_x64(self.form.name == "float64" or self.jax.config.jax_enable_x64)  # type: ignore[no-any-return]
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, self.jax.Array)
+
+
+class TensorFlow(NumPy):
+    """Tensors of TensorFlow."""
+
+    name = "tensorflow"
+
+    def __init__(self, form: Format) -> None:
+        super().__init__(form)
+        self.tf = sys.modules["tensorflow"]
+
+    def array(self, a: Any) -> Any:
+        a = np.asarray(a)
+        return self.tf.constant(a) if a.dtype.kind in "iub" else self.tf.cast(self.tf.constant(a), self.form.name)
+
+    def read(self, a: Any) -> Floats:
+        return np.asarray(self.tf.cast(a, "float64").numpy())
+
+    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
+        x = self.array(yhat)
+        with self.tf.GradientTape() as tape:
+            tape.watch(x)
+            value = f(x)
+        seed = None if upstream is None else self.tf.cast(self.array(upstream), value.dtype)
+        grad = tape.gradient(value, x, output_gradients=seed)
+        return value, None if grad is None else self.tf.convert_to_tensor(grad)
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, self.tf.Tensor)
+
+
+FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, TensorFlow)}
+
+
+def detect(candidate: Candidate, form: Format, y: Any, yhat: Any) -> NumPy:
+    """The framework of a candidate: the one whose arrays it returns, of those that are loaded.
+
+    NumPy arrays are tried first; a candidate that refuses them is given tensors.
+    """
+    for name, cls in FRAMEWORKS.items():
+        if name not in sys.modules:
+            continue
+        tried = cls(form)
+        try:
+            with quiet(), tried.precision():
+                result = candidate(tried.array(y), tried.array(yhat))
+        except Exception:
+            continue
+        value = result[0] if isinstance(result, tuple) else result
+        loaded = [cls(form) for name, cls in FRAMEWORKS.items() if name in sys.modules]  # by now
+        return next((a for a in loaded if a.owns(value)), tried)
+    return NumPy(form)
+
+
+class quiet(warnings.catch_warnings):
+    """No warning of a candidate reaches the user."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore")
+        self.errors = np.errstate(all="ignore")
+        self.errors.__enter__()
+        return entered
+
+    def __exit__(self, *info: Any) -> None:
+        self.errors.__exit__(*info)
+        super().__exit__(*info)
+
+
+# ---- a candidate -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Here(Asked):
+    """A candidate that is called in this process."""
+
+    candidate: Candidate
+    arrays: NumPy
+    grad: Candidate | str | None = "auto"
+    _pair: bool | None = None
+
+    @property
+    def takes_weight(self) -> bool:
+        try:
+            return "weight" in inspect.signature(self.candidate).parameters
+        except (TypeError, ValueError):
+            return False
+
+    @property
+    def differentiates(self) -> bool:
+        return self.grad == "auto" and self.arrays.name != "numpy"
+
+    @property
+    def subnormals(self) -> bool:
+        return self.arrays.subnormals
+
+    def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
+        """One call; whatever it raises is part of the answer."""
+        make = self.arrays.array
+        given = {} if weight is None else {"weight": make(weight)}
+        try:
+            with quiet(), self.arrays.precision():
+                if self.grad == "auto" and not self.returns_pair(y, yhat):
+                    return self._answer(
+                        *self.arrays.differentiate(lambda x: self.candidate(make(y), x, **given), yhat, upstream)
+                    )
+                result = self.candidate(make(y), make(yhat), **given)
+                value, grad = result if isinstance(result, tuple) else (result, None)
+                if callable(self.grad):
+                    grad = self.grad(make(y), make(yhat), **given)
+                return self._answer(value, grad)
+        except Exception as error:
+            return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])
+
+    def returns_pair(self, y: Any, yhat: Any) -> bool:
+        """Whether the candidate returns value and gradient; learnt from the first call that it answers."""
+        if self._pair is None:
+            self._pair = isinstance(self.candidate(self.arrays.array(y), self.arrays.array(yhat)), tuple)
+        return self._pair
+
+    def _answer(self, value: Any, grad: Any) -> Answer:
+        read = self.arrays.read
+        return Answer(None if value is None else read(value), None if grad is None else read(grad))

@@ -1,0 +1,85 @@
+"""Floating-point formats: what a number of a dtype can be, and how far it is from its neighbours.
+
+Everything here is float64 arithmetic on powers of two, the same on every CPU; a format needs no library that has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reflosses.domain import Floats
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary format of `digits` significant bits; its largest number is just below 2^top."""
+
+    name: str
+    digits: int
+    top: int
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def eps(self) -> float:
+        """The distance from 1 to the next number."""
+        return float(2.0 ** (1 - self.digits))
+
+    @property
+    def max(self) -> float:
+        """The largest number."""
+        return float((2 - self.eps) * 2.0 ** (self.top - 1))
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number."""
+        return float(2.0 ** (2 - self.top))
+
+    @property
+    def smallest(self) -> float:
+        """The smallest number above 0, subnormal."""
+        return float(np.ldexp(1.0, 3 - self.top - self.digits))
+
+    def spacing(self, size: Any) -> Floats:
+        """The unit in the last place of numbers of that size; beyond the largest, that of the largest."""
+        _, exponent = np.frexp(np.fmin(np.abs(size), self.max))
+        exponent = np.where(np.asarray(size) == 0, -5000, exponent)
+        return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.digits, 3 - self.top - self.digits)))
+
+    def round(self, a: Any) -> Floats:
+        """The nearest numbers of the format, ties to even; what is too large becomes infinite."""
+        a = np.asarray(a, np.float64)
+        if self.name == "float64":
+            return np.asarray(a)
+        with np.errstate(all="ignore"):
+            unit = self.spacing(a)
+            near = np.rint(a / unit) * unit
+            return np.asarray(
+                np.where(np.isfinite(a), np.where(np.abs(near) > self.max, np.copysign(np.inf, a), near), a)
+            )
+
+
+FORMATS = {
+    f.name: f
+    for f in (
+        Format("float64", 53, 1024),
+        Format("float32", 24, 128),
+        Format("float16", 11, 16),
+        Format("bfloat16", 8, 128),
+    )
+}
+
+
+def dtype_of(form: Format) -> Any:
+    """NumPy's dtype of a format; that of bfloat16 is in ml_dtypes."""
+    if form.name != "bfloat16":
+        return np.dtype(form.name)
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError("arrays of bfloat16 need ml_dtypes: pip install ml_dtypes") from None
+    return np.dtype(ml_dtypes.bfloat16)

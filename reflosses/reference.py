@@ -1,0 +1,255 @@
+"""Exact results for the inputs of the battery: proved where they are finite, the documented limits where they are not.
+
+Losses are certified alone, once; what a reduction or a weight makes of them is worked out in fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from reflosses.arithmetic import CannotCertifyError
+from reflosses.domain import Classes, Floats
+from reflosses.formats import Format
+from reflosses.loss import Loss, Units
+from reflosses.sampling import shaped, single
+from reflosses.truth import certified
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Results of losses along the first axis. `slack` is the error of value and gradient that cannot be avoided.
+
+    value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
+    grad_size: what errors are relative to; at least the result itself. known: False where nothing could be proved.
+    """
+
+    value: Floats
+    grad: Floats
+    low: Floats
+    high: Floats
+    value_size: Floats
+    grad_size: Floats
+    known: Any
+
+    def at(self, where: Any) -> Exact:
+        """The same for some of the losses."""
+        return Exact(*(getattr(self, f.name)[where] for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A factor times a loss: how the numbers of many functions differ from ours and from each other."""
+
+    factor: float
+    loss: Loss
+
+    def value(self, y: Any, yhat: Any, *, weight: Any = None) -> Any:
+        """factor · value."""
+        return self.factor * self.loss.value(y, yhat, weight=weight)
+
+    def grad(self, y: Any, yhat: Any, *, weight: Any = None) -> Floats:
+        """factor · gradient."""
+        return self.factor * self.loss.grad(y, yhat, weight=weight)
+
+    def value_and_grad(self, y: Any, yhat: Any, *, weight: Any = None) -> tuple[Any, Floats]:
+        """Both, sharing the work."""
+        value, grad = self.loss.value_and_grad(y, yhat, weight=weight)
+        return self.factor * value, self.factor * grad
+
+
+def parts(target: Loss | Scaled) -> tuple[float, Loss]:
+    """The factor and the loss."""
+    return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
+
+
+def assembled(loss: Loss, y: Floats, yhat: Floats) -> tuple[Any, Floats]:
+    """Losses along the first axis as the arrays of one call."""
+    if loss.coupled:
+        return y[0], yhat[0]
+    whole = shaped(loss, yhat) if loss.layout.groups else yhat
+    if isinstance(loss.domain.y, Classes) and y.ndim == 1:
+        labels = y.reshape(loss.layout.bind(whole.shape).value_shape)
+        return (labels.astype(np.int64) if (labels == np.rint(labels)).all() else labels), whole
+    return (shaped(loss, y) if loss.layout.groups else y), whole
+
+
+def taken_apart(loss: Loss, shape: tuple[int, ...], grad: Floats) -> Floats:
+    """A gradient of one call, along the first axis again."""
+    return grad[None] if loss.coupled else loss.layout.bind(shape).arrange(grad)
+
+
+def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Exact:
+    """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
+
+    Without `slopes` the values alone, for losses of so many predictions that each slope is too much.
+    """
+    factor, loss = parts(target)
+    return _exact(factor, loss if loss.coupled else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes)
+
+
+def flat(a: Floats) -> Floats:
+    """One row a loss."""
+    return a.reshape(len(a), prod(a.shape[1:]))
+
+
+class _Key:
+    """An array, compared by its bytes."""
+
+    def __init__(self, a: Floats) -> None:
+        self.array = a
+        self.bytes = (a.shape, a.tobytes())
+
+    def __hash__(self) -> int:
+        return hash(self.bytes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.bytes == other.bytes
+
+
+@lru_cache(maxsize=256)
+def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Exact:
+    y, yhat = y_key.array, yhat_key.array
+    finite = np.isfinite(flat(yhat)).all(axis=1)
+    results: list[Exact | None] = [None] * len(yhat)
+
+    def ask(which: Any) -> None:
+        """Prove these losses in one go, or one by one where one of them cannot be."""
+        try:
+            found = _proved(factor, loss, y[which], yhat[which], slopes)
+        except CannotCertifyError:
+            if len(which) > 1:
+                for i in which:
+                    ask([i])
+            return
+        for k, i in enumerate(which):
+            results[i] = found.at(slice(k, k + 1))
+
+    alone = single(loss)
+    groups = [[i] for i in np.flatnonzero(finite)] if alone else [list(np.flatnonzero(finite))]
+    for group in groups:
+        if group:
+            ask(group)
+    for i in np.flatnonzero(~finite):
+        results[i] = _limit(factor, loss, y[i : i + 1], yhat[i : i + 1])
+    shape = () if not loss.coupled else yhat.shape[1:] if loss.reduction == "none" else (1,)
+    value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
+    unknown = Exact(value, grad, grad, grad, value, grad, np.zeros(1, bool))
+    whole = [r or unknown for r in results]
+    if not whole:
+        return unknown.at(slice(0, 0))
+    return Exact(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(Exact)))
+
+
+def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Exact:
+    a, b = assembled(loss, y, yhat)
+    weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
+    truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
+    return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
+
+
+def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Exact:
+    """What the loss documents where a prediction is infinite or not a number."""
+    a, b = assembled(loss, y, yhat)
+    results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
+    return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
+
+
+def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Exact:
+    value, *slopes = results
+    units = Units(loss, y, yhat, None)
+    with np.errstate(all="ignore"):
+        value_size, grad_size = loss.largest_term(units.y, units.yhat, *units.parameters)
+    grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)
+    value = np.asarray(value).reshape(1, -1) if loss.coupled else np.asarray(value).reshape(len(grad))
+    with np.errstate(all="ignore"):
+        value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
+        grad_size = np.fmax(np.abs(grad), 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
+    return Exact(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
+
+
+def reduced(loss: Loss, y: Floats, each: Exact, weight: Floats | None) -> tuple[Exact, float]:
+    """What the loss's reduction makes of losses, and Σ|wℓ| over the divisor; ignored ones take no part.
+
+    The value has the shape () unless the reduction is "none".
+    """
+    if loss.coupled:
+        return (each if loss.reduction == "none" else replace(each, value=each.value[0, 0])), 0.0
+    n = len(y)
+    domain = loss.domain.y
+    ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
+    part = np.ones(n, bool) if ignored is None else ~ignored
+    w = np.where(part, np.ones(n) if weight is None else weight, 0.0)
+    if loss.reduction == "weighted_mean":
+        own = np.ones(n)
+        if part.any() and isinstance(domain, Classes):
+            given = loss.divisor_weight(y[part].astype(np.intp) if y.ndim == 1 else y[part])
+            own[part] = 1.0 if given is None else given
+        divisor = sum((Fraction(a) * Fraction(b) for a, b in zip(w, own, strict=True)), Fraction(0))
+    else:
+        divisor = Fraction(int(part.sum())) if loss.reduction == "mean" else Fraction(1)
+    over = float(1 / divisor) if divisor else 0.0
+
+    def weighed(a: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return np.where(like(w, a) == 0, 0.0, a * like(w, a) * over)
+
+    value, size = weighed(each.value), weighed(each.value_size)
+    with np.errstate(over="ignore"):
+        total = float(np.abs(value).sum())
+    if loss.reduction != "none":
+        value = np.asarray(_sum(each.value, w, divisor) if divisor else np.nan)
+        size = np.asarray(size.sum())
+    if n > 1 and loss.reduction != "none":  # a part of a mean may be beyond the floats, and the mean itself not
+        infinite = np.isinf(flat(each.value)).any(axis=1) | np.isinf(flat(each.grad)).any(axis=1)
+        each = replace(each, known=each.known & ~infinite)
+    grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
+    return Exact(value, grad, low, high, size, weighed(each.grad_size), each.known), total
+
+
+def like(w: Any, a: Floats) -> Any:
+    """One number a loss, to be multiplied with an array of several a loss."""
+    return w.reshape(-1, *[1] * (a.ndim - 1))
+
+
+def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
+    """Σ wℓ over the divisor, exactly where all are finite."""
+    flat, by = values.ravel(), np.repeat(w, values.size // max(1, len(w)))
+    used = by > 0
+    if not np.isfinite(flat[used]).all():
+        return float((flat[used] * by[used]).sum() / float(divisor))
+    counted: dict[tuple[float, float], int] = {}
+    for pair in zip(flat[used].tolist(), by[used].tolist(), strict=True):
+        counted[pair] = counted.get(pair, 0) + 1
+    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in counted.items()), Fraction(0)) / divisor
+    try:
+        return float(total)
+    except OverflowError:
+        return float("inf") if total > 0 else float("-inf")
+
+
+def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:
+    """How far values and gradients move when the loss's own parameters are rounded to a format: nobody's fault."""
+    rounded: dict[str, Any] = {}
+    for f in fields(loss):
+        given = getattr(loss, f.name)
+        if isinstance(given, float | np.ndarray):
+            near = form.round(given)
+            if not np.array_equal(near, given):
+                rounded[f.name] = near if isinstance(given, np.ndarray) else float(near)
+    if not rounded or loss.coupled:
+        return None
+    try:
+        other = replace(loss, **rounded, reduction="none")
+    except ValueError:
+        return None
+    a, b = assembled(loss, y, yhat)
+    (v, g), (v2, g2) = replace(loss, reduction="none").value_and_grad(a, b), other.value_and_grad(a, b)
+    with np.errstate(all="ignore"):
+        apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(taken_apart(loss, b.shape, g - g2))
+    return np.nan_to_num(apart[0], posinf=0.0), np.nan_to_num(apart[1], posinf=0.0)

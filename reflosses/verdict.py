@@ -1,0 +1,114 @@
+"""When is a number right, and what is wrong with it if it is not?
+
+A number is right within a tolerance that is derived: our own bound, in units in the last place of the candidate's
+dtype, four times over (libraries of elementary functions may err by four units where ours err by one), plus what
+nobody can avoid (`unavoidable`). Where a regime asks for the formula and not for its last digits, half of the digits
+are enough.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reflosses.battery import family
+from reflosses.domain import Floats
+from reflosses.formats import Format
+from reflosses.loss import Loss
+from reflosses.reference import Exact, Scaled, like, parts, rounding_of_parameters
+
+FREEDOM = 4.0  # units in the last place of a library's function, where ours have one
+LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula
+
+# The worst first. "other convention": another shape, or a number where ours, by convention, is NaN.
+VERDICTS = (
+    "crash",
+    "other convention",
+    "spurious inf/NaN",
+    "overflow",
+    "dead gradient",
+    "spurious zero",
+    "capped",
+    "accepts invalid input",
+    "inaccurate",
+)
+
+
+class Numbers(NamedTuple):
+    """Answers and exact results, one row a loss; `size` is what errors are relative to, `free` is unavoidable."""
+
+    got: Floats
+    exact: Floats
+    low: Floats
+    high: Floats
+    size: Floats
+    free: Floats
+
+
+class Judged(NamedTuple):
+    """Which numbers are right, their errors in ulps, and the errors that would have been right."""
+
+    right: Any
+    ulps: Floats
+    slack: Floats
+
+
+def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged:
+    """Judge numbers against a bound in ulps; `lenient`: the rows for which half of the digits are enough."""
+    got, exact, low, high, size, free = numbers
+    with np.errstate(all="ignore"):
+        nearest, unit = form.round(exact), form.spacing(size)
+        slack = free + FREEDOM * bound * unit
+        slack = np.where(lenient[:, None], np.fmax(slack, free + np.sqrt(form.eps) * size), slack)
+        error = np.abs(got - exact)
+        same_sign = np.sign(got) == np.sign(exact)
+        right = (got == nearest) | (error <= slack) | (np.isnan(got) & np.isnan(exact))
+        right |= (low < high) & (low - slack <= got) & (got <= high + slack)  # at a kink
+        right |= np.isinf(got) & (np.abs(exact) + slack >= form.max) & same_sign  # next to the largest, or beyond
+        ulps = np.where(right & ~np.isfinite(error), 0.0, np.where(np.isnan(error), inf, error / unit))
+        ulps = np.where((got == nearest) | ((low <= got) & (got <= high)), 0.0, ulps)
+    return Judged(right, ulps, slack)
+
+
+def verdict(what: str, regime: str, got: float, exact: float, form: Format) -> str:
+    """The class of a number that is not right."""
+    if np.isnan(exact):
+        return "other convention" if regime == "H" else "accepts invalid input"
+    if np.isnan(got) or (np.isinf(got) and np.isfinite(exact)):
+        return "overflow" if regime in ("F", "J") else "spurious inf/NaN"
+    half = form.eps**0.5
+    if what == "gradient" and abs(exact) > half and abs(got) <= half * min(abs(exact), 1):
+        return "dead gradient"
+    if got == 0:
+        return "spurious zero"
+    return "capped" if np.isinf(exact) else "inaccurate"
+
+
+def unavoidable(
+    target: Loss | Scaled, y: Floats, yhat: Floats, truth: Exact, form: Format, subnormals: bool
+) -> tuple[Any, Any]:
+    """Errors of each loss and each slope that no careful implementation in the format avoids.
+
+    Differences of logits are rounded before they are exponentiated; parameters are rounded to the format; a framework
+    that has no numbers below the smallest normal one makes 0 of them.
+    """
+    factor, loss = parts(target)
+    value, grad = np.zeros(len(y)), np.zeros(truth.grad.shape)
+    if not len(y):
+        return value, grad
+    if family(loss) == "logit rows":
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(yhat)
+            top = np.max(np.where(finite, yhat, -inf), axis=1, keepdims=True)
+            gap = np.where(finite, np.minimum(np.abs(yhat - top), -np.log(form.smallest)), 0.0)
+        grad += form.eps * np.where(np.isfinite(truth.grad_size), truth.grad_size, 0.0) * gap
+        value += grad.sum(axis=1)
+    if np.isfinite(yhat).all():
+        moved = rounding_of_parameters(loss, y, yhat, form)
+        if moved is not None:
+            value, grad = value + factor * moved[0], grad + factor * moved[1]
+    least = 0.0 if subnormals else 4 * form.tiny
+    value = np.broadcast_to(like(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
+    return value, grad + least

@@ -1,0 +1,316 @@
+"""`check`: right implementations are called right, in every regime and dtype; planted mistakes are found and named."""
+
+import json
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.special
+
+pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+
+import reflosses
+from reflosses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Dice,
+    Hinge,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    NegativeLogLikelihood,
+    WeightedCrossEntropy,
+    catalogue,
+    check,
+)
+from reflosses.battery import REGIMES
+from reflosses.reference import Scaled
+
+spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+planted = sys.modules.setdefault("planted", module_from_spec(spec))
+if not hasattr(planted, "planted"):
+    spec.loader.exec_module(planted)
+
+LOGITS = BinaryCrossEntropyWithLogits(reduction="none")
+HUBER = Huber(delta=0.75, reduction="none")
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+def ours(loss):
+    """Our own loss as a candidate, in the dtype of its inputs."""
+
+    def candidate(y, yhat, weight=None):
+        wide = None if weight is None else weight.astype(np.float64)
+        value, grad = loss.value_and_grad(y.astype(np.float64), yhat.astype(np.float64), weight=wide)
+        return np.asarray(value).astype(yhat.dtype), grad.astype(yhat.dtype)
+
+    return candidate
+
+
+# ---- no false alarms -------------------------------------------------------------------------------------------------
+
+EXAMPLES = [
+    cls(**parameters, reduction=reduction)
+    for cls in catalogue.losses().values()
+    for parameters, reduction in zip(cls.examples, ("none", "mean", "sum", "none", "mean", "sum", "none"), strict=False)
+]
+
+
+@pytest.mark.parametrize("loss", EXAMPLES, ids=str)
+def test_our_own_losses_are_right(loss):
+    """In one dtype each, so that all dtypes are met; and in every regime, with weights and what must be refused."""
+    dtype = DTYPES[sum(map(ord, str(loss))) % len(DTYPES)]
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
+    result = check(ours(loss), loss, dtype=dtype, regimes=REGIMES)
+    assert result.ok, result.message()
+    assert result.diagnosis == ""
+    assert sum(row.value.points for row in result.rows) > 40
+    assert all(row.value.wrong == row.gradient.wrong == {} for row in result.rows)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_scipy_s_huber_is_right(dtype):
+    slope = lambda y, yhat: np.clip(yhat - y, yhat.dtype.type(-0.75), yhat.dtype.type(0.75))  # noqa: E731
+    huber = lambda y, yhat: scipy.special.huber(yhat.dtype.type(0.75), yhat - y)  # noqa: E731
+    result = check(huber, HUBER, dtype=dtype, grad=slope)
+    assert result.ok, result.message()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_log_expit_is_right(dtype):
+    """−log σ of the logit on the side of the label, and of both for a soft one, without 0·∞."""
+
+    def candidate(y, z):
+        sides = [np.where(w > 0, -w * scipy.special.log_expit(s), 0) for w, s in ((y, z), (1 - y, -z))]
+        return sides[0] + sides[1] + 0 * z
+
+    result = check(candidate, LOGITS, dtype=dtype, regimes=[r for r in REGIMES if r not in "GK"])
+    assert result.ok, result.message()
+
+
+def test_least_squares_own_cauchy_is_right_where_its_argument_is_a_number():
+    """Its ρ takes z = r²; beyond the root of the largest number z is infinite, and so is its ρ: inf, and inf · 0."""
+    from scipy.optimize._lsq.least_squares import IMPLEMENTED_LOSSES
+
+    def candidate(y, yhat):
+        rho = np.empty((3, yhat.size))
+        IMPLEMENTED_LOSSES["cauchy"](((yhat - y) / 0.75).ravel() ** 2, rho, cost_only=False)
+        return 0.75**2 * rho[0].reshape(yhat.shape), 2 * (yhat - y) * rho[1].reshape(yhat.shape)
+
+    loss = reflosses.Cauchy(delta=0.75, reduction="none")
+    assert check(candidate, loss, regimes=[r for r in REGIMES if r not in "FG"]).ok
+    assert check(candidate, loss, regimes=["F"]).verdict == "overflow"
+
+
+NAIVE = {
+    "mse": (MeanSquaredError(), lambda y, p: (((p - y) ** 2).mean(), 2 * (p - y) / p.size)),
+    "bce": (
+        BinaryCrossEntropy(reduction="none"),
+        lambda y, p: (-(y * np.log(p) + (1 - y) * np.log(1 - p)), (p - y) / (p * (1 - p))),
+    ),
+    "logits": (
+        LOGITS,
+        lambda y, z: (np.maximum(z, 0) - z * y + np.log(1 + np.exp(-abs(z))), 1 / (1 + np.exp(-z)) - y),
+    ),
+    "hinge": (Hinge(reduction="sum"), lambda y, f: (np.maximum(0, 1 - y * f).sum(), np.where(y * f < 1, -y, 0))),
+    "dice": (
+        Dice(),
+        lambda t, p: (
+            1 - 2 * (t * p).sum() / (t + p).sum(),
+            -2 * t / (t + p).sum() + 2 * (t * p).sum() / (t + p).sum() ** 2,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAIVE)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_naive_formula_is_right_at_moderate_inputs(name, dtype):
+    loss, formula = NAIVE[name]
+    result = check(formula, loss, dtype=dtype, regimes=["moderate"])
+    assert result.ok, result.message()
+
+
+# ---- mistakes are found ----------------------------------------------------------------------------------------------
+
+MISTAKES = list(planted.planted())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: type(m).__name__)
+def test_every_planted_mistake_is_found(mistake):
+    def candidate(y, yhat, weight=None):
+        return mistake.value_and_grad(y, yhat, weight=weight)
+
+    assert not check(candidate, mistake.right, regimes=REGIMES).ok
+
+
+def softplus(z):
+    return np.maximum(z, 0) + np.log1p(np.exp(-abs(z)))
+
+
+WRONG = {  # the loss, a candidate, and a regime, a column and a verdict that it must be found with
+    "σ(z) − y": (LOGITS, lambda y, z: (LOGITS.value(y, z), scipy.special.expit(z) - y), "A", "gradient", "spurious zero"),
+    "log of σ": (LOGITS, lambda y, z: -(y * np.log(1 / (1 + np.exp(-z))) + (1 - y) * np.log(1 - 1 / (1 + np.exp(-z)))),
+                 "B", "value", "spurious inf/NaN"),
+    "a clip": (BinaryCrossEntropy(reduction="none"),
+               lambda y, p: BinaryCrossEntropy(reduction="none").value(y, np.clip(p, 1e-7, 1 - 1e-7)), "B", "value", "capped"),
+    "a dead clip": (BinaryCrossEntropy(reduction="none"),
+                    lambda y, p: BinaryCrossEntropy(clamp=1e-7, reduction="none").value_and_grad(y, p),
+                    "B", "gradient", "dead gradient"),
+    "r² first": (HUBER, lambda y, r: (abs(r) < 0.75) * r**2 / 2 + (abs(r) >= 0.75) * 0.75 * (abs(r) - 0.375), "F", "value",
+                 "overflow"),
+    "0 · −∞": (LOGITS, lambda y, z: y * softplus(-z) + (1 - y) * softplus(z), "G", "value", "spurious inf/NaN"),
+    "a mean over nothing that is 0": (MeanSquaredError(), lambda y, p: ((p - y) ** 2).mean() if p.size else np.float64(0.0),
+                                      "H", "value", "other convention"),
+    "raises on infinities": (LOGITS, lambda y, z: LOGITS.value(y, z) if np.isfinite(z).all() else 1 / 0, "G", "value", "crash"),
+    "labels unchecked": (NegativeLogLikelihood(), lambda y, z: -z[np.arange(len(y)), np.clip(y, 0, z.shape[1] - 1)].mean(),
+                         "K", "value", "accepts invalid input"),
+    "1 − 2I/S": (Dice(), lambda t, p: 1 - 2 * (t * p).sum() / max((t + p).sum(), 1e-300), "A", "value", "inaccurate"),
+    "another shape": (MeanSquaredError(), lambda y, p: (p - y) ** 2, "moderate", "value", "other convention"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_mistake_is_named_by_its_regime_and_verdict(name):
+    loss, candidate, regime, what, expected = WRONG[name]
+    result = check(candidate, loss, regimes=REGIMES)
+    found = [(d.regime, d.what, d.verdict) for d in result.worst]
+    assert (regime, what, expected) in found, result.message()
+    column = next(getattr(row, what) for row in result.rows if row.regime == regime)
+    assert column.wrong[expected] > 0
+
+
+def test_float32_inside_is_found_in_float64():
+    result = check(lambda y, yhat: HUBER.value(y, yhat).astype(np.float32), HUBER)
+    assert {d.verdict for d in result.worst} >= {"inaccurate", "overflow"}
+
+
+def test_weights_that_are_ignored_are_found():
+    result = check(lambda y, yhat, weight=None: MeanAbsoluteError().value(y, yhat), MeanAbsoluteError(), regimes=["I"])
+    assert {d.name for d in result.worst} & {"weights", "some weights 0"}
+
+
+def test_a_long_sum_in_float16_is_found():
+    def candidate(y, yhat):
+        return np.add.reduce((yhat - y) ** 2, dtype=np.float16)
+
+    with np.errstate(all="ignore"):
+        result = check(candidate, Scaled(0.0625, MeanSquaredError(reduction="sum")), dtype="float16", regimes=["J"])
+    assert [(d.regime, d.name) for d in result.worst] == [("J", "a long sum")]
+    assert len(result.message()) < 1500  # the arrays are written as what repeats in them
+    names = {}
+    exec(result.script(result.worst[0]), names)
+    np.testing.assert_array_equal(names["yhat"], result.worst[0].yhat)
+    assert len(names["yhat"]) > 65504
+
+
+# ---- what is reported ------------------------------------------------------------------------------------------------
+
+
+def wrong_everywhere(y, z):
+    return 2 * LOGITS.value(y, z), scipy.special.expit(z) - y
+
+
+def test_deviations_are_the_calls_that_show_them():
+    result = check(wrong_everywhere, LOGITS)
+    for d in result.worst:
+        value, grad = wrong_everywhere(np.asarray(d.y), np.asarray(d.yhat))
+        got = (value if d.what == "value" else grad)[d.index]
+        assert got == d.got or (np.isnan(got) and np.isnan(d.got))
+        assert not abs(d.got - d.exact) <= d.slack
+        names = {}
+        exec(result.script(d), names)
+        np.testing.assert_array_equal(names["yhat"], d.yhat)
+    regimes = [row.regime for row in result.rows]
+    assert regimes == [r for r in REGIMES if r in regimes]
+
+
+def test_message_markdown_and_json_say_the_same():
+    result = check(wrong_everywhere, LOGITS, name="mine")
+    with pytest.raises(AssertionError, match="mine is not BinaryCrossEntropyWithLogits") as raised:
+        result.raise_if_wrong()
+    assert "A, saturated on the right side: value inaccurate" in str(raised.value)
+    assert "yhat = np.array(" in str(raised.value)
+    markdown = result.to_markdown()
+    assert markdown.startswith("### mine against BinaryCrossEntropyWithLogits")
+    assert "| A, saturated on the right side |" in markdown
+    data = json.loads(result.to_json())
+    assert data["ok"] is False
+    assert data["verdict"] == result.verdict
+    assert len(data["worst"]) == len(result.worst)
+    assert {r["regime"] for r in data["rows"]} == {r.regime for r in result.rows}
+    right = check(ours(LOGITS), LOGITS)
+    right.raise_if_wrong()
+    assert json.loads(right.to_json())["verdict"] == "right"
+
+
+def test_a_scaled_loss_is_checked_as_such():
+    half = lambda y, yhat: (0.5 * (yhat - y) * (yhat - y), yhat - y)  # noqa: E731
+    assert check(half, Scaled(0.5, MeanSquaredError(reduction="none"))).ok
+    assert not check(half, MeanSquaredError(reduction="none"), regimes=["moderate"]).ok
+
+
+def test_a_candidate_that_always_raises_crashes():
+    result = check(lambda y, yhat: {}["no"], HUBER)
+    assert result.verdict == "crash"
+    assert "KeyError: 'no'" in result.message()
+    assert result.rows[0].value.points == 1
+
+
+def test_values_alone_are_said_to_be_alone():
+    result = check(lambda y, yhat: HUBER.value(y, yhat), HUBER)
+    assert result.ok
+    assert any("no gradient was asked" in note for note in result.notes)
+
+
+def test_only_one_kind_of_targets():
+    loss = CrossEntropy(reduction="none")
+
+    def by_index(y, z):
+        if y.ndim != 1:
+            raise TypeError("indices, please")
+        return loss.value_and_grad(y, z)
+
+    result = check(by_index, loss)
+    assert result.ok, result.message()
+    assert any("rows of class probabilities were not asked" in note for note in result.notes)
+    assert check(by_index, loss, targets="rows").verdict == "crash"
+    assert check(by_index, loss, targets="index").notes == []
+
+
+def test_coupled_losses():
+    loss = WeightedCrossEntropy(weight_grad="full")
+    wrong = WeightedCrossEntropy(weight_grad="stop")
+    assert check(ours(loss), loss).ok
+    assert check(lambda y, p: wrong.value_and_grad(y, p), loss).verdict != "right"
+
+
+def test_the_seed_changes_the_inputs_and_nothing_else():
+    one, other, again = (check(wrong_everywhere, LOGITS, seed=s) for s in (1, 2, 1))
+    assert one.to_dict() | {"seconds": 0} == again.to_dict() | {"seconds": 0}
+    assert [d.got for d in one.worst] != [d.got for d in other.worst]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float128"}, "dtype is 'float128', not one of float64"),
+        ({"regimes": ["Z"]}, "regime is 'Z', not one of moderate, A"),
+        ({"framework": "mxnet"}, "framework is 'mxnet', not one of auto, numpy"),
+        ({"targets": "both"}, "targets is 'both', not one of index"),
+    ],
+)
+def test_misuse(options, message):
+    with pytest.raises(ValueError, match=message):
+        check(HUBER.value, HUBER, **options)
+
+
+def test_progress_is_told():
+    seen = []
+    check(HUBER.value_and_grad, HUBER, tick=lambda done, total: seen.append((done, total)))
+    assert seen[0][0] == 0
+    assert seen[-1][0] == seen[-1][1] == max(total for _, total in seen)

@@ -1,0 +1,79 @@
+"""Judging numbers: what is right within the tolerance, and the name of what is not."""
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+from reflosses.formats import FORMATS
+from reflosses.verdict import FREEDOM, VERDICTS, Numbers, judged, verdict
+
+SINGLE, DOUBLE, HALF = FORMATS["float32"], FORMATS["float64"], FORMATS["float16"]
+
+
+def judge(got, exact, form=DOUBLE, bound=4.0, low=None, high=None, size=None, free=0.0, lenient=False):
+    column = [np.array([[x]], float) for x in (got, exact)]
+    low, high = (exact if x is None else x for x in (low, high))
+    rest = [np.array([[x]], float) for x in (low, high, abs(exact) if size is None else size, free)]
+    found = judged(Numbers(*column, *rest), bound, np.array([lenient]), form)
+    return bool(found.right[0, 0]), float(found.ulps[0, 0])
+
+
+@pytest.mark.parametrize("form", [DOUBLE, SINGLE, HALF], ids=str)
+def test_the_tolerance_is_the_bound_times_the_freedom_in_ulps_of_the_format(form):
+    edge = 1.0 + 4 * FREEDOM * form.eps
+    assert judge(edge, 1.0, form) == (True, 16.0)
+    assert judge(edge + form.eps, 1.0, form) == (False, 17.0)
+    assert judge(edge + form.eps, 1.0, form, free=2 * form.eps)[0]
+    assert judge(edge + form.eps, 1.0, form, size=2.5)[0]  # relative to a larger term
+
+
+def test_half_of_the_digits_are_enough_where_the_formula_is_asked():
+    assert judge(1 + 2.0**-26, 1.0, lenient=True)[0]
+    assert not judge(1 + 2.0**-25, 1.0, lenient=True)[0]
+    assert not judge(1 + 2.0**-26, 1.0)[0]
+
+
+def test_what_is_beyond_the_format_is_rightly_infinite():
+    assert judge(inf, 1e39, SINGLE)[0]
+    assert judge(SINGLE.max, SINGLE.max * (1 - 2.0**-25), SINGLE)[0]
+    assert judge(inf, SINGLE.max * (1 - 2.0**-25), SINGLE)[0]  # next to the largest: it may round up
+    assert not judge(-inf, 1e39, SINGLE)[0]
+    assert not judge(inf, 1e37, SINGLE)[0]
+    assert judge(0.0, 1e-46, SINGLE)[0]
+    assert not judge(0.0, 1e-38, SINGLE)[0]
+
+
+def test_at_a_kink_everything_between_the_sides_is_right():
+    for got in (-1.0, 0.0, 0.5, 1.0):
+        assert judge(got, 0.0, low=-1.0, high=1.0) == (True, 0.0)
+    assert not judge(1.5, 0.0, low=-1.0, high=1.0)[0]
+    assert not judge(nan, 0.0, low=-1.0, high=1.0)[0]
+
+
+def test_nan_is_right_only_for_nan():
+    assert judge(nan, nan)[0]
+    assert not judge(nan, 1.0)[0]
+    assert not judge(0.0, nan)[0]
+    assert judge(nan, 1.0)[1] == inf
+
+
+@pytest.mark.parametrize(
+    ("what", "regime", "got", "exact", "name"),
+    [
+        ("value", "A", nan, 1e-9, "spurious inf/NaN"),
+        ("value", "F", inf, 1e300, "overflow"),
+        ("gradient", "F", nan, 1.0, "overflow"),
+        ("value", "A", 0.0, 1e-18, "spurious zero"),
+        ("gradient", "A", 0.0, -1e-18, "spurious zero"),
+        ("gradient", "B", 0.0, -1.0, "dead gradient"),
+        ("gradient", "D", 1e-25, 1.0, "dead gradient"),
+        ("value", "B", 100.0, inf, "capped"),
+        ("value", "E", 1.01, 1.0, "inaccurate"),
+        ("value", "H", 0.0, nan, "other convention"),
+        ("value", "G", 3.0, nan, "accepts invalid input"),
+    ],
+)
+def test_names(what, regime, got, exact, name):
+    assert name in VERDICTS
+    assert verdict(what, regime, got, exact, DOUBLE) == name
