@@ -1,0 +1,573 @@
+"""What does a loss do instead? The explanation, of a finite list, that predicts a candidate's numbers.
+
+First moderate inputs, where every sensible formula is right: what explains the numbers there is a convention. Then the
+battery's hard inputs: what explains those that are wrong there is a defect, or a convention of the edges such as a
+clip. One explanation is better than two, and none at all better than a bad one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, quiet
+from reflosses.battery import blocks, calls, family
+from reflosses.domain import REAL, Floats, Interval, Labels, Logit
+from reflosses.formats import FORMATS, Format
+from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
+from reflosses.loss import Loss, Units
+from reflosses.reference import Exact, Scaled, assembled, flat, parts, taken_apart
+from reflosses.result import Result
+from reflosses.sampling import single
+from reflosses.verdict import FREEDOM, LENIENT, unavoidable
+
+Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]] | None
+
+TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}
+PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
+HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.97  # of the wrong numbers: to be an explanation, without a remark, alone
+WORTH = 0.05  # what a second hypothesis must add
+LOOSE, FEW = (
+    0.5,
+    0.15,
+)  # the worth of a deviation that is only alike; right numbers that may be spoilt for each wrong one
+NARROW_ULPS = 64  # what arithmetic in a narrower format may cost, in its own ulps
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The explanation of a candidate's numbers; `names` of hypotheses, none where nothing is wrong or nothing fits."""
+
+    names: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def diagnose(
+    candidate: Candidate | Asked,
+    loss: Loss | Scaled,
+    *,
+    dtype: str = "float64",
+    grad: Candidate | str | None = "auto",
+    framework: str = "auto",
+    targets: str = "auto",
+) -> Diagnosis:
+    """What a candidate does, where it is not that loss: which known convention or defect, or which two, explain it.
+
+    The arguments are those of `reflosses.check`. Raises ValueError for an unknown dtype, framework or kind of target.
+    """
+    for what, given, known in (
+        ("dtype", dtype, FORMATS),
+        ("framework", framework, ("auto", *FRAMEWORKS)),
+        ("targets", targets, TARGETS),
+    ):
+        if given not in known:
+            raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
+    form = FORMATS[dtype]
+    if isinstance(candidate, Asked):
+        return explain(candidate, loss, form, targets=targets)
+    first = next(moderate_questions(parts(loss)[1], form, TARGETS[targets], False))
+    arrays = detect(candidate, form, first.y, first.yhat) if framework == "auto" else FRAMEWORKS[framework](form)
+    return explain(Here(candidate, arrays, grad), loss, form, targets=targets)
+
+
+def explain(
+    asked: Asked,
+    loss: Loss | Scaled,
+    form: Format,
+    result: Result | None = None,
+    *,
+    targets: str = "auto",
+    inputs: Inputs = None,
+) -> Diagnosis:
+    """As `diagnose`, for something that answers calls; `result`: what `check` found, where it has been asked."""
+    if result is not None and result.ok:
+        return RIGHT
+    with quiet():
+        return _Search(asked, loss, form, targets, inputs).diagnosis()
+
+
+RIGHT = Diagnosis((), "nothing to explain: every number is right")
+
+
+# ---- questions -------------------------------------------------------------------------------------------------------
+
+
+def moderate_questions(
+    loss: Loss, form: Format, kinds: Iterable[int], weights: bool, factor: float = 1.0, inputs: Inputs = None
+) -> Iterator[Question]:
+    """Calls that tell apart whatever a loss could be multiplied with, divided by or summed over."""
+    rng = np.random.default_rng(7)
+
+    def ask(y: Floats, yhat: Floats, shape: tuple[int, ...], weigh: bool = False) -> Iterator[Question]:
+        """Losses along the first axis, as one call of that shape."""
+        if inputs is not None:
+            y, yhat = inputs(y, yhat, form.eps)
+            if not len(y):
+                return
+        y, yhat = form.round(y), form.round(yhat)
+        a, b = (y, yhat) if _own_shape(loss) else assembled(loss, y, yhat)
+        if not loss.layout.groups and len(y) == prod(shape):
+            a, b = a.reshape(shape), b.reshape(shape)
+        weight = rng.integers(1, 32, loss.layout.bind(b.shape).value_shape) / 8 if weigh else None
+        yield Question(loss, a, b, weight, form, factor)
+        if weight is not None and weight.size > 1:
+            yield Question(
+                loss, a, b, np.where(np.arange(weight.size).reshape(weight.shape) % 3, weight, 0), form, factor
+            )
+
+    for y, yhat, shape in _drawn(loss, kinds, rng):
+        yield from ask(y, yhat, shape)
+        if weights:
+            yield from ask(y, yhat, shape, weigh=True)
+
+
+def _own_shape(loss: Loss) -> bool:
+    """Whether the drawn arrays are those of a call already."""
+    return family(loss) == "overlaps"
+
+
+def _drawn(
+    loss: Loss, kinds: Iterable[int], rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats, tuple[int, ...]]]:
+    """Targets and predictions, of sizes that all differ."""
+    kind = family(loss)
+    y: Any
+    if kind == "overlaps":
+        for shape in _overlap_shapes(loss):
+            for soft in (False, True):
+                y = rng.integers(0, 65, shape) / 64 if soft else (rng.random(shape) < 0.4) * 1.0
+                yield y, rng.integers(2, 63, shape) / 64, shape
+    elif "rows" in kind:
+        given = getattr(loss, "class_weight", None)
+        ignore = getattr(loss, "ignore_index", None)
+        for n, count in ((3, 5), (7, 4), (1, 3)):
+            count = count if given is None else len(given)
+            yhat = _numbers(loss.domain.yhat, rng, (n, count))
+            if kind == "log rows":
+                yhat = -np.abs(yhat) - 0.125
+            if 1 in kinds:
+                y = rng.integers(0, count, n) * 1.0
+                yield y, yhat, (n,)
+                if kind == "probability rows":
+                    yield y, yhat / yhat.sum(axis=1, keepdims=True), (n,)
+                if ignore is not None and n > 1:
+                    yield np.where(np.arange(n) % 3 == 1, float(ignore), y), yhat, (n,)
+            if 2 in kinds and loss.domain.y.rows is not None:
+                yield rng.multinomial(16, [1 / count] * count, n) / 16, yhat, (n,)
+                yield np.eye(count)[rng.integers(0, count, n)], yhat, (n,)
+    elif kind == "vectors":
+        for n in (3, 1):
+            r = loss.scale * rng.integers(1, 48, (n, np.shape(loss.information)[-1])) / 16  # type: ignore[attr-defined]
+            yield 0 * r, r, (n,)
+    else:
+        for shape in ((3,), (7,), (1,), (2, 5), (2, 3, 4)):
+            n = prod(shape)
+            y = _numbers(loss.domain.y, rng, (n,))
+            yhat = _numbers(loss.domain.yhat, rng, (n,))
+            if loss.domain.y is REAL:
+                y = loss.scale * rng.integers(-16, 17, n) / 8
+                yhat = y + loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4 * 2.0 ** rng.integers(
+                    -2, 3, n
+                )
+            yield y, yhat, shape
+            if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL:  # soft labels; hard ones too
+                yield np.rint(y), yhat, shape
+
+
+def _overlap_shapes(loss: Any) -> list[tuple[int, ...]]:
+    """Shapes in which the axes that the loss names exist, with sizes that differ."""
+    named = [i for g in loss.layout.groups if not isinstance(g, str) for i in g]
+    least = max([1, *(i + 1 if i >= 0 else -i for i in named)])
+    sizes = (2, 3, 5, 4)
+    return [sizes[:n] for n in (4, 3, 2) if n >= least and n > len(named)] or [sizes[:least]]
+
+
+def _numbers(domain: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Members of a domain that every format has."""
+    if isinstance(domain, Labels):
+        drawn = rng.choice(domain.values, shape)
+        drawn.flat[: len(domain.values)] = np.resize(domain.values, min(drawn.size, len(domain.values)))
+        return np.asarray(drawn, np.float64)
+    if isinstance(domain, Interval) and np.isfinite(domain.high):
+        return np.asarray(rng.integers(3, 62, shape) / 64)
+    away = rng.integers(1, 25, shape) / 8 * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(away if isinstance(domain, Logit) else away + 1 / 16)
+
+
+@dataclass
+class Case:
+    """A question and what the candidate said.
+
+    free: errors of value and gradient that are right; counts: which of them can be compared at all.
+    """
+
+    question: Question
+    got: Answer
+    free: tuple[Floats, Floats]
+    counts: tuple[Any, Any]
+
+
+# ---- predictions -----------------------------------------------------------------------------------------------------
+
+Explanation = tuple[Hypothesis, ...]
+NOT_APPLICABLE = (ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
+
+
+def remembered(model: Model) -> Model:
+    """A model that answers the same question once."""
+    known: dict[Any, tuple[Question, Answer]] = {}
+
+    def asked(q: Question) -> Answer:
+        key = q.loss, q.form, q.factor, id(q.y), id(q.yhat), id(q.weight)
+        if key not in known:
+            known[key] = q, model(q)  # the question is kept, and with it the arrays that these numbers stand for
+        return known[key][1]
+
+    return asked
+
+
+def answer_of(explanation: Explanation, q: Question, model: Model = ours) -> Answer | None:
+    """What the loss answers, changed by one hypothesis after the other; None where that cannot be answered."""
+    for h in explanation:
+        model = _changed(h, model)
+    try:
+        return model(q)
+    except NOT_APPLICABLE:
+        return None
+
+
+def _changed(h: Hypothesis, model: Model) -> Model:
+    def asked(q: Question) -> Answer:
+        answer = h.change(q, model)
+        return model(q) if answer is None else answer
+
+    return asked
+
+
+def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
+    """Whether a hypothesis changes the answer to a question at all."""
+    try:
+        return h.change(q, model) is not None
+    except NOT_APPLICABLE:
+        return False
+
+
+def _inside(explanation: Explanation) -> Format | None:
+    """The narrower format that all numbers are of, if an explanation says so."""
+    return next((FORMATS[h.inside] for h in explanation if h.inside), None)
+
+
+def _off(got: Floats, guess: Floats, least: float) -> float:
+    """The largest error relative to the prediction, but for those small beside the others; inf for other patterns."""
+    same = (got == guess) | (np.isnan(got) & np.isnan(guess))
+    if same.all():
+        return 0.0
+    finite = np.isfinite(guess)
+    size = np.fmax(np.abs(guess), np.max(np.abs(guess), where=finite, initial=least) / 100)
+    error = np.abs(got - guess) / size
+    return float(np.max(np.where(same, 0.0, np.where(np.isfinite(error) & finite, error, np.inf))))
+
+
+# ---- the search ------------------------------------------------------------------------------------------------------
+
+
+class _Search:
+    """One candidate against one loss."""
+
+    def __init__(self, asked: Asked, loss: Loss | Scaled, form: Format, targets: str, inputs: Inputs) -> None:
+        self.asked, self.form, self.inputs = asked, form, inputs
+        self.factor, self.loss = parts(loss)
+        self.kinds = TARGETS[targets]
+        self.error = ""
+        self.model = remembered(ours)
+
+    def diagnosis(self) -> Diagnosis:
+        """The best explanation."""
+        self.cases = list(self.moderate())
+        if not self.cases:
+            return Diagnosis((), f"nothing to compare: {self.error or 'no answer'} at every moderate input")
+        self.known = [h for h in HYPOTHESES if any(means_something(h, c.question, self.model) for c in self.cases)]
+        fits = self.fitting([()]) or self.fitting([(h,) for h in self.known])
+        if not fits:
+            fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
+        if not fits:
+            return _nothing("")
+        numbers = _Numbers(list(self.hard()), self.form, self.model)
+        base = min(fits, key=lambda e: numbers.wrong(e).sum())
+        if not numbers.wrong(base).any():
+            return _said(base)
+        share, found = self.with_another(base, numbers) if len(base) < 2 else (0.0, base)
+        if share < HALF:
+            if not base:
+                return _nothing("at hard inputs ")
+            found = base
+        said = _said(found)
+        if share >= ENOUGH:
+            return said
+        left = f"{1 - share:.0%} of what is" if share >= HALF else "numbers are"
+        return replace(
+            said,
+            text=f"{said.text} At hard inputs {left} wrong {'' if share >= HALF else 'too, which '}is not explained.",
+        )
+
+    def moderate(self) -> Iterator[Case]:
+        """The moderate questions that the candidate answers."""
+        refused = set()
+        weights = self.asked.takes_weight
+        for q in moderate_questions(self.loss, self.form, self.kinds, weights, self.factor, self.inputs):
+            kind = np.ndim(q.y), q.yhat.ndim, bool((q.y == np.rint(q.y)).all())
+            if kind in refused or answer_of((), q, self.model) is None:
+                continue
+            got = self.asked.ask(q.y, q.yhat, q.weight)
+            if got.error or got.value is None:
+                self.error = self.error or f"it raises {got.error}"
+                refused.add(kind)
+            else:
+                yield Case(q, got, (np.zeros(()), np.zeros(())), (True, True))
+
+    def fitting(self, explanations: Iterable[Explanation]) -> list[Explanation]:
+        """The explanations that predict every moderate answer, the closest first."""
+        found = []
+        for k, explanation in enumerate(explanations):
+            worst = 0.0
+            for case in self.cases:
+                worst = max(worst, self.misfit(explanation, case))
+                if worst > 1:
+                    break
+            else:
+                found.append((round(worst, 3), k, explanation))
+        return [explanation for *_, explanation in sorted(found, key=lambda f: f[:2])]
+
+    def misfit(self, explanation: Explanation, case: Case) -> float:
+        """How far an answer is from what is predicted, over what is allowed."""
+        predicted = answer_of(explanation, case.question, self.model)
+        if predicted is None:
+            return np.inf
+        low = _inside(explanation)
+        allowed = NARROW_ULPS * low.eps if low else self.form.eps**0.5
+        worst = 0.0
+        for got, guess in ((case.got.value, predicted.value), (case.got.grad, predicted.grad)):
+            if got is None or guess is None:
+                continue
+            if got.shape != guess.shape or (low and (low.round(got) != got)[np.isfinite(got)].any()):
+                return np.inf
+            worst = max(worst, _off(got, self.form.round(guess), self.form.tiny) / allowed)
+        return worst
+
+    # ---- hard inputs -----------------------------------------------------------------------------------------------
+
+    def hard(self) -> Iterator[Case]:
+        """The battery's questions that the candidate answers."""
+        together = self.loss.reduction == "none" and not single(self.loss)
+        asked = {np.ndim(c.question.y) == c.question.yhat.ndim for c in self.cases}  # rows of probabilities, or not
+        for block in blocks(self.loss, self.form, 0):
+            if block.regime == "moderate" or (block.y.ndim == block.yhat.ndim) not in asked:
+                continue
+            y, yhat = self.within(block.y, block.yhat)
+            if not len(y):
+                continue
+            step = len(y) if together else 1
+            chosen = range(0, len(y), step if together else -(-len(y) // PER_BLOCK))
+            cases = [self.case(block.regime, y[i : i + step], yhat[i : i + step]) for i in chosen]
+            if cases == [None] and together:  # one of the losses is refused, or it reduces
+                cases = [self.case(block.regime, y[i : i + 1], yhat[i : i + 1]) for i in range(len(y))]
+            yield from (case for case in cases if case is not None)
+        if self.inputs is not None:
+            return
+        for call in calls(self.loss, self.form, 0, self.asked.takes_weight, False):
+            long = call.times > 1 and self.form.top > 16  # only a narrow format has sums that are too large
+            if not call.refuse and not long and (call.y.ndim == call.yhat.ndim) in asked:
+                many = np.tile(np.arange(len(call.y)), call.times)
+                case = self.case("I", call.y[many], call.yhat[many], call.weight)
+                if case is not None:
+                    yield case
+
+    def within(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        """Losses that the candidate can be asked."""
+        if not self.asked.subnormals:
+            low = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (y, yhat)]
+            y, yhat = y[~(low[0] | low[1])], yhat[~(low[0] | low[1])]
+        if self.inputs is not None and len(y):
+            y, yhat = (self.form.round(a) for a in self.inputs(y, yhat, self.form.eps))
+        return y, yhat
+
+    def case(self, regime: str, y: Floats, yhat: Floats, weight: Floats | None = None) -> Case | None:
+        """Losses along the first axis as one question, if it is answered; and what nobody can avoid there."""
+        a, b = assembled(self.loss, y, yhat)
+        q = Question(self.loss, a, b, weight, self.form, self.factor)
+        own = answer_of((), q, self.model)
+        got = self.asked.ask(a, b, weight)
+        if own is None or own.value is None or own.grad is None or got.error or got.value is None:
+            return None
+        if len(y) > 1 and self.loss.reduction == "none" and got.value.shape != own.value.shape:
+            return None
+        slopes = np.ones(b.shape, bool)
+        if len(y):
+            low, high = self.loss.subgradient(a, b, weight=weight)
+            slopes = ~(low < high)  # at a kink there are many right ones
+        if regime in LENIENT or self.loss.coupled:
+            half, least = self.form.eps**0.5, self.form.smallest if self.asked.subnormals else 4 * self.form.tiny
+            most = np.max(np.abs(own.grad), where=np.isfinite(own.grad), initial=0.0)
+            free = half * np.abs(own.value) + least, half * np.fmax(np.abs(own.grad), most / 100) + least
+        else:
+            free = self.free(y, yhat, a, b)
+        return Case(q, got, (np.reshape(free[0], own.value.shape), free[1]), (np.ones(own.value.shape, bool), slopes))
+
+    def free(self, y: Floats, yhat: Floats, a: Any, b: Floats) -> tuple[Floats, Floats]:
+        """The errors of values and gradients that are right, of losses one by one."""
+        loss = replace(self.loss, reduction="none")
+        value, grad = loss.value_and_grad(a, b)
+        values, slopes = np.reshape(value, -1), taken_apart(loss, b.shape, grad)
+        units = Units(loss, a, b, None)
+        sizes = loss.largest_term(units.y, units.yhat, *units.parameters)
+        value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
+        grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))
+        exact = Exact(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
+        avoided = unavoidable(loss, y, yhat, exact, self.form, self.asked.subnormals)
+        k, each = abs(self.factor), FREEDOM + 1
+        value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * value_size)
+        grad_free = k * avoided[1] + each * loss.bounds.grad * self.form.spacing(k * grad_size)
+        restored = loss.layout.bind(b.shape).restore(np.broadcast_to(grad_free, slopes.shape))
+        return np.asarray(value_free), np.asarray(restored)
+
+    def with_another(self, base: Explanation, numbers: _Numbers) -> tuple[float, Explanation]:
+        """The share of the wrong numbers that one more hypothesis explains, or, where there is none yet, two."""
+        wrong = numbers.wrong(base)
+        guesses = {
+            e: numbers.predicted(e, base) for e in self.fitting([(h, *base) for h in self.known if h not in base])
+        }
+        best = numbers.best(guesses, base, wrong)
+        if best[0] >= NEARLY_ALL or base:
+            return best
+        narrow = [h for h in self.known if h.inside]
+        pairs = self.fitting([(a, b) for b in narrow for a in self.known if a not in narrow])
+        two = numbers.best({e: numbers.predicted(e, base) for e in pairs}, base, wrong)
+        for overlaid in numbers.overlaid(guesses, base, wrong):
+            two = max(two, numbers.best(dict([overlaid]), base, wrong), key=lambda found: found[0])
+        return two if two[0] > best[0] + WORTH else best
+
+
+class _Numbers:
+    """All the numbers that a candidate gave at hard inputs, in one row, values and gradients."""
+
+    def __init__(self, cases: list[Case], form: Format, model: Model) -> None:
+        self.cases, self.form, self.model = cases, form, model
+        self.got, self.free = self._row(lambda c: c.got[:2]), self._row(lambda c: c.free)
+        self.counts = self._row(lambda c: c.counts) == 1
+        self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
+        self.known: dict[tuple[Explanation, Explanation], Floats] = {}
+
+    def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
+        """Numbers of each case, as many as the candidate gave."""
+        out = [np.zeros(0)]
+        for case in self.cases:
+            for got, numbers in zip(case.got[:2], of(case), strict=True):
+                if got is not None:
+                    fits = np.shape(numbers) in ((), got.shape)
+                    out.append(np.broadcast_to(numbers if fits else np.nan, got.shape).astype(np.float64).ravel())
+        return np.concatenate(out)
+
+    def predicted(self, explanation: Explanation, base: Explanation = ()) -> Floats:
+        """What an explanation predicts; what the base does where it means nothing."""
+        if (explanation, base) not in self.known:
+
+            def answers(case: Case) -> Iterable[Any]:
+                answer = answer_of(explanation, case.question, self.model)
+                return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(answer, case))
+
+            row = self.form.round(self._row(answers))
+            self.known[explanation, base] = row
+        return self.known[explanation, base]
+
+    def wrong(self, base: Explanation) -> Any:
+        """Which numbers the base does not predict."""
+        guess = self.predicted(base)
+        return self.counts & ~_near(self.got, guess, self.allowed(guess))
+
+    def allowed(self, guess: Floats) -> Floats:
+        """The errors that are right, of another loss than ours."""
+        own = self.predicted(())
+        larger = np.abs(guess / own)
+        return np.asarray(self.free * np.where(np.isfinite(larger), np.fmax(larger, 1.0), 1.0))
+
+    def best(self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any) -> tuple[float, Explanation]:
+        """The explanation that predicts the largest share of the wrong numbers; 0 for none."""
+        scores = [(self.score(e, guess, base, wrong), -k, e) for k, (e, guess) in enumerate(guesses.items())]
+        share, _, explanation = max(scores, key=lambda s: s[:2], default=(0.0, 0, base))
+        return share, explanation
+
+    def score(self, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> float:
+        """The share of the wrong numbers that are predicted, less the right ones that are spoilt."""
+        own, low = self.predicted(base), _inside(explanation)
+        allowed = self.allowed(own)
+        if low:
+            if (low.round(self.got) != self.got)[self.counts & np.isfinite(self.got)].any():
+                return 0.0
+            wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
+            allowed = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(own)))
+        precise = _near(self.got, guess, 4 * allowed) & ~((self.got == 0) ^ (guess == 0))
+        precise &= ~wrong | ~(np.abs(self.got - guess) > np.abs(self.got - own) / 2)
+        deviation = np.abs(self.got - own) / np.abs(guess - own)
+        alike = (deviation > 0.25) & (deviation < 4) & (np.sign(self.got) == np.sign(guess)) & ~precise
+        spoilt = self.counts & ~wrong & ~_near(own, guess, 8 * allowed) & ~precise
+        hits, loose = (wrong & precise).sum(), (wrong & alike).sum()
+        if spoilt.sum() > FEW * (hits + loose) or loose > hits:
+            return 0.0
+        return float((hits + LOOSE * loose - spoilt.sum()) / wrong.sum())
+
+    def overlaid(
+        self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any
+    ) -> Iterator[tuple[Explanation, Floats]]:
+        """Two explanations at once: one for the values and one for the gradients, or one where the other is right."""
+        own = self.predicted(base)
+        allowed = self.allowed(own)
+        useful = {}
+        for e, guess in guesses.items():
+            moved = self.counts & ~_near(own, guess, 8 * allowed)
+            if (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
+                useful[e] = moved
+        for a, moved in useful.items():
+            for b in useful:
+                if a is not b:
+                    yield (*a, *b), np.where(moved, guesses[a], guesses[b])
+                    yield (*a, *b), np.where(self.is_value, guesses[a], guesses[b])
+
+
+def _where_defined(answer: Answer, case: Case) -> Any:
+    """A gradient; where the value is not a number it may be anything, such as what the candidate said."""
+    if answer.value is None or answer.grad is None or case.got.grad is None:
+        return answer.grad
+    lost = np.isnan(answer.value)
+    if not lost.any() or case.got.grad.shape != answer.grad.shape:
+        return answer.grad
+    if not lost.ndim or case.question.loss.coupled:
+        return case.got.grad
+    return np.where(spread(case.question, 1.0 * lost) == 1, case.got.grad, answer.grad)
+
+
+def _near(a: Floats, b: Floats, allowed: Floats) -> Any:
+    """Whether numbers are as near as is allowed; infinities and NaN must be the same."""
+    return (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= allowed)
+
+
+# ---- in words --------------------------------------------------------------------------------------------------------
+
+
+def _said(explanation: Explanation) -> Diagnosis:
+    """An explanation in words."""
+    if not explanation:
+        return RIGHT
+    text = " ".join(f"It {h.says}" + (f", as in {h.seen}." if h.seen else ".") for h in explanation)
+    return Diagnosis(tuple(h.name for h in explanation), text)
+
+
+def _nothing(where: str) -> Diagnosis:
+    """That nothing fits."""
+    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits {where}its numbers, nor do two of them together")

@@ -1,0 +1,53 @@
+"""What hypotheses are about: questions, models that answer them, and changes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reflosses.arrays import Answer
+from reflosses.domain import Floats
+from reflosses.formats import Format
+from reflosses.loss import Loss
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call: factor times a loss, of these arrays, with numbers of this format."""
+
+    loss: Loss
+    y: Any
+    yhat: Floats
+    weight: Floats | None
+    form: Format
+    factor: float = 1.0
+
+
+Model = Callable[[Question], Answer]
+Change = Callable[[Question, Model], Answer | None]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Something that a candidate may do: `It {says}, as {seen} does.`
+
+    name: short and stable. kind: "convention", another loss, or "defect", the same one worked out badly.
+    change: what it makes of the answers of a model; None where it means nothing. inside: the narrower format that the
+    answers are numbers of.
+    """
+
+    name: str
+    kind: str
+    says: str
+    seen: str
+    change: Change
+    inside: str = ""
+
+
+def ours(q: Question) -> Answer:
+    """Our own answer."""
+    value, grad = q.loss.value_and_grad(q.y, q.yhat, weight=q.weight)
+    return Answer(np.asarray(value, np.float64) * q.factor, grad * q.factor)

@@ -1,0 +1,748 @@
+"""Every explanation is found in a candidate that commits exactly it, and in no right one.
+
+The candidates are written out in plain NumPy, with nothing of `reflosses.hypotheses` in them. Each returns the value
+and the gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import scipy.special
+from numpy import abs as size
+from numpy import exp, log, log1p, sign, sqrt, where
+from scipy.special import expit, log_expit
+
+import reflosses
+from reflosses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    Cauchy,
+    CrossEntropy,
+    Dice,
+    Focal,
+    FocalWithLogits,
+    GeneralizedDice,
+    Hinge,
+    Huber,
+    IoU,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    NegativeLogLikelihood,
+    SparseCategoricalCrossEntropy,
+    WeightedCrossEntropy,
+)
+from reflosses.diagnosis import diagnose
+from reflosses.formats import FORMATS
+from reflosses.hypotheses import HYPOTHESES
+
+
+class Commits(NamedTuple):
+    """A candidate that does one thing, or two, to a loss."""
+
+    loss: Any
+    candidate: Callable[..., Any]
+    dtype: str = "float64"
+
+
+NONE, MEAN, SUM = ({"reduction": r} for r in ("none", "mean", "sum"))
+WEIGHTS = np.array([0.25, 3.0, 0.75])
+
+
+# ---- losses and slopes, one by one, as people write them -------------------------------------------------------------
+
+
+def squared(y, yhat):
+    r = yhat - y
+    return r * r, 2 * r
+
+
+def huber(y, yhat, delta):
+    r = yhat - y
+    return where(size(r) < delta, r * r / 2, delta * (size(r) - delta / 2)), np.clip(r, -delta, delta)
+
+
+def cauchy(y, yhat, delta):
+    r = yhat - y
+    near = delta * hypot_ratio(r, delta)
+    return where(size(r) > 1e8 * delta, far(r, delta), delta**2 * log1p((r / delta) ** 2)), near
+
+
+def hypot_ratio(r, delta):
+    """2 (r/δ) / (1 + (r/δ)²), without overflow."""
+    u = r / delta
+    return 2 / (u + 1 / u)
+
+
+def far(r, delta):
+    return 2 * delta**2 * (log(size(r)) - log(delta))
+
+
+def hinge(y, yhat):
+    gap = 1 - y * yhat
+    return np.maximum(gap, 0), where(gap > 0, -y, 0.0)
+
+
+def bce(y, p):
+    return -(scipy.special.xlogy(y, p) + scipy.special.xlog1py(1 - y, -p)), where(
+        (p == y) & ((y == 0) | (y == 1)), 1 - 2 * y, (p - y) / (p * (1 - p))
+    )
+
+
+def logits(y, z):
+    """Binary cross-entropy of a logit, with every digit."""
+    return -(where(y == 0, 0, y * log_expit(z)) + where(y == 1, 0, (1 - y) * log_expit(-z))), (1 - y) * expit(
+        z
+    ) - y * expit(-z)
+
+
+def focal(y, p, gamma, alpha):
+    p_t, q = where(y == 1, p, 1 - p), where(y == 1, 1 - p, p)
+    nats = where(y == 1, -log(p), -log1p(-p))
+    weight = where(y == 1, alpha, 1 - alpha)
+    fading = where(q == 0, 0.0, gamma * q ** (gamma - 1) * nats)
+    return weight * q**gamma * nats, -weight * sign(y - 0.5) * (fading + where(q == 0, 0, q**gamma / p_t))
+
+
+def softmax(z):
+    e = exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def entropy(y, z, row):
+    """Cross-entropy of class rows, with every digit of the losses: Σ_c q_c (log Σ exp z − z_c)."""
+    whole = reflosses.CrossEntropy(reduction="none")
+    return whole.value(row, z), whole.grad(row, z)
+
+
+def rows_of(y, z):
+    return y if y.ndim == z.ndim else np.eye(z.shape[-1])[y]
+
+
+def overlap(y, p, axis=-1, above=0.0, below=0.0):
+    """1 − (2I + a)/(S + b), as (S − 2I + b − a)/(S + b)."""
+    both, total = (p * y).sum(axis=axis, keepdims=True), (p + y).sum(axis=axis, keepdims=True) + below
+    missed = (p * (1 - y) + y * (1 - p)).sum(axis=axis, keepdims=True) + below - above
+    safe = where(total == 0, 1, total)
+    value, slope = where(total == 0, 0, missed / safe), where(total == 0, 0, ((2 * both + above) / safe - 2 * y) / safe)
+    return np.squeeze(value, axis=axis), slope
+
+
+def jaccard(y, p, axis=-1, above=0.0, below=0.0):
+    both, union = (p * y).sum(axis=axis, keepdims=True), (p + y - p * y).sum(axis=axis, keepdims=True) + below
+    missed = (p * (1 - y) + y * (1 - p)).sum(axis=axis, keepdims=True) + below - above
+    safe = where(union == 0, 1, union)
+    value = where(union == 0, 0, missed / safe)
+    return np.squeeze(value, axis=axis), where(union == 0, 0, ((both + above) / safe * (1 - y) - y) / safe)
+
+
+# ---- candidates made of them -----------------------------------------------------------------------------------------
+
+
+def mean_of(v, n):
+    """Σv/n, where the sum may be beyond the numbers; not a number for nothing."""
+    return (v / n).sum() if n else np.nan
+
+
+def each(f, value=1.0, grad=None):
+    """One loss each, times something."""
+
+    def candidate(y, yhat):
+        v, g = f(y, yhat)
+        return value * v, (value if grad is None else grad) * g
+
+    return candidate
+
+
+def mean(f, value=1.0, grad=None):
+    def candidate(y, yhat):
+        v, g = f(y, yhat)
+        return mean_of(value * v, v.size), (value if grad is None else grad) * g / v.size
+
+    return candidate
+
+
+def total(f):
+    def candidate(y, yhat):
+        v, g = f(y, yhat)
+        return v.sum(), g
+
+    return candidate
+
+
+def weighed(f, used, over, used_in_gradient=None):
+    """Σ used(w)·ℓ / over(w)."""
+
+    def candidate(y, yhat, weight=None):
+        v, g = f(y, yhat)
+        w = np.ones(v.shape) if weight is None else weight
+        slope = used_in_gradient(w) * g if used_in_gradient else where(w == 0, 0, used(w) * g)
+        return mean_of(where(w == 0, 0, used(w) * v), over(w)), slope / over(w)
+
+    return candidate
+
+
+def same(w):
+    return w
+
+
+def ce(change_rows=lambda row: row, over=lambda y, z: 1, scale=1.0):
+    """Cross-entropy of changed rows of targets."""
+
+    def candidate(y, z):
+        row = change_rows(rows_of(y, z))
+        v, g = entropy(y, z, np.minimum(row, 1.0)) if (row <= 1).all() else tall(row, z)
+        return scale * v, scale * g
+
+    return candidate
+
+
+def tall(row, z):
+    """Rows with numbers above 1."""
+    most = row.max()
+    v, g = entropy(None, z, row / most)
+    return most * v, most * g
+
+
+def smoothed(amount, classes_less=0):
+    def change(row):
+        count = row.shape[-1]
+        if classes_less:
+            return row * (1 - amount) + (row.sum(axis=-1, keepdims=True) - row) * amount / (count - 1)
+        return row * (1 - amount) + amount / count
+
+    return ce(change)
+
+
+def with_class_weights(w, over):
+    def candidate(y, z):
+        v, g = tall(rows_of(y, z) * w, z)
+        d = over(w[y], y)
+        return v.sum() / d, g / d
+
+    return candidate
+
+
+def nll(y, log_p):
+    n = np.arange(len(y))
+    g = np.zeros(log_p.shape)
+    g[n, y] = -1
+    return -log_p[n, y], g
+
+
+def sparse(y, p):
+    n = np.arange(len(y))
+    g = np.zeros(p.shape)
+    g[n, y] = -1 / p[n, y]
+    return -log(p[n, y]), g
+
+
+def chained(f, inner, back):
+    """f of a function of the predictions."""
+
+    def candidate(y, x):
+        v, g = f(y, inner(x))
+        return v, back(x, g)
+
+    return candidate
+
+
+def softmax_back(z, g):
+    p = softmax(z)
+    return p * (g - (g * p).sum(axis=-1, keepdims=True))
+
+
+def sudre(y, p, weight_of=lambda p: (1 - p).sum() / p.sum(), full=False):
+    w = weight_of(p)
+    value = -(scipy.special.xlogy(y, p) * w + scipy.special.xlog1py(1 - y, -p)).sum()
+    grad = (1 - y) / (1 - p) - where(y == 0, 0, w * y / p)
+    if full:
+        grad = grad - p.size / p.sum() ** 2 * -scipy.special.xlogy(y, p).sum()
+    return value, grad
+
+
+def generalized(y, p, weigh):
+    """Classes along the last axis, everything else pooled."""
+    axes = tuple(range(y.ndim - 1))
+    volume = y.sum(axis=axes)
+    w = where(volume > 0, weigh(where(volume > 0, volume, 1)), 0.0)
+    i, s = (w * (y * p).sum(axis=axes)).sum(), (w * (y + p).sum(axis=axes)).sum()
+    return 1 - 2 * i / s, w * (2 * i / s - 2 * y) / s
+
+
+def rows_then(reduce):
+    def candidate(y, yhat):
+        v, g = squared(y, yhat)
+        return v.mean(axis=-1) if reduce == "none" else v.mean(axis=-1).sum(), g / yhat.shape[-1]
+
+    return candidate
+
+
+def clipped(c, moving):
+    """Binary cross-entropy of a clipped probability."""
+
+    def candidate(y, p):
+        low = c or np.finfo(p.dtype).eps
+        q = np.clip(p, low, 1 - low)
+        slope = (1 - y) / (1 - q) - y / q
+        return -(y * log(q) + (1 - y) * log(1 - q)), slope if moving else where(q == p, slope, 0)
+
+    return candidate
+
+
+def added(c):
+    def candidate(y, p):
+        e = c or np.finfo(p.dtype).eps
+        return -(y * log(p + e) + (1 - y) * log(1 - p + e)), (1 - y) / (1 - p + e) - y / (p + e)
+
+    return candidate
+
+
+def in_dtype(f, dtype):
+    """A loss that casts what it is given, and returns what it gets."""
+
+    def candidate(y, yhat):
+        v, g = f(cast(y, dtype), cast(yhat, dtype))
+        return cast(v, dtype).astype(np.float64), cast(g, dtype).astype(np.float64)
+
+    return candidate
+
+
+def cast(a, dtype):
+    if dtype == "bfloat16":
+        return FORMATS[dtype].round(a)
+    return np.asarray(a).astype(dtype)
+
+
+def results_in(f, dtype):
+    def candidate(y, yhat):
+        v, g = f(y, yhat)
+        return cast(v, dtype).astype(np.float64), cast(g, dtype).astype(np.float64)
+
+    return candidate
+
+
+MSE, HUBER, CAUCHY = MeanSquaredError(**NONE), Huber(0.7, **NONE), Cauchy(0.3, **NONE)
+BCE, LOGITS = BinaryCrossEntropy(**NONE), BinaryCrossEntropyWithLogits(**NONE)
+POSITIVE = BinaryCrossEntropyWithLogits(pos_weight=3.7, **NONE)
+FOCAL = Focal(gamma=2.75, alpha=0.3, **NONE)
+ENTROPY, SMOOTHED = CrossEntropy(**NONE), CrossEntropy(label_smoothing=0.13, **NONE)
+CLASS_WEIGHTS = CrossEntropy(class_weight=WEIGHTS, reduction="weighted_mean")
+DICE = Dice(axis=-1, **NONE)
+SMOOTH_DICE = Dice(axis=-1, smooth_nr=0.3, smooth_dr=0.7, **NONE)
+
+
+def of_huber(f):
+    return lambda y, yhat: f(y, yhat, 0.7)
+
+
+def of_cauchy(delta):
+    return lambda y, yhat: cauchy(y, yhat, delta)
+
+
+def of_focal(gamma, alpha):
+    return lambda y, p: focal(y, p, gamma, alpha)
+
+
+def pos_weighted(first, second):
+    def f(y, z):
+        one, zero = log_expit(z), log_expit(-z)
+        v = -(where(y == 0, 0, first * y * one) + where(y == 1, 0, second * (1 - y) * zero))
+        return v, second * (1 - y) * expit(z) - first * y * expit(-z)
+
+    return f
+
+
+def ignoring(over, missing=-100):
+    """The mean of cross-entropy without the rows that are labelled −100."""
+
+    def candidate(y, z):
+        part = y != missing
+        v, g = ce()(where(part, y, 0), where(part[:, None], z, 0.0))
+        n = over(part)
+        return (part * v).sum() / n if n else np.nan, part[:, None] * g / max(n, 1)
+
+    return candidate
+
+
+SINGLE: dict[str, Commits] = {
+    "half": Commits(MSE, each(squared, 0.5)),
+    "double": Commits(HUBER, each(of_huber(huber), 2.0)),
+    "opposite sign": Commits(MSE, each(squared, -1.0)),
+    "in percent": Commits(MSE, each(squared, 100.0)),
+    "divides by the scale": Commits(HUBER, each(of_huber(huber), 1 / 0.7)),
+    "multiplies by the scale": Commits(HUBER, each(of_huber(huber), 0.7)),
+    "divides by the squared scale": Commits(CAUCHY, each(of_cauchy(0.3), 1 / 0.09)),
+    "divides by the classes": Commits(ENTROPY, lambda y, z: tuple(a / z.shape[-1] for a in ce()(y, z))),
+    "multiplies by the classes": Commits(ENTROPY, lambda y, z: tuple(a * z.shape[-1] for a in ce()(y, z))),
+    "in bits": Commits(BCE, each(bce, 1 / log(2))),
+    "gradient halved": Commits(MSE, each(squared, 1.0, 0.5)),
+    "gradient doubled": Commits(HUBER, each(of_huber(huber), 1.0, 2.0)),
+    "gradient of the opposite sign": Commits(MSE, each(squared, 1.0, -1.0)),
+    "gradient by y": Commits(DICE, lambda y, p: (overlap(y, p)[0], overlap(p, y)[1])),
+    "gradient 0": Commits(MSE, each(squared, 1.0, 0.0)),
+    "gradient of the sum": Commits(
+        MeanSquaredError(**MEAN), lambda y, yhat: (mean_of(squared(y, yhat)[0], yhat.size), squared(y, yhat)[1])
+    ),
+    "gradient of the mean": Commits(
+        MeanSquaredError(**SUM), lambda y, yhat: (squared(y, yhat)[0].sum(), squared(y, yhat)[1] / yhat.size)
+    ),
+    "gradient without weights": Commits(MeanSquaredError(**MEAN), weighed(squared, same, np.size, np.ones_like)),
+    "sums": Commits(MeanSquaredError(**MEAN), total(squared)),
+    "averages": Commits(MeanSquaredError(**SUM), mean(squared)),
+    "divides by the weights": Commits(MeanSquaredError(**MEAN), weighed(squared, same, np.sum)),
+    "does not reduce": Commits(MeanSquaredError(**SUM), each(squared)),
+    "divides by all": Commits(CrossEntropy(ignore_index=-100, **MEAN), ignoring(np.size)),
+    "divides by the weights above 0": Commits(MeanSquaredError(**MEAN), weighed(squared, same, np.count_nonzero)),
+    "divides by the batch": Commits(
+        MeanSquaredError(**MEAN), lambda y, yhat: tuple(a / len(yhat) for a in total(squared)(y, yhat))
+    ),
+    "divides by the positives": Commits(
+        Focal(gamma=2.75, alpha=0.3, **MEAN),
+        lambda y, p: tuple(a / max(1, (y == 1).sum()) for a in total(of_focal(2.75, 0.3))(y, p)),
+    ),
+    "averages the last axis first": Commits(MSE, rows_then("none")),
+    "ignores the weights": Commits(MeanSquaredError(**MEAN), lambda y, yhat, weight=None: mean(squared)(y, yhat)),
+    "squares the weights": Commits(MeanSquaredError(**MEAN), weighed(squared, np.square, np.size)),
+    "returns 0 for nothing": Commits(
+        CrossEntropy(ignore_index=-100, **MEAN), lambda y, z: ignoring(lambda part: max(part.sum(), 1))(y, z)
+    ),
+    "root of the mean": Commits(
+        MeanSquaredError(**MEAN),
+        lambda y, yhat: (
+            sqrt(mean_of(squared(y, yhat)[0], yhat.size)),
+            squared(y, yhat)[1] / yhat.size / 2 / sqrt(mean_of(squared(y, yhat)[0], yhat.size)),
+        ),
+    ),
+    "swaps y and yhat": Commits(BCE, lambda y, p: (bce(p, y)[0], log1p(-y) - log(y))),
+    "does not ignore": Commits(NegativeLogLikelihood(ignore_index=-1, **MEAN), mean(nll)),
+    "ignores the class weights": Commits(CLASS_WEIGHTS, mean(ce())),
+    "class weights with mean 1": Commits(
+        CrossEntropy(class_weight=WEIGHTS, **MEAN), with_class_weights(WEIGHTS / WEIGHTS.mean(), lambda w, y: len(y))
+    ),
+    "class weights with sum 1": Commits(
+        CrossEntropy(class_weight=WEIGHTS, **MEAN), with_class_weights(WEIGHTS / WEIGHTS.sum(), lambda w, y: len(y))
+    ),
+    "ignores pos_weight": Commits(POSITIVE, each(logits)),
+    "pos_weight on all": Commits(POSITIVE, each(pos_weighted(3.7, 3.7))),
+    "no label smoothing": Commits(SMOOTHED, ce()),
+    "smooths half as much": Commits(SMOOTHED, smoothed(0.065)),
+    "smooths twice as much": Commits(SMOOTHED, smoothed(0.26)),
+    "smooths over the other classes": Commits(SMOOTHED, lambda y, z: smoothed(0.13, 1)(one_hot_only(y), z)),
+    "truncates soft labels": Commits(BCE, lambda y, p: bce(y.astype(int) * 1.0, p)),
+    "rounds soft labels": Commits(BCE, lambda y, p: bce((y >= 0.5) * 1.0, p)),
+    "takes the largest target": Commits(ENTROPY, ce(lambda row: np.eye(row.shape[-1])[row.argmax(axis=-1)])),
+    "labels 0 and 1": Commits(Hinge(**NONE), lambda y, yhat: hinge(2 * y - 1, yhat)),
+    "labels −1 and 1": Commits(LOGITS, lambda y, z: (-log_expit(y * z), -y * expit(-y * z))),
+    "ignores alpha": Commits(FOCAL, lambda y, p: tuple(2 * a for a in focal(y, p, 2.75, 0.5))),
+    "swaps alpha": Commits(FOCAL, of_focal(2.75, 0.7)),
+    "alpha on all": Commits(FOCAL, lambda y, p: tuple(0.6 * a for a in focal(y, p, 2.75, 0.5))),
+    "ignores gamma": Commits(FOCAL, of_focal(0.0, 0.3)),
+    "gamma one too large": Commits(FOCAL, of_focal(3.75, 0.3)),
+    "gamma one too small": Commits(FOCAL, of_focal(1.75, 0.3)),
+    "squares the scale": Commits(HUBER, lambda y, yhat: huber(y, yhat, 0.49)),
+    "takes the root of the scale": Commits(CAUCHY, of_cauchy(sqrt(0.3))),
+    "ignores the scale": Commits(CAUCHY, of_cauchy(1.0)),
+    "holds the weight constant": Commits(WeightedCrossEntropy(weight_grad="full", **SUM), sudre),
+    "differentiates the weight": Commits(WeightedCrossEntropy(**SUM), lambda y, p: sudre(y, p, full=True)),
+    "weight 1": Commits(WeightedCrossEntropy(**SUM), lambda y, p: sudre(y, p, lambda p: 1.0)),
+    "squares each loss": Commits(
+        Hinge(**NONE), lambda y, yhat: (hinge(y, yhat)[0] ** 2, 2 * hinge(y, yhat)[0] * hinge(y, yhat)[1])
+    ),
+    "root of each loss": Commits(MSE, lambda y, yhat: (size(yhat - y), sign(yhat - y))),
+    "pseudo-Huber": Commits(
+        HUBER, lambda y, yhat: (scipy.special.pseudo_huber(0.7, yhat - y), (yhat - y) / np.hypot(1, (yhat - y) / 0.7))
+    ),
+    "Barron's form": Commits(
+        CAUCHY,
+        lambda y, yhat: (log1p(((yhat - y) / 0.3) ** 2 / 2), (yhat - y) / 0.09 / (1 + ((yhat - y) / 0.3) ** 2 / 2)),
+    ),
+    "does not square the residual": Commits(
+        CAUCHY, lambda y, yhat: (0.09 * log1p(size(yhat - y) / 0.09), sign(yhat - y) / (1 + size(yhat - y) / 0.09))
+    ),
+    "Dice for IoU": Commits(IoU(axis=-1, **NONE), overlap),
+    "returns the score": Commits(DICE, lambda y, p: (1 - overlap(y, p)[0], -overlap(y, p)[1])),
+    "returns minus the score": Commits(DICE, lambda y, p: (overlap(y, p)[0] - 1, overlap(y, p)[1])),
+    "squares in the denominator": Commits(DICE, lambda y, p: squared_overlap(y, p)),
+    "doubles the smoothing": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.6, 1.4)),
+    "halves the smoothing": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.15, 0.35)),
+    "smooths the denominator only": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.0, 0.7)),
+    "smooths both alike": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.7, 0.7)),
+    "no smoothing": Commits(SMOOTH_DICE, overlap),
+    "adds 1 to both": Commits(IoU(axis=-1, **NONE), lambda y, p: jaccard(y, p, -1, 1.0, 1.0)),
+    "adds 2 to both": Commits(DICE, lambda y, p: overlap(y, p, -1, 2.0, 2.0)),
+    **{
+        f"adds {c} below": Commits(DICE, lambda y, p, c=float(c): overlap(y, p, -1, 0.0, c))
+        for c in ("1e-5", "1e-6", "1e-7", "1e-8")
+    },
+    **{
+        f"adds {c} to both": Commits(DICE, lambda y, p, c=float(c): overlap(y, p, -1, c, c))
+        for c in ("1e-5", "1e-6", "1e-7", "1e-8")
+    },
+    "pools everything": Commits(Dice(axis=(1, 2), **MEAN), lambda y, p: overlap(y, p, tuple(range(y.ndim)))),
+    "pools each sample": Commits(Dice(axis=None), lambda y, p: averaged(overlap, y, p, tuple(range(1, y.ndim)))),
+    "pools the batch too": Commits(Dice(axis=-1), lambda y, p: averaged(overlap, y, p, tuple({0, y.ndim - 1}))),
+    "pools all but batch and class": Commits(Dice(axis=None), lambda y, p: averaged(overlap, y, p, spatial(y))),
+    "pools only the last axis": Commits(Dice(axis=(-2, -1)), lambda y, p: averaged(overlap, y, p, (y.ndim - 1,))),
+    "class weights 1/T": Commits(GeneralizedDice(), lambda y, p: generalized(y, p, lambda v: 1 / v)),
+    "class weights cancel": Commits(GeneralizedDice(), lambda y, p: generalized(y, p, np.ones_like)),
+    "applies the sigmoid twice": Commits(LOGITS, chained(logits, expit, lambda z, g: g * expit(z) * expit(-z))),
+    "applies the softmax twice": Commits(ENTROPY, chained(ce(), softmax, softmax_back)),
+    "takes probabilities for logits": Commits(BCE, each(logits)),
+    "takes logits for probabilities": Commits(
+        LOGITS, lambda y, z: (-(y * log(z) + (1 - y) * log1p(-z)), (1 - y) / (1 - z) - y / z)
+    ),
+    "takes logits for log-probabilities": Commits(
+        ENTROPY, lambda y, z: (-(rows_of(y, z) * z).sum(axis=-1), -rows_of(y, z))
+    ),
+    "normalises log-probabilities": Commits(NegativeLogLikelihood(**NONE), ce()),
+    "renormalises probabilities": Commits(
+        SparseCategoricalCrossEntropy(**NONE),
+        chained(
+            sparse,
+            lambda p: p / p.sum(axis=-1, keepdims=True),
+            lambda p, g: (
+                (g - (g * p).sum(axis=-1, keepdims=True) / p.sum(axis=-1, keepdims=True))
+                / p.sum(axis=-1, keepdims=True)
+            ),
+        ),
+    ),
+}
+
+
+def one_hot_only(y):
+    if y.dtype.kind != "i":
+        raise TypeError("class indices")
+    return y
+
+
+def squared_overlap(y, p):
+    both, total = (p * y).sum(axis=-1, keepdims=True), (p * p + y * y).sum(axis=-1, keepdims=True)
+    return 1 - (2 * both / total)[..., 0], (2 * both / total * 2 * p - 2 * y) / total
+
+
+def spatial(y):
+    if y.ndim < 3:
+        raise ValueError("batch, class and space")
+    return tuple(range(2, y.ndim))
+
+
+def averaged(f, y, p, axis):
+    v, g = f(y, p, axis)
+    return v.mean(), g / v.size
+
+
+EDGES = {
+    **{f"clips at {c}": Commits(BCE, clipped(float(c), False)) for c in ("1e-7", "1e-8", "1e-12", "1e-15")},
+    "clips at eps": Commits(BCE, clipped(None, False)),
+    **{
+        f"clips at {c}, slope and all": Commits(BCE, clipped(float(c), True))
+        for c in ("1e-7", "1e-8", "1e-12", "1e-15")
+    },
+    "clips at eps, slope and all": Commits(BCE, clipped(None, True)),
+    **{f"adds {c} to p": Commits(BCE, added(float(c))) for c in ("1e-4", "1e-6", "1e-7", "1e-8", "1e-10")},
+    "adds eps to p": Commits(BCE, added(None)),
+    "logarithms from −100": Commits(
+        BCE,
+        lambda y, p: (
+            -(y * np.maximum(log(p), -100) + (1 - y) * np.maximum(log1p(-p), -100)),
+            (p - y) / np.maximum(p * (1 - p), 1e-12),
+        ),
+    ),
+}
+
+
+# ---- defects, with the gradients that an autodiff gives --------------------------------------------------------------
+
+
+def log_of_softmax(y, z):
+    p = softmax(z)
+    row = rows_of(y, z)
+    n = np.arange(len(z))
+    if y.ndim == 1:
+        nats, slope = -log(p[n, y]), np.zeros(p.shape)
+        slope[n, y] = -1 / p[n, y]
+    else:
+        nats, slope = -(row * log(p)).sum(axis=-1), -row / p
+    return nats, p * (slope - (slope * p).sum(axis=-1, keepdims=True))
+
+
+def log_of_bare_softmax(y, z):
+    e = exp(z)
+    s = e.sum(axis=-1, keepdims=True)
+    p = e / s
+    row = rows_of(y, z)
+    if y.ndim == 1:
+        nats = -log(p[np.arange(len(z)), y])
+        slope = np.zeros(p.shape)
+        slope[np.arange(len(z)), y] = -1 / p[np.arange(len(z)), y]
+    else:
+        nats, slope = -(row * log(p)).sum(axis=-1), -row / p
+    return nats, (slope / s - (slope * p / s).sum(axis=-1, keepdims=True)) * e
+
+
+def log_sum(shift):
+    def candidate(y, z):
+        d = z - (z.max(axis=-1, keepdims=True) if shift else 0)
+        e = exp(d)
+        s = e.sum(axis=-1, keepdims=True)
+        row = rows_of(y, z)
+        if y.ndim == 1:
+            return log(s[:, 0]) - d[np.arange(len(z)), y], e / s - row
+        return (row * (log(s) - d)).sum(axis=-1), e / s * row.sum(axis=-1, keepdims=True) - row
+
+    return candidate
+
+
+def overflowing(small):
+    """y·log(1 + e^−z) + (1 − y)·log(1 + e^z), hard labels choosing."""
+
+    def candidate(y, z):
+        a, b = exp(-z), exp(z)
+        value = where(y == 0, 0, y * small(a)) + where(y == 1, 0, (1 - y) * small(b))
+        return value, where(y == 1, 0, (1 - y) / (1 + b) * b) - where(y == 0, 0, y / (1 + a) * a)
+
+    return candidate
+
+
+def rest_of_rounded(y, z):
+    """The focal loss with p = σ(z), p_t = p or 1 − p, (1 − p_t)^γ."""
+    p = 1 / (1 + exp(-z))
+    p_t = where(y == 1, p, 1 - p)
+    s = where(y == 1, 1, -1)
+    nats, base = np.maximum(-s * z, 0) + log1p(exp(-size(z))), 1 - p_t
+    fading = -0.7 * base ** (0.7 - 1) * nats * s * (p * (1 - p))
+    return base**0.7 * nats, fading - base**0.7 * s * expit(-s * z)
+
+
+def bare_power(y, p):
+    q, nats = where(y == 1, 1 - p, p), where(y == 1, -log(p), -log1p(-p))
+    s = where(y == 1, 1, -1)
+    return q**0.7 * nats, -s * (0.7 * q ** (0.7 - 1) * nats) - s * q**0.7 / where(y == 1, p, 1 - p)
+
+
+def shifted(y, z):
+    e = exp(-size(z))
+    return where(z > 0, z, 0) - z * y + log1p(e), where(z >= 0, 1.0, 0) + (where(z >= 0, -1, 1) * (e / (1 + e)) - y)
+
+
+def minus_log_sigmoid(y, z):
+    return (1 - y) * z - log_expit(z), (1 - y) - expit(-z)
+
+
+def as_sum(delta):
+    def candidate(y, yhat):
+        u = (yhat - y) / delta
+        return delta**2 * log(1 + u * u), delta**2 / (1 + u * u) * u / delta * 2
+
+    return candidate
+
+
+def squares_first(delta):
+    def candidate(y, yhat):
+        r = yhat - y
+        u = r * r / delta**2
+        return delta**2 * log1p(u), delta**2 / (1 + u) / delta**2 * r * 2
+
+    return candidate
+
+
+def quotient_squared(delta):
+    def candidate(y, yhat):
+        u = (yhat - y) / delta
+        return delta**2 * log1p(u * u), delta**2 / (1 + u * u) * u / delta * 2
+
+    return candidate
+
+
+def both_branches(y, yhat):
+    r = yhat - y
+    inner = size(r) < 0.7
+    return huber(y, yhat, 0.7)[0], where(inner, 1.0, 0.0) * 0.5 * r * 2 + where(inner, 0.0, 0.7) * sign(r)
+
+
+def plain_overlap(y, p):
+    i, s = (p * y).sum(axis=-1, keepdims=True), p.sum(axis=-1, keepdims=True) + y.sum(axis=-1, keepdims=True)
+    return 1 - (2 * i / s)[..., 0], (2 * i / s - 2 * y) / s
+
+
+def logs_of_rest(y, p):
+    value = where(y == 0, 0, -y * log(p)) + where(y == 1, 0, -(1 - y) * log(1 - p))
+    return value, where(y == 1, 0, (1 - y) / (1 - p)) - where(y == 0, 0, y / p)
+
+
+def textbook_logs(y, p):
+    return -(y * log(p) + (1 - y) * log1p(-p)), (1 - y) / (1 - p) - y / p
+
+
+def multiplied_by_zero(y, z):
+    """Ignored rows are multiplied by 0."""
+    part = (y != -100) * 1.0
+    label = where(y == -100, 0, y)
+    v, g = ce()(label, z)
+    wild = ~np.isfinite(v) & (y == -100)
+    n = part.sum()
+    return (part * v).sum() / n if n else np.nan, part[:, None] * where(wild[:, None], np.nan, g) / max(n, 1)
+
+
+def half_sums(y, yhat):
+    r = yhat.astype(np.float64) - y  # which float16 may not hold: that would be another mistake
+    return float((r * r).astype(np.float16).astype(np.float64).sum().astype(np.float16)) / r.size, 2 * r / r.size
+
+
+NARROW = {"float32": MSE, "bfloat16": MSE, "float16": MSE}
+DEFECTS = {
+    **{
+        f"rounds its results to {d}": Commits(
+            CAUCHY if d == "float32" else HUBER, results_in(of_cauchy(0.3) if d == "float32" else of_huber(huber), d)
+        )
+        for d in NARROW
+    },
+    **{f"computes in {d}": Commits(MSE, in_dtype(squared, d)) for d in NARROW},
+    "sums in its own format": Commits(MeanSquaredError(**MEAN), half_sums, "float16"),
+    "multiplies what is left out by 0": Commits(CrossEntropy(ignore_index=-100, **MEAN), multiplied_by_zero),
+    "gradient σ(z) − y": Commits(LOGITS, lambda y, z: (logits(y, z)[0], expit(z) - y)),
+    "gradient p − y": Commits(
+        ENTROPY, lambda y, z: (ce()(y, z)[0], softmax(z) * rows_of(y, z).sum(axis=-1, keepdims=True) - rows_of(y, z))
+    ),
+    "log of 1 − p": Commits(BCE, logs_of_rest),
+    "0 · log 0": Commits(BCE, textbook_logs),
+    "1 − p_t of a rounded p_t": Commits(FocalWithLogits(gamma=0.7, **NONE), rest_of_rounded),
+    "0 to the power γ − 1": Commits(Focal(gamma=0.7, **NONE), bare_power),
+    "exponentials overflow": Commits(LOGITS, overflowing(log1p)),
+    "exponentials overflow, log(1 + x)": Commits(LOGITS, overflowing(lambda x: log(1 + x))),
+    "max(z, 0) − z y": Commits(LOGITS, shifted),
+    "z − log σ(z)": Commits(LOGITS, minus_log_sigmoid),
+    "log(1 + x)": Commits(CAUCHY, as_sum(0.3)),
+    "loses the tail of log-softmax": Commits(ENTROPY, log_sum(True)),
+    "log of a softmax": Commits(ENTROPY, log_of_softmax),
+    "log of a softmax without shift": Commits(ENTROPY, log_of_bare_softmax),
+    "log Σ exp without shift": Commits(ENTROPY, log_sum(False)),
+    "squares before dividing": Commits(Cauchy(7e5, **NONE), squares_first(7e5)),
+    "the square overflows": Commits(Cauchy(7e5, **NONE), quotient_squared(7e5)),
+    "differentiates both branches": Commits(HUBER, both_branches),
+    "root of a square": Commits(
+        MeanAbsoluteError(**NONE), lambda y, yhat: (sqrt((yhat - y) ** 2), 0.5 / sqrt((yhat - y) ** 2) * 2 * (yhat - y))
+    ),
+    "expands the square": Commits(MSE, lambda y, yhat: (yhat * yhat - 2 * yhat * y + y * y, 2 * yhat - 2 * y)),
+    "1 less the score": Commits(DICE, plain_overlap),
+}
+
+COMMITTED = SINGLE | EDGES | DEFECTS
+
+
+def asked(c: Commits) -> Any:
+    return diagnose(c.candidate, c.loss, dtype=c.dtype)
+
+
+def test_every_hypothesis_has_a_candidate_that_commits_it() -> None:
+    assert set(COMMITTED) == {h.name for h in HYPOTHESES}
+    assert len(COMMITTED) == len(HYPOTHESES)
+    assert len(COMMITTED) >= 50
+
+
+@pytest.mark.parametrize("name", list(COMMITTED))
+def test_a_candidate_that_commits_one_thing_is_told_so(name: str) -> None:
+    found = asked(COMMITTED[name])
+    assert found.names == (name,), str(found)
