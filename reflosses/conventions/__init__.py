@@ -1,188 +1,229 @@
-"""Functions of other libraries that equal our losses: one row of data each, one module a framework.
+"""What functions of other frameworks compute, as data: which loss of ours each of them equals, and the call itself.
 
-A row holds Python source, not a callable: what is measured is then, letter for letter, the line that a report prints
-for its reader to paste. Adding a function is adding a `Peer` to the `PEERS` of its framework's module; nothing of a
-framework is imported before a row of it is called.
+One module a framework, one `Function` a function. A function holds Python source, not a callable: what is measured is
+then, letter for letter, what a report prints for its reader to paste, and nothing of a framework is imported before a
+function of it is called.
+
+    reflosses.as_("torch.huber_loss", delta=0.7)   the loss that equals it
+    reflosses explain torch.huber_loss             the same in words, on the command line
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from importlib import import_module
-from typing import Any, NamedTuple
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from importlib import import_module, metadata
+from typing import Any
 
 import numpy as np
 
-from reflosses.domain import Floats
+from reflosses.arrays import FRAMEWORKS as ARRAYS
+from reflosses.arrays import Answer, Asked, Here
+from reflosses.catalogue import losses
+from reflosses.conventions.domains import Inputs, as_drawn
+from reflosses.formats import Format
 from reflosses.loss import Loss
+from reflosses.reference import Scaled, parts
 
-FRAMEWORKS = ("scipy", "sklearn")
-EXTRA = {"sklearn": "sklearn"}  # the extra of this project that installs it; SciPy is always there
+MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
 
-Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
-
-
-class Answer(NamedTuple):
-    """What a function returns for one problem; None where it has no value or no gradient to give."""
-
-    value: Any
-    grad: Any
+AUTODIFF = "autodiff"
 
 
-# ---- domains: from inputs drawn for our loss to inputs that the function accepts; eps is that of its dtype -----------
+# ---- a function ------------------------------------------------------------------------------------------------------
 
 
-def as_drawn(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Everything that our loss accepts."""
-    return y, yhat
-
-
-def residual(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The function takes r: the target is 0, so that no subtraction is held against it."""
-    with np.errstate(over="ignore"):
-        return np.zeros_like(y), yhat - y
-
-
-def label_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The function is the loss of the label 0."""
-    return np.zeros_like(y), yhat
-
-
-def true_logit_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The true class has logit 0: log Σ exp is then the cross-entropy itself."""
-    moved = yhat.copy()
-    moved[np.arange(len(yhat)), y.astype(int)] = 0.0
-    return y, moved
-
-
-def hard_masks(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Masks of 0 and 1."""
-    return np.rint(y), np.rint(yhat)
-
-
-def multiclass(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Rows of more than two classes."""
-    return (y, yhat) if yhat.shape[1] > 2 else (y[:0], yhat[:0])
-
-
-def some_masks(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Masks of 0 and 1, not both empty."""
-    y, yhat = np.rint(y), np.rint(yhat)
-    return (y, yhat) if (y + yhat).any() else (y[:0], yhat[:0])
-
-
-def probabilities(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1 and probabilities, where our loss takes any number."""
-    size = np.abs(yhat)
-    return (y > 0).astype(np.float64), np.divide(1, size, out=size, where=size > 1)
-
-
-def unclipped(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1, probabilities that the function, as documented, does not clip: from eps to 1 − eps."""
-    return np.rint(y), _from_eps(yhat, eps)
-
-
-def unclipped_rows(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Rows of at least two probabilities that sum to 1 and are not clipped."""
-    if yhat.shape[1] < 2:
-        return y[:0], yhat[:0]
-    p = _from_eps(yhat, eps)
-    return y, np.clip(p / p.sum(axis=1, keepdims=True), eps, 1 - eps)
-
-
-def _from_eps(p: Floats, eps: float) -> Floats:
-    """Probabilities below eps moved to one of the magnitudes above it."""
-    fraction, exponent = np.frexp(p)
-    moved = np.ldexp(fraction, exponent % int(np.log2(eps)))
-    return np.clip(np.where(p < eps, moved, p), eps, 1 - eps)
-
-
-def both_labels(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """At least one of each label −1 and 1, which the function needs to tell them apart."""
-    if len(y) < 2:
-        return y[:0], yhat[:0]
-    return np.concatenate([-y[1:2], y[1:]]), yhat
-
-
-# ---- a row -----------------------------------------------------------------------------------------------------------
+def weighted(reduction: str) -> str:
+    """Our name of a mean that divides by the sum of the weights."""
+    return "weighted_mean" if reduction == "mean" else reduction
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A function, or a recipe built of some, that should equal `factor` times the loss `equals`, under its reduction.
+class Function:
+    """A function of a framework, and the loss of ours that it equals.
 
-    value, grad: expressions in y and yhat (NumPy arrays of `dtypes`, one dtype at a time; y of `y_dtype` where that
-        is given), evaluated after `import numpy as np` and `imports`; what a masked array masks is not compared.
-    inputs: the function's documented domain, as a change to inputs drawn for `equals`.
-    unit: errors are relative to this magnitude at least (1 for a function that returns 1 less the loss).
+    name: as people write it; what comes after a space tells rows of one function apart.
+    code: the call, an expression in y, yhat and the parameters; in `weight` too, where it takes one weight a loss (it
+        is None where none is given); "None" where it only gives a gradient.
+    equals: the loss, an expression in the same parameters, with the names of `reflosses`, `Scaled(factor, loss)` and
+        `weighted(reduction)`.
+    parameters: the framework's defaults. tried: the parameter sets that are checked; refused: parameters
+        that it must refuse.
+    grad: an expression for the gradient, AUTODIFF, or None where it has none.
+    inputs: its documented domain, as a change to what is drawn for the loss. targets: "index", "rows" or "auto".
+    validates: whether y and yhat reach it as they are, so that it could refuse wrong ones.
+    y_dtype: of the targets, where it is not that of the predictions. unit: errors are relative to this at least (1 for
+        a score that is 1 less the loss).
+    note: what else a reader must know; known deviations among it.
     """
 
     name: str
-    equals: Loss
-    imports: str
-    value: str | None = None
-    grad: str | None = None
-    factor: float = 1.0
+    code: str
+    equals: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tried: tuple[Mapping[str, Any], ...] = ({},)
+    refused: tuple[Mapping[str, Any], ...] = ()
+    grad: str | None = AUTODIFF
     dtypes: tuple[str, ...] = ("float64", "float32")
-    y_dtype: str | None = None
     inputs: Inputs = as_drawn
+    targets: str = "auto"
+    validates: bool = True
+    y_dtype: str | None = None
     unit: float = 0.0
     note: str = ""
 
-    def __call__(self, y: Any, yhat: Any) -> Answer:
-        """Call the real thing, quietly."""
-        names: dict[str, Any] = {"y": y, "yhat": yhat}
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            exec(self._before, names)
-            return Answer(*(None if code is None else eval(code, names) for code in (self.value, self.grad)))
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults, with what is given; an unknown parameter raises TypeError."""
+        unknown = sorted(set(given) - set(self.parameters))
+        if unknown:
+            takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()) or "nothing"
+            raise TypeError(f"{self.name} has no parameter {unknown[0]!r} here; it takes {takes}")
+        return {**self.parameters, **given}
+
+    def loss(self, given: Mapping[str, Any]) -> Loss | Scaled:
+        """The loss that it equals with these parameters."""
+        names = {**losses(), "Scaled": Scaled, "weighted": weighted, "np": np, **self.arguments(given)}
+        return eval(self.equals, names)  # type: ignore[no-any-return]
+
+    def call(self, given: Mapping[str, Any]) -> str:
+        """The call with the parameters written out."""
+        return written(self.code, self.arguments(given))
+
+
+def written(code: str, arguments: Mapping[str, Any]) -> str:
+    """An expression with its parameters replaced by their values."""
+
+    class Fill(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.parse(literal(arguments[node.id]), mode="eval").body if node.id in arguments else node
+
+        def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+            """Of a condition on parameters alone, only the branch that is taken."""
+            if {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)} <= set(arguments):
+                taken = eval(ast.unparse(node.test), dict(arguments))
+                return self.visit(node.body if taken else node.orelse)  # type: ignore[no-any-return]
+            return self.generic_visit(node)  # type: ignore[return-value]
+
+    return ast.unparse(Fill().visit(ast.parse(code, mode="eval")))
+
+
+def literal(value: Any) -> str:
+    """A parameter as source."""
+    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
+
+
+# ---- a framework -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A framework: what to import, whose arrays it takes, and its functions.
+
+    package: the distribution whose version counts. imports: lines that come before a call. arrays: one of
+    `reflosses.arrays.FRAMEWORKS`. extra: what of ours installs it. not_covered: functions that look like losses of
+    ours and are not mapped, with the reason.
+    """
+
+    name: str
+    package: str
+    imports: str
+    arrays: str
+    functions: tuple[Function, ...]
+    not_covered: Mapping[str, str]
+    extra: str = ""
 
     @property
-    def _before(self) -> str:
-        """The imports, and NumPy's, whose arrays are handed over."""
-        return "import numpy as np" + (f"; {self.imports}" if self.imports else "")
+    def version(self) -> str | None:
+        """The installed version; None: it is not installed."""
+        try:
+            return metadata.version(self.package)
+        except metadata.PackageNotFoundError:
+            return None
 
-    def same_as(self) -> str:
-        """What the function should equal, in words."""
-        factor = "" if self.factor == 1 else "½ · " if self.factor == 0.5 else f"{self.factor:g} · "
-        return factor + brief(self.equals)
+    @cached_property
+    def names(self) -> dict[str, Any]:
+        """What the imports define, and NumPy; importing happens here."""
+        names: dict[str, Any] = {"np": np}
+        exec(self.imports, names)
+        return names
 
-    def line(self, code: str, y: Any, yhat: Any) -> str:
-        """`code` at one input, as a line to paste into Python."""
-        given = {"y": _literal(y), "yhat": _literal(yhat)}
-        used = {name: text for name, text in given.items() if re.search(rf"\b{name}\b", code)}
-        return f"{self._before}; {', '.join(used)} = {', '.join(used.values())}; {code}"
+    def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Asked:
+        """The real function, to be called."""
+        names = {**self.names, **function.arguments(given)}
+        code, grad = compile(function.code, function.name, "eval"), function.grad
+        slope = None if grad is None or grad == AUTODIFF else compile(grad, function.name, "eval")
+
+        def value(y: Any, yhat: Any, weight: Any = None) -> Any:
+            return eval(code, {**names, "y": y, "yhat": yhat, "weight": weight})
+
+        def both(y: Any, yhat: Any, weight: Any = None) -> Any:
+            given = {**names, "y": y, "yhat": yhat, "weight": weight}
+            return eval(code, given), slope and eval(slope, given)
+
+        arrays = ARRAYS[self.arrays](form)
+        here = Here(both if slope else value, arrays, "auto" if grad == AUTODIFF else None)
+        return _Function(here, "weight" in code.co_names, function.y_dtype)
 
 
-def _literal(a: Any) -> str:
-    a = np.asarray(a)
-    if a.dtype == np.float64 or a.dtype.kind in "bi":
-        return f"np.array({a.tolist()!r})"
-    shortest = re.sub(r"[^\[\],\s]+", lambda m: str(a.dtype.type(m.group())), repr(a.tolist()))
-    return f"np.array({shortest}, np.{a.dtype})"
+class _Function(Asked):
+    """A function of a framework, called in this process."""
+
+    def __init__(self, here: Here, takes_weight: bool, y_dtype: str | None) -> None:
+        self._here, self._takes_weight, self._y_dtype = here, takes_weight, y_dtype
+
+    @property
+    def takes_weight(self) -> bool:
+        return self._takes_weight
+
+    @property
+    def differentiates(self) -> bool:
+        return self._here.differentiates
+
+    @property
+    def subnormals(self) -> bool:
+        return self._here.subnormals
+
+    def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
+        return self._here.ask(np.asarray(y, self._y_dtype), yhat, weight, upstream)
 
 
-def brief(loss: Loss) -> str:
+def brief(target: Loss | Scaled) -> str:
     """A loss with the parameters that differ from their defaults only, and without its reduction."""
+    factor, loss = parts(target)
     default = type(loss)()
-    own = {f.name: (_plain(getattr(loss, f.name)), _plain(getattr(default, f.name))) for f in fields(loss)}
-    told = [f"{name}={a!r}" for name, (a, b) in own.items() if a != b and name != "reduction"]
-    return type(loss).__name__ + (f"({', '.join(told)})" if told else "")
+    own = {f.name: (literal(getattr(loss, f.name)), literal(getattr(default, f.name))) for f in fields(loss)}
+    told = [f"{name}={a}" for name, (a, b) in own.items() if a != b and name != "reduction"]
+    scale = "" if factor == 1 else "½ · " if factor == 0.5 else f"{factor:.4g} · "
+    return scale + type(loss).__name__ + (f"({', '.join(told)})" if told else "")
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+def frameworks() -> Iterator[Framework]:
+    """Every framework, whether it is installed or not."""
+    for name in MODULES:
+        yield import_module(f"reflosses.conventions.{name}").FRAMEWORK
 
 
-def peers() -> Iterator[tuple[str, list[Peer]]]:
-    """The rows of every framework, by its name."""
-    for name in FRAMEWORKS:
-        yield name, import_module(f"reflosses.conventions.{name}").PEERS
+def find(name: str) -> tuple[Framework, Function]:
+    """A function by its name; KeyError if there is none."""
+    for framework in frameworks():
+        for function in framework.functions:
+            if function.name == name:
+                return framework, function
+    raise KeyError(name)
 
 
-def not_covered() -> dict[str, str]:
-    """Functions that look like losses of ours and are not, with the reason."""
-    return {k: v for name in FRAMEWORKS for k, v in import_module(f"reflosses.conventions.{name}").NOT_COVERED.items()}
+def as_(name: str, **parameters: Any) -> Loss | Scaled:
+    """The loss that equals a function of another framework, such as `as_("torch.smooth_l1_loss", beta=0.7)`.
+
+    Parameters are those of the framework, with its defaults. Returns a loss, or `Scaled(factor, loss)`, whose value and
+    gradient are factor times those of the loss. Raises ValueError for an unknown function, TypeError for an unknown
+    parameter. Source: reflosses/conventions, one module a framework.
+    """
+    try:
+        _, function = find(name)
+    except KeyError:
+        near = [f.name for framework in frameworks() for f in framework.functions]
+        raise ValueError(f"no function is named {name!r}; there are {', '.join(near)}") from None
+    return function.loss(parameters)

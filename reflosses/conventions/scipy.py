@@ -6,155 +6,159 @@ off the public call, stopped at its starting point: what it reports there is wha
 
 from __future__ import annotations
 
-from reflosses import (
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
-    Cauchy,
-    CrossEntropy,
-    Dice,
-    Huber,
-    IoU,
-    MeanAbsoluteError,
-    MeanSquaredError,
-)
-from reflosses.conventions import Peer, hard_masks, label_zero, residual, some_masks, true_logit_zero
+from typing import Any
 
-SPECIAL = "import scipy.special"
-DISTANCE = "import scipy.spatial.distance"
-OPTIMIZE = "import scipy.optimize"
+from reflosses.conventions import Framework, Function
+from reflosses.conventions.domains import finite_residual, hard_masks, label_zero, residual, true_logit_zero
 
-LOGIT_LOSS = BinaryCrossEntropyWithLogits(reduction="none")
-CLASS_LOSS = CrossEntropy(reduction="none")
-ONE_HOT = "np.arange(yhat.shape[-1]) == y[:, None]"
+NARROW = ("float64", "float32", "float16")
+ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
 
 
-def _start(loss: str, what: str) -> str:
+def _least_squares(loss: str, equals: str, **more: Any) -> Function:
     """What `least_squares` reports of each residual on its own, at the starting point."""
-    call = f"scipy.optimize.least_squares(lambda x: x, [r], lambda x: [[1.0]], loss={loss!r}, f_scale=0.75, max_nfev=1)"
-    return f"np.array([{call}.{what} for r in yhat])"
+    scale = "" if loss == "linear" else ", f_scale=f_scale"
+    start = f"scipy.optimize.least_squares(lambda x: x, [r], lambda x: [[1.0]], loss={loss!r}{scale}, max_nfev=1)"
+    return Function(
+        f"scipy.optimize.least_squares {loss}",
+        f"np.array([{start}.cost for r in yhat])",
+        equals,
+        grad=f"np.array([{start}.grad[0] for r in yhat])",
+        dtypes=("float64",),
+        inputs=finite_residual,
+        validates=False,
+        **more,
+    )
 
 
-def _least_squares(loss: str, equals: Huber | Cauchy | MeanSquaredError, factor: float) -> Peer:
-    cost, grad = _start(loss, "cost"), _start(loss, "grad[0]")
-    name = f"scipy least_squares({loss!r})"
-    return Peer(name, equals, OPTIMIZE, cost, grad, factor, dtypes=("float64",), inputs=residual)
+def _piece(name: str, code: str, equals: str, grad: str | None = None, **more: Any) -> Function:
+    """A function that a loss is built of: wrong targets do not reach it, so it cannot refuse them."""
+    return Function(name, code, equals, grad=grad, validates=False, **more)
 
 
-PEERS = [
-    _least_squares("linear", MeanSquaredError(reduction="none"), 0.5),
-    _least_squares("huber", Huber(delta=0.75, reduction="none"), 1.0),
-    _least_squares("cauchy", Cauchy(delta=0.75, reduction="none"), 0.5),
-    Peer(
+SCALES: dict[str, Any] = {
+    "parameters": {"f_scale": 1.0},
+    "tried": ({"f_scale": 0.75}, {"f_scale": 0.0625}),
+    "refused": ({"f_scale": -0.75},),
+}
+SQUARED = "f_scale² and (r / f_scale)² are formed, and overflow long before the loss does"
+
+FUNCTIONS = (
+    _least_squares("linear", "Scaled(0.5, MeanSquaredError(reduction='none'))"),
+    _least_squares("huber", "Huber(delta=f_scale, reduction='none')", **SCALES, note=SQUARED),
+    _least_squares("cauchy", "Scaled(0.5, Cauchy(delta=f_scale, reduction='none'))", **SCALES, note=SQUARED),
+    _piece(
         "scipy.special.huber",
-        Huber(delta=0.75, reduction="none"),
-        SPECIAL,
-        "scipy.special.huber(yhat.dtype.type(0.75), yhat)",
+        "scipy.special.huber(yhat.dtype.type(delta), yhat)",
+        "Huber(delta=delta, reduction='none')",
+        parameters={"delta": 1.0},
+        tried=({"delta": 0.75}, {"delta": 0.0625}),
         inputs=residual,
+        note="SciPy has no default of delta",
     ),
-    Peer(
-        "scipy.special.xlogy, xlog1py",
-        BinaryCrossEntropy(reduction="none"),
-        SPECIAL,
+    _piece(
+        "scipy.special.xlogy",
         "-(scipy.special.xlogy(y, yhat) + scipy.special.xlog1py(1 - y, -yhat))",
-        note="our own value is built of the same two functions; the truth is not",
+        "BinaryCrossEntropy(reduction='none')",
+        note="with xlog1py; our own value is built of the same two functions, the truth is not",
     ),
-    Peer(
+    _piece(
         "scipy.special.log_expit",
-        LOGIT_LOSS,
-        SPECIAL,
         "-scipy.special.log_expit(-yhat)",
+        "BinaryCrossEntropyWithLogits(reduction='none')",
         inputs=label_zero,
     ),
-    Peer(
+    _piece(
         "scipy.special.softplus",
-        LOGIT_LOSS,
-        SPECIAL,
         "scipy.special.softplus(yhat)",
+        "BinaryCrossEntropyWithLogits(reduction='none')",
         inputs=label_zero,
+        note="older versions of SciPy do not have it",
     ),
-    Peer(
+    _piece(
         "scipy.special.expit",
-        LOGIT_LOSS,
-        SPECIAL,
+        "None",
+        "BinaryCrossEntropyWithLogits(reduction='none')",
         grad="scipy.special.expit(yhat)",
         inputs=label_zero,
+        note="the gradient at the label 0",
     ),
-    Peer(
-        "recipe expit(z) − y",
-        LOGIT_LOSS,
-        SPECIAL,
+    _piece(
+        "scipy.special.expit minus y",
+        "None",
+        "BinaryCrossEntropyWithLogits(reduction='none')",
         grad="scipy.special.expit(yhat) - y",
         note="the textbook gradient; SciPy's expit is not to blame for what the subtraction cancels",
     ),
-    Peer(
+    _piece(
         "scipy.special.logsumexp",
-        CLASS_LOSS,
-        SPECIAL,
         "scipy.special.logsumexp(yhat, axis=-1)",
-        y_dtype="int64",
+        "CrossEntropy(reduction='none')",
         inputs=true_logit_zero,
+        targets="index",
+        note="the cross-entropy where the logit of the target is 0",
     ),
-    Peer(
-        "recipe logsumexp(z) − z[y]",
-        CLASS_LOSS,
-        SPECIAL,
+    _piece(
+        "scipy.special.logsumexp minus a logit",
         "scipy.special.logsumexp(yhat, axis=-1) - yhat[np.arange(len(y)), y]",
-        y_dtype="int64",
+        "CrossEntropy(reduction='none')",
+        targets="index",
         note="SciPy's logsumexp is not to blame for what the subtraction cancels",
     ),
-    Peer(
+    _piece(
         "scipy.special.log_softmax",
-        CLASS_LOSS,
-        SPECIAL,
         "-scipy.special.log_softmax(yhat, axis=-1)[np.arange(len(y)), y]",
-        y_dtype="int64",
+        "CrossEntropy(reduction='none')",
+        targets="index",
     ),
-    Peer(
+    _piece(
         "scipy.special.softmax",
-        CLASS_LOSS,
-        SPECIAL,
-        grad=f"np.ma.array(scipy.special.softmax(yhat, axis=-1), mask={ONE_HOT})",
-        y_dtype="int64",
-        note="it is the gradient of the classes that are not the target",
+        "None",
+        "CrossEntropy(reduction='none')",
+        grad="(lambda p, hot: np.where(hot, -np.sum(p, -1, where=~hot, keepdims=True), p))"
+        f"(scipy.special.softmax(yhat, axis=-1), {ONE_HOT})",
+        targets="index",
+        note="the gradient; the target's p − 1 is taken as minus the sum of the others, so that nothing cancels",
     ),
-    Peer(
-        "recipe softmax(z) − one_hot(y)",
-        CLASS_LOSS,
-        SPECIAL,
-        grad=f"scipy.special.softmax(yhat, axis=-1) - ({ONE_HOT}).astype(yhat.dtype)",
-        y_dtype="int64",
+    _piece(
+        "scipy.special.softmax minus one-hot",
+        "None",
+        "CrossEntropy(reduction='none')",
+        grad=f"scipy.special.softmax(yhat, axis=-1) - {ONE_HOT}.astype(yhat.dtype)",
+        targets="index",
         note="the textbook gradient; SciPy's softmax is not to blame for what the subtraction cancels",
     ),
-    Peer(
+    Function(
         "scipy.spatial.distance.sqeuclidean",
-        MeanSquaredError(reduction="sum"),
-        DISTANCE,
         "scipy.spatial.distance.sqeuclidean(y, yhat)",
+        "MeanSquaredError(reduction='sum')",
+        grad=None,
+        dtypes=NARROW,
     ),
-    Peer(
+    Function(
         "scipy.spatial.distance.cityblock",
-        MeanAbsoluteError(reduction="sum"),
-        DISTANCE,
         "scipy.spatial.distance.cityblock(y, yhat)",
+        "MeanAbsoluteError(reduction='sum')",
+        grad=None,
+        dtypes=NARROW,
     ),
-    Peer(
+    Function(
         "scipy.spatial.distance.dice",
-        Dice(reduction="sum"),
-        DISTANCE,
         "scipy.spatial.distance.dice(y, yhat)",
-        dtypes=("bool",),
-        inputs=some_masks,
+        "Dice(reduction='sum')",
+        grad=None,
+        inputs=hard_masks,
         note="nothing against nothing is 0/0 there: NaN, where its jaccard and our Dice are 0",
     ),
-    Peer(
+    Function(
         "scipy.spatial.distance.jaccard",
-        IoU(reduction="sum"),
-        DISTANCE,
         "scipy.spatial.distance.jaccard(y, yhat)",
-        dtypes=("bool",),
+        "IoU(reduction='sum')",
+        grad=None,
         inputs=hard_masks,
+        note="any number but 0 is true there",
     ),
-]
+)
 
 NOT_COVERED = {
     "scipy.optimize.least_squares(loss='soft_l1')": "pseudo-Huber, no loss of ours",
@@ -162,3 +166,12 @@ NOT_COVERED = {
     "scipy.special.pseudo_huber": "no loss of ours",
     "scipy.special.rel_entr, kl_div, entr": "Kullback–Leibler divergence and entropy, no losses of ours",
 }
+
+FRAMEWORK = Framework(
+    "scipy",
+    "scipy",
+    "import scipy.optimize, scipy.spatial.distance, scipy.special",
+    "numpy",
+    FUNCTIONS,
+    NOT_COVERED,
+)

@@ -1,111 +1,134 @@
 """scikit-learn: its private `_loss` classes, which fit its models, its metrics, and real data to try all this on.
 
 The `_loss` classes take raw predictions (identity, logit and log-softmax links) and give one loss a sample. Each has
-its formula in three places: `loss` and `gradient`, `loss_gradient`, `gradient_hessian`. Metrics reduce to one number.
+its formula in three places: `loss` and `gradient`, `loss_gradient`, `gradient_hessian`. Metrics reduce to one number,
+a mean that divides by Σw.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from reflosses import (
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
-    Cauchy,
-    CrossEntropy,
-    Dice,
-    Focal,
-    FocalWithLogits,
-    GeneralizedDice,
-    Hinge,
-    Huber,
-    IoU,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    NegativeLogLikelihood,
-    SparseCategoricalCrossEntropy,
-    WeightedCrossEntropy,
-)
-from reflosses.conventions import (
-    Inputs,
-    Peer,
-    as_drawn,
-    both_labels,
-    hard_masks,
-    multiclass,
-    probabilities,
-    unclipped,
-    unclipped_rows,
-)
-from reflosses.loss import Loss
-
-LOSS = "import sklearn._loss"
-METRICS = "import sklearn.metrics"
-MASKS = "y, yhat, zero_division=1.0"  # nothing against nothing agrees
+from reflosses.conventions import Framework, Function
+from reflosses.conventions.domains import finite, hard_labels, hard_masks, label_pairs, probabilities
+from reflosses.conventions.scipy import FRAMEWORK as SCIPY
 
 
-def _loss_class(
-    name: str, equals: Loss, factor: float = 1.0, arguments: str = "", inputs: Inputs = as_drawn
-) -> list[Peer]:
-    """The three places of one class's formula."""
-    call = f"sklearn._loss.{name}({arguments})"
-    value, grad = f"{call}.loss(y, yhat)", f"{call}.gradient(y, yhat)"
-    peer = Peer(f"sklearn {name}", equals, LOSS, value, grad, factor, inputs=inputs)
-    pair, second = f"{call}.loss_gradient(y, yhat)", f"{call}.gradient_hessian(y, yhat)"
-    return [
-        peer,
-        replace(peer, name=f"sklearn {name}.loss_gradient", value=f"{pair}[0]", grad=f"{pair}[1]"),
-        replace(peer, name=f"sklearn {name}.gradient_hessian", value=None, grad=f"{second}[0]"),
-    ]
+def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **more: Any) -> tuple[Function, ...]:
+    """The three places of one class's formula; inputs are looked at by its caller."""
+    made = f"sklearn._loss.{name}({arguments})"
+
+    def call(method: str) -> str:
+        return f"{made}.{method}({y}, yhat)"
+
+    whole = Function(f"sklearn.{name}", call("loss"), equals, grad=call("gradient"), validates=False, **more)
+    pair, second = call("loss_gradient"), call("gradient_hessian")
+    return (
+        whole,
+        replace(whole, name=f"{whole.name}.loss_gradient", code=f"{pair}[0]", grad=f"{pair}[1]"),
+        replace(whole, name=f"{whole.name}.gradient_hessian", code="None", grad=f"{second}[0]"),
+    )
 
 
-def _metric(name: str, equals: Loss, arguments: str = "y, yhat", score: bool = False, **more: Any) -> Peer:
-    """A metric; a score is 1 less the loss, and compared in ulps of 1."""
-    call = f"sklearn.metrics.{name}({arguments})"
-    return Peer(f"sklearn {name}", equals, METRICS, f"1 - {call}" if score else call, unit=float(score), **more)
+def _metric(name: str, equals: str, arguments: str = "y, yhat, sample_weight=weight", **more: Any) -> Function:
+    """A metric that is a loss."""
+    function = name.partition(" ")[0]
+    return Function(f"sklearn.{name}", f"sklearn.metrics.{function}({arguments})", equals, grad=None, **more)
 
 
-PEERS = [
-    *_loss_class("HalfSquaredError", MeanSquaredError(reduction="none"), factor=0.5),
-    *_loss_class("AbsoluteError", MeanAbsoluteError(reduction="none")),
-    *_loss_class("HuberLoss", Huber(delta=0.75, reduction="none"), arguments="delta=0.75"),
-    *_loss_class("HalfBinomialLoss", BinaryCrossEntropyWithLogits(reduction="none")),
-    *_loss_class("HalfMultinomialLoss", CrossEntropy(reduction="none"), 1.0, "n_classes=yhat.shape[1]", multiclass),
-    _metric("mean_squared_error", MeanSquaredError()),
-    _metric("mean_absolute_error", MeanAbsoluteError()),
-    _metric("mean_pinball_loss", MeanAbsoluteError(), "y, yhat, alpha=0.5", factor=0.5),
-    _metric("brier_score_loss", MeanSquaredError(), "y, yhat, pos_label=1", y_dtype="int64", inputs=probabilities),
+def _score(name: str, equals: str, arguments: str, **more: Any) -> Function:
+    """A score that is 1 less the loss, so that its digits are those of numbers next to 1."""
+    metric = _metric(name, equals, arguments, inputs=hard_masks, unit=1.0, **more)
+    return replace(metric, code=f"1 - {metric.code}")
+
+
+HUBER: dict[str, Any] = {
+    "parameters": {"delta": 0.5},
+    "tried": ({"delta": 0.75}, {"delta": 0.0625}),
+    "refused": ({"delta": -0.75},),
+}
+MASKS: dict[str, Any] = {"parameters": {"zero_division": "warn"}, "tried": ({}, {"zero_division": 1.0})}
+CLIPS = "clips to [eps, 1 − eps] of the dtype of yhat, as documented, and forms 1 − yhat"
+
+FUNCTIONS = (
+    *_loss_class("HalfSquaredError", "Scaled(0.5, MeanSquaredError(reduction='none'))"),
+    *_loss_class("AbsoluteError", "MeanAbsoluteError(reduction='none')"),
+    *_loss_class("HuberLoss", "Huber(delta=delta, reduction='none')", "delta=delta", **HUBER),
+    *_loss_class("HalfBinomialLoss", "BinaryCrossEntropyWithLogits(reduction='none')"),
+    *_loss_class(
+        "HalfMultinomialLoss",
+        "CrossEntropy(reduction='none')",
+        "n_classes=yhat.shape[1]",
+        "y.astype(yhat.dtype)",
+        targets="index",
+    ),
+    _metric("mean_squared_error", "MeanSquaredError(reduction='weighted_mean')", inputs=finite),
+    _metric("mean_absolute_error", "MeanAbsoluteError(reduction='weighted_mean')", inputs=finite),
     _metric(
-        "log_loss",
-        BinaryCrossEntropy(),
-        "y, yhat, labels=[0, 1]",
-        y_dtype="int64",
-        inputs=unclipped,
-        note="clips to [eps, 1 − eps], as documented: nothing beyond is asked",
+        "mean_pinball_loss",
+        "Scaled(0.5, MeanAbsoluteError(reduction='weighted_mean'))",
+        "y, yhat, sample_weight=weight, alpha=0.5",
+        inputs=finite,
+        note="half the absolute error at alpha = 0.5; other quantiles are no losses of ours",
+    ),
+    _metric(
+        "brier_score_loss",
+        "MeanSquaredError(reduction='weighted_mean')",
+        "y, yhat, sample_weight=weight, pos_label=1",
+        inputs=probabilities,
+        note="forms 1 − yhat",
     ),
     _metric(
         "log_loss",
-        SparseCategoricalCrossEntropy(),
-        "y, yhat, labels=range(yhat.shape[1])",
-        y_dtype="int64",
-        inputs=unclipped_rows,
-        note="clips to [eps, 1 − eps], as documented: nothing beyond is asked",
+        "BinaryCrossEntropy(reduction='weighted_mean')",
+        "y, yhat, sample_weight=weight, labels=[0, 1]",
+        inputs=hard_labels,
+        note=CLIPS,
+    ),
+    _metric(
+        "log_loss of classes",
+        "SparseCategoricalCrossEntropy(reduction='weighted_mean')",
+        "y, yhat, sample_weight=weight, labels=range(yhat.shape[1])",
+        inputs=finite,
+        note=CLIPS,
     ),
     _metric(
         "hinge_loss",
-        Hinge(),
-        y_dtype="int64",
-        inputs=both_labels,
-        note="needs both labels in y: hinge_loss([1, 1], [0.5, 0.5]) is 1.5, not 0.5, even with labels=[-1, 1]",
+        "Hinge(reduction='weighted_mean')",
+        "np.append(y, -y[:1]), np.pad(yhat, (0, 1)), "
+        "sample_weight=np.pad(np.ones(len(y)) if weight is None else weight, (0, 1))",
+        inputs=finite,
+        validates=False,
+        note="needs both labels in y to tell them apart: here a last sample of weight 0 has the other one",
     ),
-    _metric("zero_one_loss", MeanAbsoluteError(), dtypes=("bool",), inputs=hard_masks),
-    _metric("f1_score", Dice(reduction="sum"), MASKS, score=True, dtypes=("bool",), inputs=hard_masks),
-    _metric("jaccard_score", IoU(reduction="sum"), MASKS, score=True, dtypes=("bool",), inputs=hard_masks),
-]
+    _metric(
+        "hinge_loss of labels",
+        "Hinge(reduction='weighted_mean')",
+        "y, yhat, sample_weight=weight, labels=[-1, 1]",
+        inputs=finite,
+        note="wrong where y lacks a label, whatever `labels` says: hinge_loss([1, 1], [0.5, 0.5]) is 1.5, not 0.5",
+    ),
+    _metric("zero_one_loss", "MeanAbsoluteError(reduction='weighted_mean')", inputs=label_pairs),
+    _score(
+        "f1_score",
+        "Dice(reduction='sum')",
+        "y, yhat, zero_division=zero_division",
+        **MASKS,
+        note="nothing against nothing agrees in ours; it counts 0 there by default",
+    ),
+    _score(
+        "jaccard_score",
+        "IoU(reduction='sum')",
+        "y, yhat, zero_division=zero_division",
+        **MASKS,
+        note="nothing against nothing agrees in ours; it counts 0 there by default",
+    ),
+)
 
 NOT_COVERED = {
     "sklearn._loss.PinballLoss, HalfPoissonLoss, HalfGammaLoss, HalfTweedieLoss, ExponentialLoss": "no losses of ours",
@@ -113,17 +136,29 @@ NOT_COVERED = {
     "sklearn.metrics.root_mean_squared_error and other functions of a mean": "no sums of losses",
 }
 
+FRAMEWORK = Framework(
+    "sklearn",
+    "scikit-learn",
+    "import sklearn._loss, sklearn.metrics",
+    "numpy",
+    FUNCTIONS,
+    NOT_COVERED,
+    extra="sklearn",
+)
+
 
 # ---- real data: predictions of fitted models on the bundled data sets ------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Real:
-    """A metric on the predictions of a model: `predictions(data, output)` are its y and yhat."""
+    """A function on the predictions of a model: `predictions(data, output)` are its y and yhat."""
 
     data: str
     output: str
-    peer: Peer
+    function: Function
+    given: Mapping[str, Any] = field(default_factory=dict)
+    framework: Framework = FRAMEWORK
 
 
 @cache
@@ -165,42 +200,54 @@ def _fitted(data: str) -> dict[str, tuple[Any, Any]]:
     return {"images": (true, redrawn), "pixels": (true.ravel(), redrawn.ravel()), "two classes": (two[0], two[1])}
 
 
-def _start(loss: str) -> tuple[str, str]:
-    identity = "lambda r: np.eye(len(r))"
-    call = f"scipy.optimize.least_squares(lambda r: r, yhat - y, {identity}, loss={loss!r}, f_scale=50.0, max_nfev=1)"
-    return f"{call}.cost", f"{call}.grad"
+def _named(name: str) -> Function:
+    """A function of the framework, by its name."""
+    (found,) = [f for f in FUNCTIONS if f.name == f"sklearn.{name}"]
+    return found
 
 
-def _robust(loss: str, equals: Loss, factor: float) -> Peer:
-    return Peer(f"least_squares({loss!r})", equals, "import scipy.optimize", *_start(loss), factor)
+def _least_squares(loss: str, equals: str) -> Real:
+    """The cost of all residuals, at the starting point."""
+    start = f"scipy.optimize.least_squares(lambda r: r, yhat - y, lambda r: np.eye(len(r)), loss={loss!r}, "
+    start += "f_scale=f_scale, max_nfev=1)"
+    name = f"scipy.optimize.least_squares {loss}"
+    function = Function(name, f"{start}.cost", equals, {"f_scale": 1.0}, grad=f"{start}.grad")
+    return Real("diabetes", "linear", function, {"f_scale": 50.0}, SCIPY)
 
 
-_GDL = (
+def _equal(name: str, *equals: str) -> tuple[Function, ...]:
+    """A function once for each loss that it equals, where these are more than one."""
+    return tuple(replace(_named(name), equals=e) for e in equals)
+
+
+_GDL = Function(
+    "sklearn.confusion_matrix",
     "1 - 2 * ((w := 1 / (c := sklearn.metrics.confusion_matrix(y[:, 1], yhat[:, 1])).sum(1) ** 2.0) * np.diag(c)).sum()"
-    " / (w * (c.sum(0) + c.sum(1))).sum()"
+    " / (w * (c.sum(0) + c.sum(1))).sum()",
+    "GeneralizedDice()",
+    grad=None,
+    unit=1.0,
 )
-_BINOMIAL, _MULTINOMIAL = "HalfBinomialLoss", "HalfMultinomialLoss"
-_SAMPLES = "y, yhat, average='samples'"
+_LOG_LOSS = ("BinaryCrossEntropy()", "Focal(gamma=0.0)", "WeightedCrossEntropy(weight=1.0)")
+_BINOMIAL = ("BinaryCrossEntropyWithLogits(reduction='none')", "FocalWithLogits(gamma=0.0, reduction='none')")
+_SAMPLES = "y, yhat, average='samples'"  # one image a row
 
-REAL = [
-    Real("diabetes", "linear", _metric("mean_squared_error", MeanSquaredError())),
-    Real("diabetes", "linear", _metric("mean_absolute_error", MeanAbsoluteError())),
-    Real("diabetes", "linear", _loss_class("HuberLoss", Huber(delta=50.0, reduction="none"), 1.0, "delta=50.0")[0]),
-    Real("diabetes", "linear", _robust("huber", Huber(delta=50.0, reduction="sum"), 1.0)),
-    Real("diabetes", "linear", _robust("cauchy", Cauchy(delta=50.0, reduction="sum"), 0.5)),
-    Real("breast cancer", "probability", _metric("log_loss", BinaryCrossEntropy())),
-    Real("breast cancer", "probability", _metric("log_loss", Focal(gamma=0.0))),
-    Real("breast cancer", "probability", _metric("log_loss", WeightedCrossEntropy(weight=1.0))),
-    Real("breast cancer", "logit", _loss_class(_BINOMIAL, BinaryCrossEntropyWithLogits(reduction="none"))[0]),
-    Real("breast cancer", "logit", _loss_class(_BINOMIAL, FocalWithLogits(gamma=0.0, reduction="none"))[0]),
-    Real("breast cancer", "margin", _metric("hinge_loss", Hinge())),
-    Real("digits", "logits", _loss_class(_MULTINOMIAL, CrossEntropy(reduction="none"), 1.0, "n_classes=10")[0]),
-    Real("digits", "probabilities", _metric("log_loss", SparseCategoricalCrossEntropy())),
-    Real("digits", "log p", _metric("log_loss", NegativeLogLikelihood(), "y, np.exp(yhat)")),
-    Real("digit masks", "images", _metric("f1_score", Dice(axis=-1), _SAMPLES, score=True)),
-    Real("digit masks", "images", _metric("jaccard_score", IoU(axis=-1), _SAMPLES, score=True)),
-    Real("digit masks", "pixels", _metric("f1_score", Dice(), score=True)),
-    Real("digit masks", "pixels", _metric("jaccard_score", IoU(), score=True)),
-    Real("digit masks", "pixels", _metric("zero_one_loss", MeanAbsoluteError())),
-    Real("digit masks", "two classes", Peer("sklearn confusion_matrix", GeneralizedDice(), METRICS, _GDL, unit=1.0)),
-]
+REAL = (
+    Real("diabetes", "linear", _named("mean_squared_error")),
+    Real("diabetes", "linear", _named("mean_absolute_error")),
+    Real("diabetes", "linear", _named("HuberLoss"), {"delta": 50.0}),
+    _least_squares("huber", "Huber(delta=f_scale, reduction='sum')"),
+    _least_squares("cauchy", "Scaled(0.5, Cauchy(delta=f_scale, reduction='sum'))"),
+    *(Real("breast cancer", "probability", f) for f in _equal("log_loss", *_LOG_LOSS)),
+    *(Real("breast cancer", "logit", f) for f in _equal("HalfBinomialLoss", *_BINOMIAL)),
+    Real("breast cancer", "margin", _metric("hinge_loss", "Hinge()")),
+    Real("digits", "logits", _named("HalfMultinomialLoss")),
+    Real("digits", "probabilities", _named("log_loss of classes")),
+    Real("digits", "log p", _metric("log_loss", "NegativeLogLikelihood()", "y, np.exp(yhat)")),
+    Real("digit masks", "images", _score("f1_score", "Dice(axis=-1)", _SAMPLES)),
+    Real("digit masks", "images", _score("jaccard_score", "IoU(axis=-1)", _SAMPLES)),
+    Real("digit masks", "pixels", _named("f1_score")),
+    Real("digit masks", "pixels", _named("jaccard_score")),
+    Real("digit masks", "pixels", _named("zero_one_loss")),
+    Real("digit masks", "two classes", _GDL),
+)

@@ -1,0 +1,70 @@
+"""What a function is not asked: changes to inputs drawn for our loss that make them inputs it documents to accept.
+
+Each takes y and yhat, losses along the first axis, and eps, that of the function's dtype. Inputs that are left out
+come back empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reflosses.domain import Floats
+
+Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
+
+
+def as_drawn(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Everything that our loss accepts."""
+    return y, yhat
+
+
+def finite(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Numbers: neither infinite nor NaN."""
+    return (y, yhat) if np.isfinite(yhat).all() else (y[:0], yhat[:0])
+
+
+def residual(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """The function takes r: the target is 0, so that no subtraction is held against it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.zeros_like(y), yhat - y
+
+
+def finite_residual(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """The function takes r, and no r that is infinite or NaN."""
+    return finite(*residual(y, yhat, eps), eps)
+
+
+def label_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """The function is the loss of the label 0."""
+    return np.zeros_like(y), yhat
+
+
+def true_logit_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """The true class has logit 0: log Σ exp is then the cross-entropy itself."""
+    moved = yhat.copy()
+    moved[np.arange(len(yhat)), y.astype(int)] = 0.0
+    return y, moved
+
+
+def hard_labels(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Labels 0 and 1 and finite predictions."""
+    return finite(np.rint(y), yhat, eps)
+
+
+def hard_masks(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Masks of 0 and 1."""
+    return finite(np.rint(y), np.rint(yhat), eps)
+
+
+def label_pairs(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Labels 0 and 1 on both sides, where our loss takes any number."""
+    return (y > 0).astype(np.float64), (yhat > 0).astype(np.float64)
+
+
+def probabilities(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Labels 0 and 1 and probabilities, where our loss takes any number."""
+    size = np.abs(yhat)
+    return finite((y > 0).astype(np.float64), np.divide(1, size, out=size, where=size > 1), eps)

@@ -1,0 +1,163 @@
+"""Lines of Python that show a deviation with the framework alone: they fail where they are pasted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reflosses.arrays import Asked
+from reflosses.battery import REGIMES, blocks
+from reflosses.checking import TARGETS, check
+from reflosses.conventions import AUTODIFF, Framework, Function, literal, written
+from reflosses.formats import FORMATS
+from reflosses.reference import assembled, parts
+from reflosses.result import Deviation, Result, numbers
+
+
+def checked(
+    framework: Framework,
+    function: Function,
+    given: Mapping[str, Any],
+    dtype: str,
+    *,
+    make: Callable[[Mapping[str, Any]], Asked] | None = None,
+    regimes: Iterable[str] = tuple(REGIMES),
+    **options: Any,
+) -> Result:
+    """A function of a framework against the loss that it equals; its deviations can be pasted.
+
+    make: gives the function with some parameters, where it is called elsewhere than in this process. options: those of
+    `reflosses.check`.
+    """
+    make = make or (lambda given: framework.asked(function, given, FORMATS[dtype]))
+    shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
+    found = check(
+        make(given),
+        function.loss(given),
+        dtype=dtype,
+        inputs=function.inputs,
+        targets=function.targets,
+        unit=function.unit,
+        name=f"{function.name}({shown})" if shown else function.name,
+        script=lambda d: script(framework, function, given, d, dtype),
+        regimes=[r for r in regimes if function.validates or r != "K"],
+        **options,
+    )
+    if "K" in regimes:
+        for bad in function.refused:
+            _refuses(make, function, {**given, **bad}, bad, dtype, found)
+    return found
+
+
+def _refuses(
+    make: Callable[[Mapping[str, Any]], Asked],
+    function: Function,
+    arguments: Mapping[str, Any],
+    bad: Mapping[str, Any],
+    dtype: str,
+    found: Result,
+) -> None:
+    """Whether a parameter outside its domain raises, or gives NaN, at an input where all is well."""
+    base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
+    block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGETS[function.targets])
+    y, yhat = assembled(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
+    answer = make(arguments).ask(y, yhat)
+    found.row("K").value.points += 1
+    if answer.error or answer.value is None or np.isnan(answer.value).any():
+        return
+    wrong = found.row("K").value.wrong
+    wrong["accepts invalid input"] = wrong.get("accepts invalid input", 0) + 1
+    shown = ", ".join(f"{k}={literal(v)}" for k, v in bad.items())
+    got, index = float(answer.value.flat[0]), (0,) * answer.value.ndim
+    found.worst.append(
+        Deviation("K", f"parameter {shown}", "value", "accepts invalid input", y, yhat, got=got, index=index, given=bad)
+    )
+
+
+def script(framework: Framework, function: Function, given: Mapping[str, Any], d: Deviation, dtype: str) -> str:
+    """The call of a deviation, and an assertion that it is right."""
+    write = {"torch": _torch, "jax": _jax}.get(framework.arrays, _numpy)
+    arguments = function.arguments({**given, **d.given})
+    arrays = {"y": d.y, "yhat": d.yhat, "weight": d.weight}
+    code = written(function.code, arguments | ({"weight": None} if d.weight is None else {}))
+    lines = [framework.imports]
+    if "np" not in framework.imports.split():
+        lines[0] = f"import numpy as np\n{framework.imports}"
+    if framework.arrays == "jax" and dtype == "float64":
+        lines.append('jax.config.update("jax_enable_x64", True)')
+    y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
+    for name, a in arrays.items():
+        if a is not None:
+            lines.append(f"{name} = {write.array(a, y_dtype if name == 'y' else dtype)}")
+    if d.what == "gradient" or function.code == "None":
+        if function.grad == AUTODIFF:
+            lines += write.gradient(code, None if d.upstream is None else write.array(d.upstream, dtype))
+        else:
+            lines.append(f"grad = {written(function.grad or 'None', arguments)}")
+    else:
+        lines.append(f"value = {code}")
+    return "\n".join([*lines, *_assertion(d)])
+
+
+def _assertion(d: Deviation) -> list[str]:
+    result = "grad" if d.what == "gradient" else "value"
+    if d.verdict == "crash":
+        return []  # the call itself raises
+    if d.shape is not None:
+        return [f"assert {result}.shape == {d.shape}, {result}.shape"]
+    place = f"[{', '.join(map(str, d.index))}]" if d.index else ""
+    number = f"float({result}{place})"
+    if np.isnan(d.exact):
+        return [f"assert np.isnan({number}), {number}  # must be refused, or not a number"]
+    if np.isinf(d.exact):
+        return [f"assert {number} == {_number(d.exact)}, {number}"]
+    return [
+        f"got, exact = {number}, {_number(d.exact)}",
+        f"assert abs(got - exact) <= {d.slack:.3g}, f'{{got}} instead of {{exact}}'",
+    ]
+
+
+def _number(x: float) -> str:
+    return repr(float(x)) if np.isfinite(x) else f"float('{x}')"
+
+
+class _numpy:
+    """NumPy."""
+
+    @staticmethod
+    def array(a: Any, dtype: str) -> str:
+        return f"np.array({numbers(a)}, {dtype!r})"
+
+    @staticmethod
+    def gradient(code: str, upstream: str | None) -> list[str]:
+        raise TypeError("NumPy has no autodiff")
+
+
+class _torch(_numpy):
+    """PyTorch."""
+
+    @staticmethod
+    def array(a: Any, dtype: str) -> str:
+        return f"torch.tensor({numbers(a)}, dtype=torch.{dtype})"
+
+    @staticmethod
+    def gradient(code: str, upstream: str | None) -> list[str]:
+        seed = upstream or "torch.ones_like(value)"
+        return ["yhat.requires_grad_()", f"value = {code}", f"(grad,) = torch.autograd.grad(value, yhat, {seed})"]
+
+
+class _jax(_numpy):
+    """JAX."""
+
+    @staticmethod
+    def array(a: Any, dtype: str) -> str:
+        return f"jnp.array({numbers(a)}, jnp.{dtype})"
+
+    @staticmethod
+    def gradient(code: str, upstream: str | None) -> list[str]:
+        return [
+            f"value, back = jax.vjp(lambda yhat: {code}, yhat)",
+            f"(grad,) = back({upstream or 'jnp.ones_like(value)'})",
+        ]
