@@ -1,0 +1,64 @@
+"""A report as JUnit XML, which servers of continuous integration read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+# All that XML 1.0 has no way to write, not even as a reference.
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: of a suite, such as a framework. failure, skipped: why, or None. output: whatever else it says."""
+
+    suite: str
+    name: str
+    seconds: float = 0.0
+    failure: str | None = None
+    skipped: str | None = None
+    output: str = ""
+
+
+def to_junit(cases: Iterable[Case], name: str = "reflosses") -> str:
+    """The document, to be written as UTF-8; suites in the order in which they come first."""
+    cases = list(cases)
+    root = ET.Element("testsuites", _summary(name, cases))
+    for suite in dict.fromkeys(case.suite for case in cases):
+        own = [case for case in cases if case.suite == suite]
+        element = ET.SubElement(root, "testsuite", _summary(suite, own))
+        for case in own:
+            _add(element, case)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _summary(name: str, cases: list[Case]) -> dict[str, str]:
+    return {
+        "name": _writable(name),
+        "tests": str(len(cases)),
+        "failures": str(sum(case.failure is not None for case in cases)),
+        "errors": "0",
+        "skipped": str(sum(case.skipped is not None for case in cases)),
+        "time": f"{sum(case.seconds for case in cases):.3f}",
+    }
+
+
+def _add(suite: ET.Element, case: Case) -> None:
+    told = {"classname": _writable(case.suite), "name": _writable(case.name), "time": f"{case.seconds:.3f}"}
+    element = ET.SubElement(suite, "testcase", told)
+    if case.failure is not None:
+        text = _writable(case.failure)
+        ET.SubElement(element, "failure", message=text.partition("\n")[0]).text = text
+    if case.skipped is not None:
+        ET.SubElement(element, "skipped", message=_writable(case.skipped))
+    if case.output:
+        ET.SubElement(element, "system-out").text = _writable(case.output)
+
+
+def _writable(text: str) -> str:
+    """A text with the characters that XML does not have written as Python does."""
+    return FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
