@@ -1,27 +1,28 @@
-"""reflosses: reference loss functions with hand-derived, certified gradients."""
+"""reflosses: reference loss functions with hand-derived, certified gradients.
 
-from reflosses import overlap as overlap
-from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
-from reflosses.losses.binary_cross_entropy_with_logits import (
-    BinaryCrossEntropyWithLogits as BinaryCrossEntropyWithLogits,
-)
-from reflosses.losses.cauchy import Cauchy as Cauchy
-from reflosses.losses.cross_entropy import CrossEntropy as CrossEntropy
-from reflosses.losses.dice import Dice as Dice
-from reflosses.losses.focal import Focal as Focal
-from reflosses.losses.focal_with_logits import FocalWithLogits as FocalWithLogits
-from reflosses.losses.generalized_dice import GeneralizedDice as GeneralizedDice
-from reflosses.losses.hinge import Hinge as Hinge
-from reflosses.losses.huber import Huber as Huber
-from reflosses.losses.iou import IoU as IoU
-from reflosses.losses.mean_absolute_error import MeanAbsoluteError as MeanAbsoluteError
-from reflosses.losses.mean_squared_error import MeanSquaredError as MeanSquaredError
-from reflosses.losses.negative_log_likelihood import NegativeLogLikelihood as NegativeLogLikelihood
-from reflosses.losses.sparse_categorical_cross_entropy import (
-    SparseCategoricalCrossEntropy as SparseCategoricalCrossEntropy,
-)
-from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
-from reflosses.numerics import log_softmax as log_softmax
-from reflosses.truth import certify as certify
+What there is stands in `__init__.pyi`, one import a name; each of them is carried out when its name is first used.
+"""
+
+import pkgutil
+import re
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_LINES = (pkgutil.get_data(__name__, "__init__.pyi") or b"").decode()
+_HOMES = {name: home for home, name in re.findall(r"^from (\S+) import \(?\s*(\w+) as", _LINES, re.M)}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name from its home, once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    found = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
+    return globals().setdefault(name, found)
+
+
+def __dir__() -> list[str]:
+    """Every name, imported or not."""
+    return sorted({*globals(), *_HOMES})

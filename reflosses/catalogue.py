@@ -13,7 +13,8 @@ from reflosses.loss import Loss
 
 def losses() -> dict[str, type[Loss]]:
     """Every loss that `reflosses` exports, by name."""
-    return {n: c for n, c in sorted(vars(reflosses).items()) if isinstance(c, type) and issubclass(c, Loss)}
+    names = {name: getattr(reflosses, name) for name in sorted(reflosses.__all__)}
+    return {name: cls for name, cls in names.items() if isinstance(cls, type) and issubclass(cls, Loss)}
 
 
 def stem(cls: type[Loss]) -> str:

@@ -77,7 +77,7 @@ def test_every_page_and_test_says_something() -> None:
 def test_every_loss_is_exported_by_name() -> None:
     exports = {
         node.module.removeprefix("reflosses.losses."): {(a.name, a.asname) for a in node.names}
-        for node in tree(PACKAGE / "__init__.py").body
+        for node in tree(PACKAGE / "__init__.pyi").body
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("reflosses.losses.")
     }
     assert exports == {p.stem: {(class_name(p), class_name(p))} for p in LOSS_FILES}
@@ -171,7 +171,7 @@ def test_the_machinery_has_no_cycle() -> None:
 def test_the_reader_of_imports_can_find_one() -> None:
     source = """
 import reflosses.truth as t
-from reflosses import battery, verify
+from reflosses import sampling, verify
 from reflosses.gradcheck import gradcheck
 from . import accuracy
 from .report import table
@@ -182,7 +182,7 @@ def f():
 """
     assert imported(ast.parse(source), "reflosses.losses") == {
         "reflosses.truth",
-        "reflosses.battery",
+        "reflosses.sampling",
         "reflosses.verify",
         "reflosses.gradcheck",
         "reflosses.losses",
@@ -193,7 +193,7 @@ def f():
     }
     assert not own({"numpy", "reflossesx.truth"})
     assert own({"reflosses"}) == {"reflosses"}
-    for path in (PACKAGE / "truth.py", PACKAGE / "battery.py"):
+    for path in (PACKAGE / "truth.py", PACKAGE / "sampling.py"):
         assert "reflosses.loss" in imports(path)
 
 
@@ -204,9 +204,11 @@ def run(code: str) -> str:
 
 
 def test_importing_the_library_imports_nothing_optional() -> None:
-    seen = run("import sys, reflosses; print(*{name.partition('.')[0] for name in sys.modules})").split()
-    assert {"reflosses", "numpy"} <= set(seen)
+    code = "import sys, reflosses; {}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    seen = run(code.format("[getattr(reflosses, name) for name in reflosses.__all__]")).split()
+    assert {"reflosses", "numpy", "scipy"} <= set(seen)
     assert not set(OPTIONAL) & set(seen)
+    assert not {"numpy", "scipy"} & set(run(code.format("pass")).split())  # nothing before it is used
 
 
 def test_the_library_works_with_numpy_and_scipy_alone() -> None:

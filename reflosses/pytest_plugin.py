@@ -1,0 +1,356 @@
+"""pytest plug-in: a test returns a loss, and reflosses holds it against the certified truth.
+
+    @pytest.mark.matches_loss("Huber", delta=0.7, dtype="float32")
+    def test_huber():
+        return my_huber  # a callable of (y, yhat) that returns the value, or the value and the gradient
+
+    def test_the_same(loss_oracle):
+        loss_oracle("Huber", delta=0.7).check(my_huber, dtype="float32")
+
+A name with a dot is that of a framework's function: `matches_loss("torch.huber_loss", delta=0.7)`. Keywords that
+`reflosses.check` has are its options, all others are parameters of the loss. Of several markers each is checked; one
+for each parameter set belongs into its `pytest.param(…, marks=…)`.
+
+NumPy and everything else of reflosses are imported by the first test that asks for a check, not before.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Generator
+from dataclasses import fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from reflosses.expectations import Expected
+    from reflosses.loss import Loss
+    from reflosses.reference import Scaled
+    from reflosses.result import Column, Deviation, Result
+
+MARKER = "matches_loss"
+SUFFIXES = (".json", ".md")
+SHOWN = 3  # regimes, of values or of gradients, that a message shows with their numbers
+
+# ---- what a message says ---------------------------------------------------------------------------------------------
+
+
+def message(result: Result, shown: str) -> str:
+    """What differs from the loss called `shown`, in the words of `numpy.testing`, with lines to paste."""
+    out = [f"Not equal to {shown} in {result.dtype}: {result.verdict}"]
+    out += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
+    found: dict[tuple[str, str], list[Deviation]] = {}
+    for d in result.worst:
+        found.setdefault((d.regime, d.what), []).append(d)
+    sections = [_section(result, *place, deviations) for place, deviations in found.items()]
+    for place, count, lines in sections[:SHOWN]:
+        out += ["", place, f"Mismatched: {count}", *lines]
+    rest = [f" {place}: {count}" for place, count, _ in sections[SHOWN:]]
+    return "\n".join([*out, *(["", "Mismatched elsewhere:", *rest] if rest else []), "", *result.notes]).rstrip()
+
+
+def _section(result: Result, regime: str, what: str, deviations: list[Deviation]) -> tuple[str, str, list[str]]:
+    """Where, how many, and lines: the first number of each verdict, and the call that shows the first of them."""
+    from reflosses.result import title
+
+    column: Column = getattr(result.row(regime), what)
+    count = sum(column.wrong.values())
+    share = f"{count} / {column.points} ({100 * count / column.points:.3g}%)"
+    out = ["Mismatch at index:" if deviations[0].index else "Mismatch:"]
+    for d in deviations:
+        place = f"[{', '.join(map(str, d.index))}]: " if d.index else ""
+        apart = f", {d.ulps:.3g} ulp apart" if 0 < d.ulps < float("inf") else ""
+        out.append(f" {place}{d.error or f'{d.got!r} (ACTUAL), {d.exact!r} (DESIRED){apart}'}: {d.verdict}")
+    out += [f"Max difference among the others: {column.worst:.2g} ulp"] if column.worst else []
+    return f"{title(regime)} ({what})", share, [*out, f"# {deviations[0].name}", result.script(deviations[0])]
+
+
+# ---- a loss to compare with ------------------------------------------------------------------------------------------
+
+
+class Oracle:
+    """A loss, and the test that asks for it.
+
+    value, grad: those of the loss, which take (y, yhat) and `weight=`. loss: the loss itself, or `Scaled(factor, loss)`
+    for a function of a framework.
+    """
+
+    loss: Loss | Scaled
+
+    def __init__(self, item: pytest.Item, name: str | Loss | Scaled, /, **given: Any) -> None:
+        from reflosses import check
+
+        keywords = inspect.signature(check).parameters.values()
+        names = [p.name for p in keywords if p.kind is p.KEYWORD_ONLY]
+        parameters = {k: v for k, v in given.items() if k not in names}
+        self._item = item
+        self.loss, own = _target(name, parameters, names)
+        self._shown = f"{name}, which is {self.loss}" if own else str(self.loss)
+        self._options = own | {k: v for k, v in given.items() if k in names}
+        self.value, self.grad = self.loss.value, self.loss.grad
+        self._expected = _expected(item.config)
+
+    def certify(self, y: Any, yhat: Any, weight: Any = None) -> tuple[Any, Any]:
+        """The correctly rounded value and gradient (times the factor of a `Scaled` loss, rounded once more)."""
+        from reflosses import certify
+        from reflosses.reference import parts
+
+        factor, loss = parts(self.loss)
+        value, grad = certify(loss, y, yhat, weight)
+        return factor * value, factor * grad
+
+    def check(self, candidate: Callable[..., Any], **options: Any) -> Result:
+        """Raise AssertionError if the candidate is anything but the loss; options are those of `reflosses.check`."""
+        __tracebackhide__ = True
+        complaint, result = self._complaint(candidate, options)
+        if complaint:
+            raise AssertionError(complaint)
+        return result
+
+    def _complaint(self, candidate: Callable[..., Any], options: dict[str, Any]) -> tuple[str, Result]:
+        """What is wrong ("" if nothing is), and everything that was found."""
+        __tracebackhide__ = True
+        from reflosses import check
+
+        given = {"name": self._item.nodeid, "seed": _seed(self._item.config), **self._options, **options}
+        result = check(candidate, self.loss, **given)
+        self._item.stash.setdefault(RESULTS, []).append(result)
+        if self._expected is None:
+            return "" if result.ok else message(result, self._shown), result
+        from reflosses.expectations import unexpected
+
+        unlisted, _ = unexpected([result], self._expected)  # what has vanished, only the whole session can tell
+        if not unlisted and (result.ok or result.worst):
+            return "", result
+        return "\n".join([message(result, self._shown), *(f"Not expected: {found}" for found in unlisted)]), result
+
+
+def _target(
+    name: str | Loss | Scaled, parameters: dict[str, Any], options: list[str]
+) -> tuple[Loss | Scaled, dict[str, Any]]:
+    """The loss of that name, and the options that a function of a framework brings along."""
+    from reflosses.catalogue import losses
+
+    if not isinstance(name, str):
+        if parameters:
+            raise TypeError(f"{name} has its parameters already; {', '.join(parameters)}: neither can be changed")
+        return name, {}
+    if "." in name:
+        from reflosses.conventions import as_, find
+
+        loss = as_(name, **parameters)
+        _, function = find(name)
+        return loss, {"inputs": function.inputs, "targets": function.targets, "unit": function.unit}
+    known = losses()
+    if name not in known:
+        raise ValueError(f"no loss is named {name!r}; there are {', '.join(known)}")
+    takes = [f.name for f in fields(known[name])]
+    for parameter in parameters:
+        if parameter not in takes:
+            raise TypeError(
+                f"{name} has no parameter {parameter!r}; it takes {', '.join(sorted(takes))}; "
+                f"the check takes {', '.join(sorted(options))}"
+            )
+    return known[name](**parameters), {}
+
+
+class LossOracle:
+    """What the fixture `loss_oracle` gives: losses to compare with, by name."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def __call__(self, name: str | Loss | Scaled, /, **given: Any) -> Oracle:
+        """The loss of that name, with its parameters, and options for `check`."""
+        return Oracle(self._item, name, **given)
+
+    def assert_matches(self, candidate: Callable[..., Any], name: str | Loss | Scaled, /, **given: Any) -> Result:
+        """Raise AssertionError if the candidate is anything but that loss."""
+        __tracebackhide__ = True
+        return self(name, **given).check(candidate)
+
+
+@pytest.fixture
+def loss_oracle(request: pytest.FixtureRequest) -> LossOracle:
+    """Certified losses by name: `loss_oracle("Huber", delta=0.7)` has check(candidate), value, grad, certify."""
+    return LossOracle(request.node)
+
+
+# ---- a marked test ---------------------------------------------------------------------------------------------------
+
+ORACLES = pytest.StashKey[list[Oracle]]()
+RETURNED = pytest.StashKey[Any]()
+RESULTS = pytest.StashKey[list["Result"]]()
+EXPECTED = pytest.StashKey[list["Expected"] | None]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Find the losses that a test is marked with; a marker that cannot be understood is an error."""
+    marks = list(item.iter_markers(MARKER))
+    if not marks:
+        return
+    from reflosses.arithmetic import available
+
+    if not available():
+        pytest.fail("reflosses checks need python-flint: pip install 'reflosses[truth]'", pytrace=False)
+    try:
+        if any(len(mark.args) != 1 for mark in marks):
+            raise TypeError("takes one loss, by its name; everything else has a keyword")
+        item.stash[ORACLES] = [Oracle(item, *mark.args, **mark.kwargs) for mark in marks]
+    except (TypeError, ValueError) as error:
+        raise pytest.fail.Exception(f"{MARKER}: {error}", pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Keep what a marked test returns; to pytest it returns nothing."""
+    if ORACLES not in pyfuncitem.stash:
+        return (yield)
+    function = pyfuncitem.obj
+
+    @wraps(function)
+    def keep(**arguments: Any) -> None:
+        __tracebackhide__ = True
+        pyfuncitem.stash[RETURNED] = function(**arguments)
+
+    pyfuncitem.obj = keep
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = function
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Check what a marked test has returned; one that returns nothing to check has not passed."""
+    yield
+    if ORACLES not in item.stash:
+        return
+    candidate = item.stash.get(RETURNED, None)
+    if not callable(candidate):
+        pytest.fail(
+            f"{item.name} is marked {MARKER} and returned {candidate!r}, not a callable of (y, yhat)", pytrace=False
+        )
+    complaints = [oracle._complaint(candidate, {})[0] for oracle in item.stash[ORACLES]]
+    if any(complaints):
+        pytest.fail("\n\n".join(filter(None, complaints)), pytrace=False)
+
+
+# ---- options and the report ------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, on the command line and in the configuration file."""
+    group = parser.getgroup("reflosses", "reflosses: losses against the certified truth")
+    texts = {
+        "seed": ("N", "seed of the inputs (default: 0)"),
+        "report": ("FILE", "write everything that was found there (.json or .md)"),
+        "expect": ("FILE", "known deviations: only what is not listed there, or has vanished, is an error"),
+    }
+    for name, (metavar, text) in texts.items():
+        group.addoption(f"--reflosses-{name}", metavar=metavar, help=text)
+        parser.addini(f"reflosses_{name}", f"{text}; as --reflosses-{name}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known; refuse options that make no sense before anything runs."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(loss, **parameters, **options): the test returns a callable of (y, yhat), which reflosses checks "
+        "against the loss of that name, or of that function of a framework.",
+    )
+    _seed(config)
+    expected, report = _path(config, "expect"), _path(config, "report")
+    if expected and not expected.is_file():
+        raise pytest.UsageError(f"--reflosses-expect: {expected} is not a file")
+    if report and report.suffix not in SUFFIXES:
+        raise pytest.UsageError(f"--reflosses-report: {report.name} does not end in {' or '.join(SUFFIXES)}")
+    if (report or expected) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist sends what it found
+        config.pluginmanager.register(_Session(report), "reflosses-session")
+
+
+def _setting(config: pytest.Config, name: str) -> str:
+    given = config.getoption(f"reflosses_{name}")
+    return cast(str, config.getini(f"reflosses_{name}") if given is None else given)
+
+
+def _seed(config: pytest.Config) -> int:
+    text = _setting(config, "seed") or "0"
+    if not text.isdecimal():
+        raise pytest.UsageError(f"--reflosses-seed: {text!r} is not a natural number")
+    return int(text)
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """A file: of the command line from where pytest was started, of the configuration from the root of the project."""
+    text = _setting(config, name)
+    start = config.rootpath if config.getoption(f"reflosses_{name}") is None else config.invocation_params.dir
+    return start / text if text else None
+
+
+def _expected(config: pytest.Config) -> list[Expected] | None:
+    """The deviations that are expected, read once; None: no file says so."""
+    if EXPECTED not in config.stash:
+        from reflosses.expectations import read
+
+        path = _path(config, "expect")
+        config.stash[EXPECTED] = read(path) if path else None
+    return config.stash[EXPECTED]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hand over what was found; attributes of a test's report travel from the workers of pytest-xdist."""
+    report = yield
+    results, item.stash[RESULTS] = item.stash.get(RESULTS, []), []
+    if results and (_path(item.config, "report") or _path(item.config, "expect")):
+        report.reflosses = [(r.to_dict(), r.to_markdown()) for r in results]  # type: ignore[attr-defined]
+    return report
+
+
+class _Session:
+    """Everything that was found: written to one file, and compared with what was expected."""
+
+    def __init__(self, report: Path | None) -> None:
+        self.report = report
+        self.found: dict[str, list[tuple[dict[str, Any], str]]] = {}
+        self.vanished: list[Expected] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.found.setdefault(report.nodeid, []).extend(getattr(report, "reflosses", []))
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if session.config.option.collectonly:
+            return
+        found = [(test, *pair) for test in sorted(self.found) for pair in self.found[test]]  # workers race
+        if self.report:
+            results = {"results": [{"test": test, **result} for test, result, _ in found]}
+            text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            self.report.parent.mkdir(parents=True, exist_ok=True)
+            self.report.write_text("\n".join(t for *_, t in found) if self.report.suffix == ".md" else text, "utf-8")
+        if found and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            from reflosses.expectations import unexpected
+
+            asked = [_asked(result) for _, result, _ in found]
+            _, self.vanished = unexpected(asked, _expected(session.config) or [])
+            if self.vanished:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.report:
+            terminalreporter.write_sep("-", f"reflosses report: {self.report}")
+        for entry in self.vanished:
+            terminalreporter.write_line(f"expected, but not there any more: {entry}", red=True)
+
+
+def _asked(found: dict[str, Any]) -> Result:
+    """What was asked and how it was judged, of what `Result.to_dict` has written."""
+    from reflosses.result import Column, Deviation, Result, Row
+
+    rows = [Row(r["regime"], Column(**r["value"]), Column(**r["gradient"])) for r in found["rows"]]
+    worst = [Deviation(d["regime"], d["name"], d["what"], d["verdict"], None, None) for d in found["worst"]]
+    return Result(found["name"], found["loss"], found["dtype"], found["seed"], rows, worst)
