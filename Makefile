@@ -1,12 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
+FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep bare readme wheel clean
+.PHONY: help verify test check lint types sweep bare readme frameworks atlas wheel clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
 
 verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
 	$(BIN)/reflosses verify
@@ -28,6 +29,12 @@ sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AV
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
+
+frameworks: .cache/frameworks.stamp  ## check PyTorch, JAX, Keras, ONNX and the others, each really run
+	$(FRAMEWORKS)/python -m pytest -q -n auto tests/frameworks
+
+atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of every framework, and what it does wrong
+	$(FRAMEWORKS)/python tests/frameworks/atlas.py .cache/atlas.json
 
 readme: .venv/verify  ## measure the tables of the README again
 	$(BIN)/python tests/readme_tables.py
@@ -53,6 +60,13 @@ clean:  ## remove environments and caches
 .venv/check: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
+
+.cache/frameworks.stamp: pyproject.toml tests/frameworks/requirements.txt
+	rm -rf .cache/frameworks
+	$(PYTHON) -m venv .cache/frameworks
+	.cache/frameworks/bin/python -m pip install -q -r tests/frameworks/requirements.txt
+	.cache/frameworks/bin/python -m pip install -q --no-deps -e .
+	@touch $@
 
 .cache/bare.stamp: pyproject.toml
 	rm -rf .cache/bare

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, quiet
+from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect
 from reflosses.battery import blocks, calls, family
 from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
@@ -29,8 +29,8 @@ Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]] | None
 
 TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
-HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.97  # of the wrong numbers: to be an explanation, without a remark, alone
-WORTH = 0.05  # what a second hypothesis must add
+HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.98  # of the wrong numbers: to be an explanation, without a remark, alone
+WORTH, LEADERS = 0.02, 3  # what a second hypothesis must add; the first ones that are tried
 LOOSE, FEW = (
     0.5,
     0.15,
@@ -89,7 +89,7 @@ def explain(
     """As `diagnose`, for something that answers calls; `result`: what `check` found, where it has been asked."""
     if result is not None and result.ok:
         return RIGHT
-    with quiet():
+    with np.errstate(all="ignore"):
         return _Search(asked, loss, form, targets, inputs).diagnosis()
 
 
@@ -446,9 +446,12 @@ class _Search:
         best = numbers.best(guesses, base, wrong)
         if best[0] >= NEARLY_ALL or base:
             return best
-        narrow = [h for h in self.known if h.inside]
-        pairs = self.fitting([(a, b) for b in narrow for a in self.known if a not in narrow])
-        two = numbers.best({e: numbers.predicted(e, base) for e in pairs}, base, wrong)
+        moving = [e[0] for e, guess in guesses.items() if numbers.moved(guess, base).any()]
+        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
+        pairs = {(a, b) for a in leaders for b in moving if a is not b}
+        pairs |= {(a, b) for b in self.known if b.inside for a in self.known if not a.inside}
+        fitting = self.fitting(sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair]))
+        two = numbers.best({e: numbers.predicted(e, base) for e in fitting}, base, wrong)
         for overlaid in numbers.overlaid(guesses, base, wrong):
             two = max(two, numbers.best(dict([overlaid]), base, wrong), key=lambda found: found[0])
         return two if two[0] > best[0] + WORTH else best
@@ -511,8 +514,9 @@ class _Numbers:
             if (low.round(self.got) != self.got)[self.counts & np.isfinite(self.got)].any():
                 return 0.0
             wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
-            allowed = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(own)))
-        precise = _near(self.got, guess, 4 * allowed) & ~((self.got == 0) ^ (guess == 0))
+            allowed = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(own))) + low.tiny
+        vanishes = (self.got == 0) ^ (guess == 0) & (np.abs(guess) > (low.tiny if low else 0))
+        precise = _near(self.got, guess, 4 * allowed) & ~vanishes
         precise &= ~wrong | ~(np.abs(self.got - guess) > np.abs(self.got - own) / 2)
         deviation = np.abs(self.got - own) / np.abs(guess - own)
         alike = (deviation > 0.25) & (deviation < 4) & (np.sign(self.got) == np.sign(guess)) & ~precise
@@ -522,6 +526,11 @@ class _Numbers:
             return 0.0
         return float((hits + LOOSE * loose - spoilt.sum()) / wrong.sum())
 
+    def moved(self, guess: Floats, base: Explanation) -> Any:
+        """Where a prediction is not that of the base."""
+        own = self.predicted(base)
+        return self.counts & ~_near(own, guess, 8 * self.allowed(own))
+
     def overlaid(
         self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any
     ) -> Iterator[tuple[Explanation, Floats]]:
@@ -530,7 +539,7 @@ class _Numbers:
         allowed = self.allowed(own)
         useful = {}
         for e, guess in guesses.items():
-            moved = self.counts & ~_near(own, guess, 8 * allowed)
+            moved = self.moved(guess, base)
             if (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
                 useful[e] = moved
         for a, moved in useful.items():

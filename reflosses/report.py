@@ -3,41 +3,62 @@
 The JSON is one object (`SCHEMA` is raised when a key changes its meaning or goes):
 
     schema, ok, interrupted, seed, points
-    versions    of reflosses, python, numpy, scipy, scikit-learn, python-flint (null: not installed) and the machine
+    unlisted, vanished   deviations against the list given with --expect (null: no list)
+    versions    of reflosses, python, the frameworks and libraries (null: not installed) and the machine
     legs        in this order; each a `name` ("certification", "implementations", "real data"), `seconds`, `missing`
                 (what to install for rows that are not there) and `rows`
-    rows        the fields of `verify.Row`, `value` and `grad` being null or the fields of `compare.Measured`;
-                a number that JSON has not is the string "inf", "-inf" or "nan"
+    rows        the fields of `verify.Row`; `value` and `grad` null or the fields of `verify.Measured`; `result` null or
+                that of an implementation, as `reflosses.result.Result.to_dict` has it
     not_covered functions that look like losses of ours and are not, with the reason
+
+A number that JSON has not is the string "inf", "-inf" or "nan".
 """
 
 from __future__ import annotations
 
 import json
-import math
 import platform
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
+from math import isinf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from reflosses.conventions import not_covered
-from reflosses.conventions.compare import Measured, in_ulp
-from reflosses.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Report, Row
+from reflosses.battery import REGIMES
+from reflosses.conventions import frameworks
+from reflosses.junit import Case
+from reflosses.result import Column as Found
+from reflosses.result import Result, plain, title
+from reflosses.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-SCHEMA = 1
+SCHEMA = 2
 STYLE = {"right": "green", "off": "yellow", "wrong": "red", "missing": "dim"}
-SHORT = {"float64": "f64", "float32": "f32"}
+SNIPPETS = 6  # that a terminal shows
+SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+MARKS = {  # of a verdict, in the map of regimes
+    "right": "·",
+    "inaccurate": "~",
+    "capped": "c",
+    "spurious zero": "0",
+    "dead gradient": "d",
+    "overflow": "o",
+    "spurious inf/NaN": "N",
+    "other convention": "≠",
+    "accepts invalid input": "a",
+    "crash": "!",
+    "": " ",
+}
 
 
 class Column(NamedTuple):
-    """A column's header, and the side that it is aligned to."""
+    """A column's header, and the side that it is aligned to; code: spaces count in it."""
 
     header: str
     side: Literal["left", "right"] = "left"
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,31 +116,83 @@ def _losses(leg: Leg) -> Table:
 
 
 def _functions(leg: Leg) -> Table:
+    """A line a function and dtype; two letters a regime: of the value, and of the gradient."""
+    asked = {r.regime for row in leg.rows if row.result for r in row.result.rows}
+    regimes = [r for r in REGIMES if r in asked]
     table = Table(
-        "2. Functions of other libraries against the certified truth, on adversarial inputs",
-        (
-            Column("function"),
-            Column("dtype"),
-            Column("points", "right"),
-            Column("value", "right"),
-            Column("gradient", "right"),
-            Column("verdict"),
-        ),
+        "2. Functions of other frameworks against the certified truth, in adversarial regimes",
+        (Column("function"), Column("dtype"), *(Column(_letter(r), code=True) for r in regimes), Column("verdict")),
+        fixed=2 + len(regimes),
     )
-    equals, before = "", ""
+    framework, before = "", ""
+    shown_wrong: set[tuple[str, str]] = set()
     for row in leg.rows:
-        if row.equals != equals:
-            equals, before = row.equals, ""
-            table.lines.append(_heading(table, f"= {equals}"))
-        name = "" if row.name == before else _continued(row.name, before)
-        before = row.name
-        found = (SHORT.get(row.dtype, row.dtype), str(row.points or ""), _worst(row.value), _worst(row.grad))
-        table.lines.append(Line((name, *found, _verdict(table, row)), STYLE[row.kind]))
+        if row.framework != framework:
+            framework = row.framework
+            table.lines.append(_heading(table, f"{framework} {_version_of(framework)}"))
+        name = row.result.name if row.result else row.name
+        shown, before = ("" if name == before else name.removeprefix(f"{framework}.")), name
+        marks = marks_of(row.result, regimes) if row.result else [""] * len(regimes)
+        cells = (shown, SHORT.get(row.dtype, row.dtype), *marks, row.verdict)
+        table.lines.append(Line(cells, STYLE[row.kind]))
+        if row.result is not None and row.kind == "wrong" and (name, row.verdict) not in shown_wrong:
+            shown_wrong.add((name, row.verdict))  # another dtype goes wrong in the same way
+            worst = row.result.worst[0]
+            table.snippets.append((f"{name}, {row.dtype}: {worst}", row.result.script(worst)))
+    table.notes += _diagnoses(leg)
     table.notes += list(dict.fromkeys(f"{row.name}: {row.note}" for row in leg.rows if row.note))
     if table.lines:
-        table.notes.append("not covered: " + "; ".join(f"{name} ({why})" for name, why in not_covered().items()))
-        table.notes.append("value, gradient: the worst error, in units in the last place of the dtype.")
+        table.notes += legend(regimes)
+        left_out = {f.name: ", ".join(f.not_covered) for f in frameworks() if f.name in {r.framework for r in leg.rows}}
+        table.notes += [f"not covered of {name}: {them}" for name, them in left_out.items()]
+        table.notes.append("what each function equals, and why others are not covered: reflosses explain NAME")
     table.notes += leg.missing
+    return table
+
+
+def _letter(regime: str) -> str:
+    return regime if len(regime) == 1 else regime[0].lower()
+
+
+def marks_of(result: Result, regimes: Iterable[str] = tuple(REGIMES)) -> list[str]:
+    """For each regime, a mark of the value and one of the gradient."""
+    asked = {row.regime: row for row in result.rows}
+    return [_mark(asked[r].value) + _mark(asked[r].gradient) if r in asked else "" for r in regimes]
+
+
+def _mark(column: Found) -> str:
+    return MARKS[column.verdict]
+
+
+def legend(regimes: Iterable[str]) -> list[str]:
+    """What the letters and marks mean."""
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict)
+    letters = "; ".join(f"{_letter(r)} {REGIMES[r]}" for r in regimes)
+    return [f"regimes: {letters}", f"marks, of the value and of the gradient: {marks}"] if letters else []
+
+
+def _diagnoses(leg: Leg) -> list[str]:
+    """What explains the deviations, each with the functions that it is said of."""
+    names: dict[str, dict[str, None]] = {}
+    for row in leg.rows:
+        if row.result is not None and row.kind != "right" and row.result.diagnosis:
+            names.setdefault(row.result.diagnosis, {})[row.result.name] = None
+    return [f"{', '.join(functions)}: {diagnosis}" for diagnosis, functions in names.items()]
+
+
+def table_of(result: Result) -> Table:
+    """What is printed of one candidate."""
+    table = Table(
+        f"{result.name} against {result.loss}, {result.dtype}: {result.verdict}",
+        (Column("regime"), Column("points", "right"), Column("value"), Column("gradient")),
+    )
+    for row in result.rows:
+        points = str(max(row.value.points, row.gradient.points))
+        style = "red" if row.value.wrong or row.gradient.wrong else "green"
+        table.lines.append(Line((title(row.regime), points, str(row.value), str(row.gradient)), style))
+    table.snippets += [(str(d), result.script(d)) for d in result.worst]
+    table.notes += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
+    table.notes += result.notes
     return table
 
 
@@ -127,7 +200,6 @@ def _real_data(leg: Leg) -> Table:
     table = Table(
         "3. Predictions of scikit-learn's models on its data sets: its metrics against ours",
         (Column("ours"), Column("theirs"), Column("verdict"), Column("certified")),
-        fixed=2,
     )
     data = ""
     for row in leg.rows:
@@ -138,7 +210,7 @@ def _real_data(leg: Leg) -> Table:
             "" if row.own_value is None or row.own_grad is None else f"{in_ulp(row.own_value)}, {in_ulp(row.own_grad)}"
         )
         table.lines.append(
-            Line((row.equals, row.name.removeprefix("sklearn "), _verdict(table, row), own), STYLE[row.kind])
+            Line((row.equals, row.name.removeprefix("sklearn."), _verdict(table, row), own), STYLE[row.kind])
         )
     table.notes += list(dict.fromkeys(f"{row.name}: {row.note}" for row in leg.rows if row.note)) + leg.missing
     if table.lines:
@@ -153,12 +225,6 @@ def _heading(table: Table, text: str) -> Line:
     return Line((text, *[""] * (len(table.columns) - 1)), "bold", heading=True)
 
 
-def _continued(name: str, before: str) -> str:
-    """A name, without what the line above already says."""
-    shared = before.partition(".")[0] if before.count(".") == 1 and before.startswith("sklearn") else before
-    return f"  {name.removeprefix(shared)}" if shared and name.startswith(f"{shared}.") else name
-
-
 def _verdict(table: Table, row: Row) -> str:
     """The verdict, with the numbers of the lines that show it."""
     numbers = []
@@ -171,12 +237,13 @@ def _verdict(table: Table, row: Row) -> str:
     return f"{row.verdict} [{', '.join(numbers)}]" if numbers else row.verdict
 
 
-def _worst(m: Measured | None) -> str:
-    return "" if m is None else in_ulp(m.worst)
+def in_ulp(error: float) -> str:
+    """An error, for people."""
+    return "∞" if isinf(error) else "0" if error == 0 else f"{error:.2g}" if error >= 0.1 else f"{max(error, 0.01):.2f}"
 
 
 def _of_bound(m: Measured | None) -> str:
-    return "" if m is None else f"{_worst(m)} of {m.bound:g}"
+    return "" if m is None else f"{in_ulp(m.worst)} of {m.bound:g}"
 
 
 def summary(report: Report) -> str:
@@ -188,8 +255,15 @@ def summary(report: Report) -> str:
     counts = ", ".join(f"{others.count(kind)} {kind}" for kind in STYLE if kind in others)
     took = sum(leg.seconds for leg in report.legs)
     text = f"Our own certification {ours}. Other implementations: {counts or 'none checked'}."
-    text += f" {took:.0f} s, seed {report.seed}, {report.points} points a row."
+    text += f" {took:.0f} s, seed {report.wanted.seed}, {report.wanted.points} points a loss of ours."
+    if report.unlisted is not None and report.vanished is not None:
+        text += f" {compared(report.unlisted, report.vanished)}"
     return text + (" Interrupted: only what was done so far." if report.interrupted else "")
+
+
+def compared(unlisted: list[str], vanished: list[str]) -> str:
+    """How many deviations are not as a list says."""
+    return f"Against the list: {len(unlisted)} unlisted deviations, {len(vanished)} vanished."
 
 
 # ---- formats ---------------------------------------------------------------------------------------------------------
@@ -204,11 +278,13 @@ def to_markdown(tables: Iterable[Table]) -> str:
             out.append(_markdown_row([c.header for c in table.columns]))
             out.append(_markdown_row([{"left": ":--", "right": "--:"}[c.side] for c in table.columns]))
             for line in table.lines:
-                out.append(_markdown_row([f"**{line.cells[0]}**", *line.cells[1:]] if line.heading else line.cells))
+                cells = zip(line.cells, table.columns, strict=True)
+                first, *rest = (f"`{x}`" if column.code and x.strip() else x for x, column in cells)
+                out.append(_markdown_row([f"**{first}**" if line.heading else first, *rest]))
             out.append("")
         if table.snippets:
             out += ["Lines to paste into Python:", "", "```python"]
-            out += [text for title, line in table.snippets for text in (f"# {title}", line)] + ["```", ""]
+            out += ["\n\n".join(f"# {title}\n{line}" for title, line in table.snippets), "```", ""]
         out += [f"- {note}" for note in table.notes] + [""]
     return "\n".join(out).rstrip() + "\n"
 
@@ -226,21 +302,29 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
     for table in tables:
         console.print(Text(table.title, style="bold"))
         if table.lines:
-            drawn = Grid(box=SIMPLE_HEAD, pad_edge=False)
+            narrow = any(column.code for column in table.columns)  # a map: what stands between columns is enough
+            drawn = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if narrow else 1, 0, 0))
             for k, column in enumerate(table.columns):
-                drawn.add_column(column.header, justify=column.side, no_wrap=k < table.fixed)
+                fixed = 0 < k < table.fixed
+                drawn.add_column(column.header, justify=column.side, no_wrap=fixed, overflow="fold")
+            verdicts = [c for c in table.columns if c.header == "verdict"] or table.columns
             for line in table.lines:
-                styles = [line.style if line.heading or c.header == "verdict" else "" for c in table.columns]
+                if line.heading:
+                    drawn.add_section()
+                styles = [line.style if line.heading or c in verdicts else "" for c in table.columns]
                 drawn.add_row(*map(Text, line.cells, styles))
             console.print(drawn)
-        for title, snippet in table.snippets:
-            console.print(Text(title, style="dim"))
-            console.print(Text(snippet), soft_wrap=True)
+        for snippet_title, snippet in table.snippets[:SNIPPETS]:
+            console.print(Text(snippet_title, style="dim"))
+            console.print(Text(snippet + "\n"), soft_wrap=True)
+        if len(table.snippets) > SNIPPETS:
+            more = f"{len(table.snippets) - SNIPPETS} more to paste: --format markdown\n"
+            console.print(Text(more, style="dim"))
         notes = Grid.grid(padding=(0, 1))
         for note in table.notes:
             notes.add_row("·", Text(note, style="dim"))
-        console.print(notes)
-        console.print()
+        if table.notes:
+            console.print(notes, "")
 
 
 def to_json(report: Report) -> str:
@@ -249,22 +333,89 @@ def to_json(report: Report) -> str:
         "schema": SCHEMA,
         "ok": report.ok,
         "interrupted": report.interrupted,
-        "seed": report.seed,
-        "points": report.points,
+        "seed": report.wanted.seed,
+        "points": report.wanted.points,
+        "unlisted": report.unlisted,
+        "vanished": report.vanished,
         "versions": versions(),
-        "legs": [asdict(leg) for leg in report.legs],
+        "legs": [
+            {"name": g.name, "seconds": g.seconds, "missing": g.missing, "rows": [_row(row) for row in g.rows]}
+            for g in report.legs
+        ],
         "not_covered": not_covered(),
     }
-    return json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def results_to_json(results: list[Result], interrupted: bool = False) -> str:
+    """Candidates as JSON: schema, ok, interrupted, versions, and results as `Result.to_dict` has them."""
+    whole = {
+        "schema": SCHEMA,
+        "ok": bool(results) and all(r.ok for r in results) and not interrupted,
+        "interrupted": interrupted,
+        "versions": versions(),
+        "results": [r.to_dict() for r in results],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def cases(report: Report) -> list[Case]:
+    """The rows of a report as test cases; what a list expects of others is no failure, what has vanished is one."""
+    found = []
+    for leg in report.legs:
+        for row in leg.rows:
+            suite = " ".join(filter(None, (leg.name, row.framework or row.data)))
+            name = f"{row.result.name if row.result else row.name}, {row.dtype}"
+            told = row.result.message() if row.result else "\n".join([row.verdict, *row.lines])
+            wrong = told if row.kind in ("off", "wrong") else ""
+            news = row.holds is False or _news(row.result, report.unlisted)
+            skipped = row.verdict if row.kind == "missing" else None
+            found.append(_case(suite, name, row.result.seconds if row.result else 0.0, wrong, news, skipped))
+        found += [Case(leg.name, what, skipped=what) for what in leg.missing]
+    return found + _vanished(report.vanished)
+
+
+def cases_of(results: list[Result], suite: str, unlisted: list[str] | None, vanished: list[str] | None) -> list[Case]:
+    """Candidates as test cases, and what a list expects of them."""
+    found = []
+    for r in results:
+        wrong = "" if r.ok else r.message()
+        found.append(_case(suite, f"{r.name}, {r.dtype}", r.seconds, wrong, _news(r, unlisted) or not r.rows))
+    return found + _vanished(vanished)
+
+
+def _case(suite: str, name: str, seconds: float, wrong: str, news: bool, skipped: str | None = None) -> Case:
+    return Case(suite, name, seconds, wrong if wrong and news else None, skipped, "" if news else wrong)
+
+
+def _news(result: Result | None, unlisted: list[str] | None) -> bool:
+    """Whether what is wrong is not listed; nothing is, without a list."""
+    if unlisted is None or result is None:
+        return unlisted is None
+    return any(line.startswith(f"unlisted: {result.name}, {result.dtype}: ") for line in unlisted)
+
+
+def _vanished(lines: list[str] | None) -> list[Case]:
+    return [Case("expected deviations", line, failure=line) for line in lines or []]
+
+
+def _row(row: Row) -> dict[str, Any]:
+    whole = {f.name: getattr(row, f.name) for f in fields(row)}
+    measured = {what: None if whole[what] is None else asdict(whole[what]) for what in ("value", "grad")}
+    return {**whole, **measured, "result": None if row.result is None else row.result.to_dict()}
+
+
+def not_covered() -> dict[str, str]:
+    """Functions that look like losses of ours and are not, with the reason."""
+    return {name: why for framework in frameworks() for name, why in framework.not_covered.items()}
 
 
 def versions() -> dict[str, str | None]:
     """What the numbers depend on."""
-    return {
-        **{name: _version(name) for name in ("reflosses", "numpy", "scipy", "scikit-learn", "python-flint")},
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()} {platform.platform()}",
-    }
+    own = {name: _version(name) for name in ("reflosses", "numpy", "python-flint")}
+    others = {framework.package: framework.version for framework in frameworks()}
+    machine = f"{platform.machine()} {platform.platform()}"
+    return {**own, **others, "python": platform.python_version(), "machine": machine}
 
 
 def _version(name: str) -> str | None:
@@ -274,11 +425,5 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _plain(x: Any) -> Any:
-    """`x` in what JSON has."""
-    convert: dict[type, Callable[[Any], Any]] = {
-        dict: lambda d: {k: _plain(v) for k, v in d.items()},
-        list: lambda xs: [_plain(v) for v in xs],
-        float: lambda v: v if math.isfinite(v) else str(v),
-    }
-    return convert.get(type(x), lambda v: v)(x)
+def _version_of(name: str) -> str:
+    return next((f.version or "" for f in frameworks() if f.name == name), "")

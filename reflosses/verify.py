@@ -3,58 +3,97 @@
 Three legs, each a list of plain rows (`reflosses.report` prints them):
 
     certification     every loss of ours against its certified truth, and against finite differences
-    implementations   functions of other libraries (`reflosses.conventions`) against the certified truth of the loss
-                      that they equal, on moderate and on adversarial inputs
+    implementations   functions of other frameworks (`reflosses.conventions`) against the certified truth of the loss
+                      that they equal, in the adversarial regimes of `reflosses.battery`
     real data         metrics of scikit-learn on predictions of its models, against ours; ours against the truth
 """
 
 from __future__ import annotations
 
-import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import log2
-from typing import Any
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses import CrossEntropy, Dice, IoU, MeanAbsoluteError, accuracy, arithmetic, catalogue, truth
-from reflosses.battery import Problem, moderate
-from reflosses.conventions import EXTRA, Peer, hard_masks, peers
-from reflosses.conventions.compare import MEMBERS, Measured, call, in_ulp, judged, measured, ulps
+from reflosses import accuracy, arithmetic, catalogue, truth
+from reflosses.arrays import Asked
+from reflosses.battery import REGIMES
+from reflosses.conventions import Framework, Function, brief, frameworks, written
+from reflosses.conventions.domains import hard_masks, label_pairs
+from reflosses.conventions.scripts import checked
+from reflosses.conventions.sklearn import FRAMEWORK as SKLEARN
 from reflosses.conventions.sklearn import REAL, Real, predictions
+from reflosses.diagnosis import explain
+from reflosses.formats import FORMATS
 from reflosses.gradcheck import gradcheck
+from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.loss import bind
+from reflosses.reference import parts
+from reflosses.result import Result
+from reflosses.sampling import Problem, moderate
 
 Tick = Callable[[str, str, int, int], None]  # leg, what is being worked on, how many are done, of how many
 
 LOSSES, FUNCTIONS, REAL_DATA = "certification", "implementations", "real data"
 DIFFERENCES = 12  # points an example at which finite differences are taken
-NOT_THERE = (AttributeError, ImportError, TypeError)  # what another version of a library raises
+MEMBERS = 6  # predictions that go into one loss of a row or an overlap, about
 SAMPLE = 120  # predictions of real data that are certified, about
+LANES = 2  # frameworks that are asked at a time, each in a process of its own
+HARMLESS = {"inaccurate", "accepts invalid input"}  # verdicts that alone do not make a function wrong
+NOT_THERE = ("AttributeError", "ImportError", "ModuleNotFoundError")  # raised by another version of a framework
+HALF = 2.0**26  # ulps of float64: half of its digits
 
-OURS = [  # functions of our own that are no `Loss`, certified through the loss that they equal
-    Peer(
-        "log_softmax",
-        CrossEntropy(reduction="none"),
-        "import reflosses",
-        "-reflosses.log_softmax(yhat)[np.arange(len(y)), y]",
-        dtypes=("float64",),
-        y_dtype="int64",
+LABELS = "y.astype(int), yhat.astype(int)"
+
+OURS = Framework(  # functions of our own that are no `Loss`, certified through the loss that they equal
+    "reflosses",
+    "reflosses",
+    "import reflosses, reflosses.overlap",
+    "numpy",
+    (
+        Function(
+            "log_softmax",
+            "-reflosses.log_softmax(yhat)[np.arange(len(y)), y]",
+            "CrossEntropy(reduction='none')",
+            grad=None,
+            targets="index",
+        ),
+        *(
+            Function(f"overlap.{name}", code, equals, grad=None, inputs=inputs)
+            for name, code, equals, inputs in (
+                ("hard_dice", f"reflosses.overlap.hard_dice({LABELS}, 2)[1]", "Dice()", hard_masks),
+                ("hard_iou", f"reflosses.overlap.hard_iou({LABELS}, 2)[1]", "IoU()", hard_masks),
+                (
+                    "pixel_accuracy",
+                    f"1 - reflosses.overlap.pixel_accuracy({LABELS})",
+                    "MeanAbsoluteError()",
+                    label_pairs,
+                ),
+            )
+        ),
     ),
-    *(
-        Peer(f"overlap.{name}", loss, "import reflosses.overlap", code, dtypes=("bool",), inputs=hard_masks)
-        for name, loss, code in (
-            ("hard_dice", Dice(reduction="sum"), "reflosses.overlap.hard_dice(y, yhat, 2)[1]"),
-            ("hard_iou", IoU(reduction="sum"), "reflosses.overlap.hard_iou(y, yhat, 2)[1]"),
-            ("pixel_accuracy", MeanAbsoluteError(), "1 - reflosses.overlap.pixel_accuracy(y, yhat)"),
-        )
-    ),
-]
+    {},
+)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Errors of one column (values or gradients), in ulps; `beyond` counts the points above the bound."""
+
+    worst: float
+    bound: float
+    points: int
+    beyond: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +103,7 @@ class Row:
     name: str
     equals: str
     verdict: str
-    kind: str  # "right", "off", "wrong", or "missing" where it could not be asked
+    kind: str  # "right", "off" (see `HARMLESS`), "wrong", or "missing" where it could not be asked
     holds: bool | None = None
     data: str = ""
     dtype: str = "float64"
@@ -78,6 +117,8 @@ class Row:
     own_value: float | None = None  # … and its worst errors there, in ulps
     own_grad: float | None = None
     note: str = ""
+    framework: str = ""
+    result: Result | None = None  # of an implementation
 
 
 @dataclass
@@ -90,14 +131,31 @@ class Leg:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a run covers: losses by name, frameworks by name, dtypes (none: all that a function has), regimes.
+
+    limit: seconds that a function may take for one call, in a process of its own; None: in this process.
+    """
+
+    losses: Sequence[str]
+    against: Sequence[str]
+    seed: int = 0
+    points: int = 600
+    dtypes: Sequence[str] = ()
+    regimes: Sequence[str] = tuple(REGIMES)
+    limit: float | None = None
+
+
 @dataclass
 class Report:
-    """The legs that ran."""
+    """The legs that ran. unlisted, vanished: deviations against a list of known ones; None without a list."""
 
-    seed: int
-    points: int
+    wanted: Wanted
     legs: list[Leg] = field(default_factory=list)
     interrupted: bool = False
+    unlisted: list[str] | None = None
+    vanished: list[str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -105,19 +163,30 @@ class Report:
         held = [row.holds for leg in self.legs for row in leg.rows if row.holds is not None]
         return bool(held) and all(held)
 
+    @property
+    def expected(self) -> bool:
+        """Whether others deviate just as a list says, if there is one."""
+        return not self.unlisted and not self.vanished
 
-def verify(losses: Sequence[str], seed: int, points: int, tick: Tick = lambda *_: None) -> Report:
-    """Run all legs for the losses of these names; an interrupt ends it with what is done so far."""
-    report = Report(seed, points)
+    def results(self) -> list[Result]:
+        """Of all implementations."""
+        return [row.result for leg in self.legs for row in leg.rows if row.result is not None]
+
+
+def verify(wanted: Wanted, tick: Tick = lambda *_: None) -> Report:
+    """Run all legs; an interrupt ends it with what is done so far."""
+    report = Report(wanted)
     try:
         for name, rows in ((LOSSES, certification), (FUNCTIONS, implementations), (REAL_DATA, real_data)):
             leg = Leg(name)
             report.legs.append(leg)
             start = time.perf_counter()
             try:
-                for row in rows(losses, seed, points, leg.missing, tick):
+                for row in rows(wanted, leg.missing, tick):
                     leg.rows.append(row)
             finally:
+                names = [framework.name for framework in frameworks()]
+                leg.rows.sort(key=lambda row: names.index(row.framework) if row.framework else -1)  # as they are listed
                 leg.seconds = time.perf_counter() - start
     except KeyboardInterrupt:
         report.interrupted = True
@@ -137,40 +206,45 @@ def _truth_is_there(missing: list[str]) -> bool:
     return arithmetic.available()
 
 
-def installed(framework: str, missing: list[str]) -> bool:
-    """Whether a framework can be imported; if not, `missing` says what to install, once."""
-    try:
-        importlib.import_module(framework)
-    except ImportError:
-        told = f"{framework} is not installed, its rows are left out: pip install 'reflosses[{EXTRA[framework]}]'"
-        if told not in missing:
-            missing.append(told)
-        return False
-    return True
-
-
 # ---- leg 1: our losses -----------------------------------------------------------------------------------------------
 
 
-def certification(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
+def certification(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[Row]:
     """One row a loss, with all its example parameters, and one for each other function."""
     if not _truth_is_there(missing):
         return
-    jobs: list[tuple[str, Any]] = [(name, name) for name in losses]
-    jobs += [(p.name, p) for p in OURS if type(p.equals).__name__ in losses]
+    jobs: list[tuple[str, Any]] = [(name, name) for name in wanted.losses]
+    jobs += [(f.name, f) for f in OURS.functions if _name_of_loss(f, {}) in wanted.losses]
     for job in _each(LOSSES, jobs, tick):
         if isinstance(job, str):
-            yield _certified(job, seed, points)
+            yield _certified(job, wanted.seed, wanted.points)
         else:
-            row = asked(job, job.dtypes[0], seed, points)
-            verdict = "certified" if row.kind == "right" else row.verdict
-            yield replace(row, verdict=verdict, holds=row.kind == "right")
+            yield _own_function(job, wanted.seed)
+
+
+def _name_of_loss(function: Function, given: Any) -> str:
+    return type(parts(function.loss(given))[1]).__name__
+
+
+def _own_function(function: Function, seed: int) -> Row:
+    """A function of ours, in the regimes that its inputs can be in."""
+    result = checked(OURS, function, {}, "float64", seed=seed, regimes=[r for r in REGIMES if r not in ("G", "H", "K")])
+    points = sum(row.value.points for row in result.rows)
+    worst = max((row.value.worst for row in result.rows), default=0.0)
+    bound = parts(function.loss({}))[1].bounds.value
+    column = Measured(worst, bound, points, len(result.worst))
+    fine = result.ok and worst <= bound
+    lines = tuple(result.script(d) for d in result.worst)
+    verdict = "certified" if fine else f"wrong: {result.verdict}"
+    kind = "right" if fine else "wrong"
+    return Row(function.name, result.loss, verdict, kind, fine, points=points, value=column, lines=lines)
 
 
 def _certified(name: str, seed: int, points: int) -> Row:
     examples = list(catalogue.examples(catalogue.losses()[name]))
     columns: tuple[list[Measured], list[Measured]] = ([], [])
     apart, compared, total, undecided, wrong = 0.0, 0, 0, 0, ""
+    lines: list[str] = []
     for loss in examples:
         try:
             swept = accuracy.sweep(loss, seed, -(-points // len(examples)) * (MEMBERS if loss.layout.groups else 1))
@@ -180,8 +254,8 @@ def _certified(name: str, seed: int, points: int) -> Row:
         total, undecided = total + swept.points, undecided + swept.undecided
         for column, worst, bound in zip(columns, (swept.value, swept.grad), loss.bounds, strict=True):
             beyond = not worst.ulp <= bound
-            line = f"import reflosses; {worst.line}" if beyond else ""
-            column.append(Measured(worst.ulp, bound, swept.points, None, int(beyond), beyond, line=line))
+            lines += [f"import reflosses; {worst.line}"] if beyond else []
+            column.append(Measured(worst.ulp, bound, swept.points, int(beyond)))
         apart = max([apart, *(c.excess for c in checks)])
         compared += sum(c.checked for c in checks)
         if not all(c.ok for c in checks):
@@ -197,64 +271,147 @@ def _certified(name: str, seed: int, points: int) -> Row:
         wrong = "wrong: nothing could be certified"
     note = f"{undecided} problems were left out: no certified result exists there" if undecided else ""
     found = Row(name, name, wrong or "certified", "wrong" if wrong else "right", not wrong, points=total, note=note)
-    return replace(found, value=value, grad=grad, lines=_lines(value, grad), derivatives=compared, differences=apart)
+    return replace(found, value=value, grad=grad, lines=tuple(lines), derivatives=compared, differences=apart)
 
 
 # ---- leg 2: other people's functions ---------------------------------------------------------------------------------
 
 
-def implementations(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
-    """One row a function and dtype, in the order of the losses that they equal."""
+def implementations(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[Row]:
+    """One row a function, parameter set and dtype, framework by framework."""
     if not _truth_is_there(missing):
         return
-    chosen = [p for framework, rows in peers() if installed(framework, missing) for p in rows]
-    order = {name: k for k, name in enumerate(losses)}
-    chosen = [p for p in chosen if type(p.equals).__name__ in order]
-    chosen.sort(key=lambda p: (order[type(p.equals).__name__], p.same_as()))
-    for peer in _each(FUNCTIONS, [(p.name, p) for p in chosen], tick):
-        for dtype in peer.dtypes:
-            yield asked(peer, dtype, seed, points)
+    groups: list[list[_Job]] = []
+    for framework in frameworks():
+        if framework.name not in wanted.against:
+            continue
+        if framework.version is None:
+            missing.append(f"functions of {framework.name} are left out: {not_installed(framework)}")
+            continue
+        jobs = [
+            _Job(framework, function, given, dtype)
+            for function in framework.functions
+            for given in function.tried
+            for dtype in function.dtypes
+            if _name_of_loss(function, given) in wanted.losses and dtype in (wanted.dtypes or function.dtypes)
+        ]
+        groups += [jobs] if jobs else []
+    total = sum(map(len, groups))
+    for done, row in enumerate(_in_lanes(groups, wanted), 1):
+        tick(FUNCTIONS, f"{row.name}, {row.dtype}", done, total)
+        yield row
 
 
-def asked(peer: Peer, dtype: str, seed: int, points: int) -> Row:
-    """What a function answers, in one dtype, and the verdict."""
-    row = Row(peer.name, peer.same_as(), "", "missing", dtype=dtype, note=peer.note)
+class _Job(NamedTuple):
+    """A function to be asked, with these parameters, in this dtype."""
+
+    framework: Framework
+    function: Function
+    given: Mapping[str, Any]
+    dtype: str
+
+
+def _in_lanes(groups: Sequence[Sequence[_Job]], wanted: Wanted) -> Iterator[Row]:
+    """The rows of all jobs, as they are done: framework by framework, several at a time, the longest first."""
+    waiting = sorted(groups, key=len)
+    done: SimpleQueue[Row | BaseException | None] = SimpleQueue()
+    stopped = Event()
+
+    def lane() -> None:
+        explained: dict[Any, str] = {}
+        try:
+            with Worker() as worker, suppress(IndexError):
+                while True:
+                    for job in waiting.pop():
+                        if stopped.is_set():
+                            return
+                        done.put(_implementation(job, wanted, worker, explained))
+        except BaseException as error:
+            done.put(error)
+        finally:
+            done.put(None)
+
+    for _ in range(LANES):
+        Thread(target=lane, daemon=True).start()
     try:
-        value, grad = measured(peer, dtype, seed, points)
-    except NOT_THERE as error:
+        running = LANES
+        while running:
+            row = done.get()
+            if isinstance(row, BaseException):
+                raise row
+            if row is None:
+                running -= 1
+            else:
+                yield row
+    finally:
+        stopped.set()
+
+
+def not_installed(framework: Framework) -> str:
+    """What to do about a framework that is not there."""
+    hint = f": pip install 'reflosses[{framework.extra}]'" if framework.extra else ""
+    return f"{framework.package} is not installed{hint}"
+
+
+def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[Any, str]) -> Row:
+    """What a function answers, in one dtype, and the verdict; what is wrong in the same places is explained once."""
+    framework, function, given, dtype = job
+    loss = function.loss(given)
+    row = Row(function.name, brief(loss), "", "missing", dtype=dtype, note=function.note, framework=framework.name)
+
+    def isolated(given: Mapping[str, Any]) -> Asked:
+        return Isolated(Source.of(function.name, given), dtype, limit=wanted.limit or 0.0, worker=worker)
+
+    try:
+        here = partial(framework.asked, function, form=FORMATS[dtype])
+        make = here if wanted.limit is None else isolated
+        options: dict[str, Any] = {"seed": wanted.seed, "regimes": wanted.regimes, "diagnose": False}
+        result = checked(framework, function, given, dtype, make=make, **options)
+        if result.worst:
+            places = frozenset((d.regime, d.what, d.verdict) for d in result.worst)
+            key = (result.name, places)
+            if key not in explained:
+                targets, inputs = function.targets, function.inputs
+                why = explain(make(given), loss, FORMATS[dtype], result, targets=targets, inputs=inputs)
+                explained[key] = str(why)
+            result.diagnosis = explained[key]
+    except (AttributeError, ImportError, CannotLoadError) as error:
         return replace(row, verdict=f"not there: {error}")
-    tried = max(m.points for m in (value, grad) if m is not None)
-    if not tried:
-        return replace(row, verdict="nothing could be compared")
-    kind, verdict = judged(dtype, value, grad)
-    return replace(row, kind=kind, verdict=verdict, lines=_lines(value, grad), points=tried, value=value, grad=grad)
-
-
-def _lines(*columns: Measured | None) -> tuple[str, ...]:
-    return tuple(m.line for m in columns if m is not None and m.line)
+    crashes = [d.error.removeprefix("raises ") for d in result.worst if d.verdict == "crash" and d.regime == "moderate"]
+    if crashes and crashes[0].startswith(NOT_THERE):
+        return replace(row, verdict=f"not there: {crashes[0]}")
+    points = sum(max(r.value.points, r.gradient.points) for r in result.rows)
+    if not points:
+        return replace(row, verdict=result.verdict)
+    kind = "right" if result.ok else "off" if {d.verdict for d in result.worst} <= HARMLESS else "wrong"
+    return replace(row, verdict=result.verdict, kind=kind, points=points, result=result)
 
 
 # ---- leg 3: real data ------------------------------------------------------------------------------------------------
 
 
-def real_data(losses: Sequence[str], seed: int, points: int, missing: list[str], tick: Tick) -> Iterator[Row]:
+def real_data(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[Row]:
     """One row a metric on the predictions of a model."""
-    if not (installed("sklearn", missing) and _truth_is_there(missing)):
+    if "sklearn" not in wanted.against or not _truth_is_there(missing):
         return
-    chosen = [r for r in REAL if type(r.peer.equals).__name__ in losses]
-    for real in _each(REAL_DATA, [(f"{r.data}, {r.peer.name}", r) for r in chosen], tick):
-        yield _on_real_data(real, seed)
+    if SKLEARN.version is None:
+        return  # the leg before has said so
+    chosen = [r for r in REAL if _name_of_loss(r.function, r.given) in wanted.losses]
+    for real in _each(REAL_DATA, [(f"{r.data}, {r.function.name}", r) for r in chosen], tick):
+        yield _on_real_data(real, wanted.seed)
 
 
 def _on_real_data(real: Real, seed: int) -> Row:
-    peer, loss = real.peer, real.peer.equals
     y, yhat = predictions(real.data, real.output)
-    weight = np.full(bind(loss, yhat.shape).value_shape, peer.factor)
-    row = Row(peer.name, peer.same_as(), "", "missing", data=f"{real.data}: {real.output}", points=len(yhat))
-    try:
-        theirs = call(peer, y, yhat)
-    except NOT_THERE as error:
-        return replace(row, verdict=f"not there: {error}")
+    target = real.function.loss(real.given)
+    factor, loss = parts(target)
+    weight = np.full(bind(loss, yhat.shape).value_shape, factor)
+    name, data = real.function.name, f"{real.data}: {real.output}"
+    row = Row(name, brief(target), "", "missing", data=data, points=len(yhat), note=real.function.note)
+    asked: Asked = real.framework.asked(real.function, real.given, FORMATS["float64"])
+    theirs = asked.ask(y, yhat)
+    if theirs.error:
+        return replace(row, verdict=f"not there: {theirs.error}")
     try:
         ours = loss.value_and_grad(y, yhat, weight=weight)
         rows = max(4, SAMPLE * len(yhat) // yhat.size)
@@ -264,31 +421,39 @@ def _on_real_data(real: Real, seed: int) -> Row:
     except Exception as error:
         return replace(row, verdict=f"ours is wrong: {type(error).__name__}: {error}", kind="wrong", holds=False)
     slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # of sums in floating point, pairwise
-    codes = (peer.value, peer.grad)
-    columns = [
-        _agreement(real, c, a, b, m + slack) for c, a, b, m in zip(codes, theirs, ours, loss.bounds, strict=True)
-    ]
-    kind, verdict = judged("float64", *columns)
+    columns: list[Measured | None] = []
+    lines: list[str] = []
+    for what, got, exact, bound in zip(("value", "grad"), theirs[:2], ours, loss.bounds, strict=True):
+        if got is None:
+            columns.append(None)
+            continue
+        ulps = np.atleast_1d(accuracy.ulps(got, np.asarray(exact), np.zeros(1), np.asarray(real.function.unit)))
+        columns.append(Measured(float(ulps.max()), bound + slack, ulps.size, int((ulps > bound + slack).sum())))
+        if ulps.max() > bound + slack:
+            lines.append(_line(real, what, int(ulps.argmax()), got, exact))
+    kind, verdict = _agreement([c for c in columns if c is not None])
     holds = own[0] <= loss.bounds.value and own[1] <= loss.bounds.grad
     if not holds:
-        verdict = f"ours is wrong: off by {in_ulp(own[0])} and {in_ulp(own[1])} ulp; theirs: {verdict}"
-    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=_lines(*columns), note=peer.note)
-    return replace(row, value=columns[0], grad=columns[1], sample=rows, own_value=own[0], own_grad=own[1])
+        verdict = f"ours is wrong: off by {own[0]:.2g} and {own[1]:.2g} ulp; theirs: {verdict}"
+    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=tuple(lines), value=columns[0], grad=columns[1])
+    return replace(row, sample=rows, own_value=own[0], own_grad=own[1])
 
 
-def _agreement(real: Real, code: str | None, theirs: Any, ours: Any, bound: float) -> Measured | None:
-    """Theirs against ours: values, or gradients."""
-    if code is None:
-        return None
-    error = np.atleast_1d(ulps(theirs, ours, 0.0, "float64", real.peer.unit))
-    at = int(np.argmax(error))
-    got, exact, beyond = float(np.ravel(theirs)[at]), float(np.ravel(ours)[at]), int((error > bound).sum())
-    found = Measured(float(error.max()), bound, error.size, None, beyond, got=got, exact=exact)
-    if not beyond:
-        return found
+def _agreement(columns: list[Measured]) -> tuple[str, str]:
+    """The verdict on theirs against ours."""
+    m = max(columns, key=lambda c: (c.beyond > 0, c.worst))
+    if not m.beyond:
+        return "right", f"right (within {m.worst:.2g} ulp)"
+    share = f" at {100 * m.beyond / m.points:.2g} %" if m.points > 1 else ""
+    return ("off" if m.worst < HALF else "wrong"), f"off by {m.worst:.2g} ulp{share}"
+
+
+def _line(real: Real, what: str, at: int, got: Any, exact: Any) -> str:
+    """A line that shows theirs against ours."""
+    source = real.function.code if what == "value" else real.function.grad or ""
+    code = written(source, real.function.arguments(real.given))
+    where = ", ".join(map(str, np.unravel_index(at, np.shape(got)))) if np.ndim(got) else ""
     given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
-    where = ", ".join(map(str, np.unravel_index(at, np.shape(theirs))))
-    line = (
-        f"import numpy as np; {real.peer.imports}; {given}; {code}{where and f'[{where}]'}  # {got!r}, ours: {exact!r}"
-    )
-    return replace(found, wrong=bool(error.max() > 2.0**26), line=line)
+    both = f"{float(np.ravel(got)[at])!r}, ours: {float(np.ravel(exact)[at])!r}"
+    imports = "; ".join(["import numpy as np", *real.framework.imports.splitlines()])
+    return f"{imports}; {given}; {code}{where and f'[{where}]'}  # {both}"

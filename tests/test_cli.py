@@ -6,24 +6,108 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 import reflosses
-from reflosses import __main__, catalogue, verify
+from reflosses import __main__, catalogue, report, verify
 from reflosses.__main__ import main
+from reflosses.conventions import frameworks
 
 LOSSES = catalogue.losses()
-QUICK = ["verify", "--points", "10", "--loss", "Hinge"]
+QUICK = ["verify", "--points", "10", "--loss", "Hinge", "--against", "none"]
+OTHERS = ["verify", "--points", "1", "--loss", "Huber", "--against", "scipy", "--dtype", "float64"]
+OTHERS += ["--regime", "F"]
+HUBER = ["--loss", "Huber", "delta=0.75", "--regime", "D"]
+
+VANISHED = """
+[[deviation]]
+function = "scipy.special.huber"
+dtype = "*"
+regime = "F"
+what = "value"
+verdict = "overflow"
+"""
+
+CANDIDATES = """
+import os
+import pathlib
+import time
+
+import numpy as np
+import reflosses
+
+LOSS = reflosses.Huber(delta=0.75)
+number = 3
+
+def right(y, yhat):
+    return LOSS.value_and_grad(y, yhat)
+
+def half(y, yhat):
+    value, grad = right(y, yhat)
+    return value / 2, grad / 2
+
+def value(y, yhat):
+    return LOSS.value(y, yhat)
+
+def gradient(y, yhat):
+    return LOSS.grad(y, yhat)
+
+def talks(y, yhat):
+    print("no JSON", flush=True)
+    return value(y, yhat)
+
+def raises(y, yhat):
+    raise RuntimeError("not today")
+
+def crashes(y, yhat):
+    os._exit(3)
+
+def hangs(y, yhat):
+    pathlib.Path("hanging").touch()
+    time.sleep(1000)
+
+def hangs_in_float32(y, yhat):
+    return hangs(y, yhat) if yhat.dtype == np.float32 else value(y, yhat)
+
+def classes(y, yhat):
+    if y.ndim > 1:
+        raise TypeError("indices only")
+    return reflosses.CrossEntropy().value(y, yhat)
+"""
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
+interrupts = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that only one process gets")
 
 
 @pytest.fixture
 def flint() -> None:
     pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+
+
+@pytest.fixture
+def candidates(flint: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a module of somebody's functions, which is the current one."""
+    (tmp_path / "mine.py").write_text(CANDIDATES, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"] + ["rich", "rich.console"]:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say that standard error is one."""
+    pytest.importorskip("rich", reason="needs the extra [cli]: rich")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
 
 
 def status(*arguments: str) -> Any:
@@ -32,67 +116,108 @@ def status(*arguments: str) -> Any:
     return stopped.value.code
 
 
+Captured = pytest.CaptureFixture[str]
+
+
 # ---- verify ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("flint")
-def test_verify_prints_tables_and_says_so_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_prints_tables_and_says_so_by_its_status(capsys: Captured) -> None:
     pytest.importorskip("rich", reason="needs the extra [cli]: rich")
     assert main(QUICK) == 0
     out, err = capsys.readouterr()
     assert "1. Our losses" in out
     assert "certified" in out
     assert "Our own certification holds" in out
+    assert "2. Functions" not in out  # nobody asked for them
     assert "\x1b" not in out
     assert err == ""
 
 
 @pytest.mark.usefixtures("flint")
-def test_verify_exits_1_when_a_loss_is_broken(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    right = reflosses.Hinge.slope
-    monkeypatch.setattr(reflosses.Hinge, "slope", lambda self, *terms: -right(self, *terms))
+def test_verify_fails_if_our_certification_does(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    right = reflosses.Hinge.loss
+    monkeypatch.setattr(reflosses.Hinge, "loss", lambda self, *terms: 2 * right(self, *terms))
     assert main(QUICK) == 1
-    assert "certification does not hold" in capsys.readouterr().out
+    assert "Our own certification does not hold" in capsys.readouterr().out
 
 
-def test_verify_exits_1_when_nothing_can_be_certified(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(verify.arithmetic, "available", lambda: False)
     assert main([*QUICK, "--format", "markdown"]) == 1
     assert "nothing can be certified without python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "why"),
     [
-        (),
-        ("nonsense",),
-        ("verify", "--loss", "Nonsense"),
-        ("verify", "--loss", "huber"),
-        ("verify", "--points", "0"),
-        ("verify", "--points", "many"),
-        ("verify", "--seed", "-1"),
-        ("verify", "--format", "html"),
-        ("verify", "--out", "not/a/folder/report.md"),
-        ("verify", "Huber"),
-        ("show",),
-        ("show", "Nonsense"),
-        ("list", "Huber"),
+        ((), "required: COMMAND"),
+        (("nonsense",), "invalid choice: 'nonsense'"),
+        (("verify", "--loss", "Nonsense"), "no loss is named 'Nonsense'"),
+        (("verify", "--loss", "huber"), "no loss is named 'huber'"),
+        (("verify", "--points", "0"), "0 is not at least 1"),
+        (("verify", "--points", "many"), "'many' is no integer"),
+        (("verify", "--seed", "-1"), "-1 is negative"),
+        (("verify", "--format", "html"), "invalid choice: 'html'"),
+        (("verify", "--dtype", "float8"), "invalid choice: 'float8'"),
+        (("verify", "--regime", "Z"), "invalid choice: 'Z'"),
+        (("verify", "--limit", "0"), "0 is not above 0, and at most a day"),
+        (("verify", "--limit", "nan"), "nan is not above 0, and at most a day"),
+        (("verify", "--limit", "soon"), "'soon' is no number"),
+        (("verify", "--against", "nonsense"), "no framework is named 'nonsense'; there are scipy, sklearn, torch"),
+        (("verify", "--against", "scipy,,sklearn"), "no framework is named ''"),
+        (("verify", "--out", "not/a/folder/report.md"), "--out not/a/folder/report.md: cannot be written"),
+        (("verify", "--out", "."), "--out .: cannot be written"),
+        (("verify", "--write-expect", "not/a/folder/x"), "--write-expect not/a/folder/x: cannot be written"),
+        (("verify", "--expect", "not/a/file"), "--expect not/a/file: No such file"),
+        (("verify", "Huber"), "unrecognized arguments: Huber"),
+        (("check",), "required: MODULE:FUNCTION"),
+        (("check", "mine:right"), "one of the arguments --loss --as is required"),
+        (("check", "mine:right", "--loss", "Nonsense"), "no loss is named 'Nonsense'"),
+        (("check", "mine:right", "--loss", "Huber", "delta"), "'delta' is not KEY=VALUE"),
+        (("check", "mine:right", "--loss", "Huber", "=3"), "'=3' is not KEY=VALUE"),
+        (("check", "mine:right", "--loss", "Huber", "delta=-3"), "delta is -3, not a finite number in (0, inf)"),
+        (("check", "mine:right", "--loss", "Huber", "delta=x"), "delta must be an array of real numbers"),
+        (("check", "mine:right", "--loss", "Huber", "gamma=3"), "unexpected keyword argument 'gamma'"),
+        (("check", "mine:right", "--as", "Huber"), "no function is named 'Huber'; there are scipy.optimize.least"),
+        (("check", "mine:right", "--as", "torch.nonsense"), "reflosses explain FRAMEWORK lists those of scipy, "),
+        (("check", "mine:right", "--as", "torch.huber_loss", "x=3"), "torch.huber_loss has no parameter 'x' here"),
+        (("check", "mine:right", "--as", "scipy.special.huber", "--loss", "Huber"), "not allowed with argument"),
+        (("check", "mine:right", "--loss", "Huber", "--framework", "scipy"), "invalid choice: 'scipy'"),
+        (("check", "mine:right", "--loss", "Huber", "--targets", "all"), "invalid choice: 'all'"),
+        (("check", "mine:right", "--loss", "Huber", "--points", "3"), "unrecognized arguments: --points 3"),
+        (("show",), "required: NAME"),
+        (("show", "Nonsense"), "no loss is named 'Nonsense'"),
+        (("explain",), "required: NAME"),
+        (("explain", ""), "no function is named ''"),
+        (("explain", "nonsense"), "reflosses explain FRAMEWORK lists those of scipy, "),
+        (("explain", "torch.nn.huber"), "no function is named 'torch.nn.huber'; there are scipy.optimize.least"),
+        (("list", "Huber"), "unrecognized arguments: Huber"),
     ],
 )
-def test_misuse_exits_2_and_says_why(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_misuse_exits_2_and_says_why(arguments: tuple[str, ...], why: str, capsys: Captured) -> None:
     assert status(*arguments) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: reflosses")
     assert "error: " in err
+    assert why in err
     if {"Nonsense", "huber"} & set(arguments):
         assert all(name in err for name in LOSSES)
 
 
+def test_a_framework_that_is_not_installed_cannot_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    gone = [replace(f, package="no-such-package", extra="such") for f in frameworks()]
+    monkeypatch.setattr(__main__, "frameworks", lambda: iter(gone))
+    assert status("verify", "--against", "torch") == 2
+    assert "error: no-such-package is not installed: pip install 'reflosses[such]'\n" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("flint")
-def test_verify_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_writes_json(capsys: Captured) -> None:
     assert main([*QUICK, "--loss", "Huber", "--seed", "7", "--format", "json"]) == 0
     whole = json.loads(capsys.readouterr().out)
     assert (whole["seed"], whole["points"], whole["ok"]) == (7, 10, True)
@@ -100,18 +225,40 @@ def test_verify_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("flint")
+def test_verify_asks_what_is_asked_for(capsys: Captured) -> None:
+    arguments = [
+        "--dtype",
+        "float32",
+        "--regime",
+        "D",
+        "--against",
+        " scipy,scipy",
+        "--limit",
+        "60",
+        "--format",
+        "json",
+    ]
+    assert main([*OTHERS, *arguments]) == 0
+    functions = json.loads(capsys.readouterr().out)["legs"][1]["rows"]
+    assert {row["framework"] for row in functions} == {"scipy"}
+    assert {row["name"] for row in functions} == {"scipy.optimize.least_squares huber", "scipy.special.huber"}
+    assert {row["dtype"] for row in functions} == {"float64", "float32"}
+    assert {tuple(r["regime"] for r in row["result"]["rows"]) for row in functions} == {("D", "F")}
+
+
+@pytest.mark.usefixtures("flint")
 @pytest.mark.parametrize(
     ("name", "more", "start"),
     [
         ("report.json", [], "{"),
+        ("report.JSON", [], "{"),
         ("report.md", [], "## 1."),
+        ("report.xml", [], "<?xml"),
         ("report.txt", ["--format", "json"], "{"),
         ("report.json", ["--format", "markdown"], "## 1."),
     ],
 )
-def test_verify_writes_to_a_file(
-    name: str, more: list[str], start: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_writes_to_a_file(name: str, more: list[str], start: str, tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / name
     assert main([*QUICK, *more, "--out", str(file)]) == 0
     out, err = capsys.readouterr()
@@ -130,10 +277,8 @@ def test_a_table_in_a_file_is_plain_text(tmp_path: Path) -> None:
     assert "─────" in text
 
 
-@pytest.mark.usefixtures("flint")
-def test_without_rich_tables_are_markdown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"] + ["rich", "rich.console"]:
-        monkeypatch.setitem(sys.modules, name, None)
+@pytest.mark.usefixtures("flint", "no_rich")
+def test_without_rich_tables_are_markdown(capsys: Captured) -> None:
     assert main(QUICK) == 0
     out, err = capsys.readouterr()
     assert "| Hinge |" in out
@@ -141,12 +286,8 @@ def test_without_rich_tables_are_markdown(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.usefixtures("flint")
-def test_a_progress_bar_is_drawn_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("rich", reason="needs the extra [cli]: rich")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
+def test_a_progress_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    on_a_terminal(monkeypatch)
     assert main([*QUICK, "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert "certification" in err
@@ -154,25 +295,371 @@ def test_a_progress_bar_is_drawn_on_a_terminal(
 
 
 @pytest.mark.usefixtures("flint")
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that only one process gets")
-def test_an_interrupt_prints_what_is_done_and_exits_130() -> None:
-    arguments = ["verify", "--points", "1000000", "--loss", "Hinge", "--format", "json"]
+def test_known_deviations_of_others_are_written_and_expected(tmp_path: Path, capsys: Captured) -> None:
+    known = tmp_path / "known.toml"
+    assert main([*OTHERS, "--write-expect", str(known)]) == 0
+    text = known.read_text("utf-8")
+    assert 'function = "scipy.optimize.least_squares huber(f_scale=0.75)"' in text
+    capsys.readouterr()
+
+    assert main([*OTHERS, "--expect", str(known), "--format", "junit"]) == 0
+    assert ET.fromstring(capsys.readouterr().out.encode()).get("failures") == "0"
+
+    start, _, *others = text.split("[[deviation]]")
+    known.write_text("[[deviation]]".join([start, *others]) + VANISHED, "utf-8")
+    assert main([*OTHERS, "--expect", str(known), "--format", "json"]) == 1
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["ok"] is True  # of ours
+    assert [line.partition(":")[0] for line in whole["unlisted"]] == ["unlisted"]
+    assert "scipy.optimize.least_squares huber(f_scale=0.75), float64: F, " in whole["unlisted"][0]
+    (vanished,) = whole["vanished"]
+    assert vanished.startswith("vanished: scipy.special.huber, *, F, value: overflow (")
+
+
+@pytest.mark.usefixtures("flint")
+def test_differences_from_a_list_are_printed(tmp_path: Path, capsys: Captured) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text(VANISHED, "utf-8")
+    for more in ([], ["--format", "markdown"]):
+        assert main([*OTHERS, "--expect", str(known), *more]) == 1
+        out = capsys.readouterr().out
+        assert "unlisted: scipy.optimize.least_squares huber(f_scale=0.75), float64: F, " in out
+        assert "vanished: scipy.special.huber, *, F, value: overflow" in out
+        assert "unlisted deviations, 1 vanished." in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x = 3", "'x' is not known here"),
+        ("[[deviation", "known.toml: "),
+        ("[[deviation]]\nfunction = 'a'", "line 1: 'dtype' is missing"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_misuse(text: str, why: str, tmp_path: Path, capsys: Captured) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text(text, "utf-8")
+    for command in (QUICK, ["check", "mine:right", "--loss", "Huber"]):
+        assert status(*command, "--expect", str(known)) == 2
+        err = capsys.readouterr().err
+        assert f"error: --expect {known}" in err
+        assert why in err
+
+
+def interrupted(*arguments: str, ready: Path | None = None) -> tuple[int, str, str]:
+    """What a program says that is interrupted, once a file is there or the command has begun."""
     code = "import sys, reflosses.__main__ as m; print('ready', file=sys.stderr, flush=True); "
-    code += f"sys.exit(m.main({arguments}))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    code += f"sys.exit(m.main({list(arguments)}))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        time.sleep(1.0)
+        for _ in range(600):
+            time.sleep(0.1 if ready else 1.0)
+            if ready is None or ready.exists():
+                break
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    return process.returncode, out, err
+
+
+@interrupts
+@pytest.mark.usefixtures("flint")
+def test_an_interrupt_prints_what_is_done_and_exits_130(tmp_path: Path) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text("# mine", "utf-8")
+    arguments = ["verify", "--points", "1000000", "--loss", "Hinge", "--format", "json", "--write-expect", str(known)]
+    code, out, err = interrupted(*arguments)
+    assert code == 130, err
     assert json.loads(out)["interrupted"] is True
+    assert known.read_text("utf-8") == "# mine"  # half of the deviations are no list
+
+
+@interrupts
+def test_an_interrupted_check_prints_the_dtypes_that_are_done(candidates: Path) -> None:
+    both = ["--dtype", "float64", "--dtype", "float32", "--format", "json"]
+    code, out, err = interrupted("check", "mine:hangs_in_float32", *HUBER, *both, ready=candidates / "hanging")
+    assert code == 130, err
+    assert err == "Interrupted: only the dtypes that were done so far.\n"
+    whole = json.loads(out)
+    assert (whole["interrupted"], whole["ok"]) == (True, False)
+    assert [(r["dtype"], r["verdict"]) for r in whole["results"]] == [("float64", "right")]
+
+
+def test_an_interrupt_of_anything_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> dict[str, type]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "losses", stop)
+    assert main(["list"]) == 130
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("candidates")
+def test_check_says_right_by_its_table_and_its_status(capsys: Captured) -> None:
+    pytest.importorskip("rich", reason="needs the extra [cli]: rich")
+    assert main(["check", "mine:right", *HUBER]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("mine:right against Huber(delta=0.75, reduction='mean'), float64: right\n")
+    assert "D, exact points and their neighbours" in out
+    assert err == ""
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize("width", ["80", "100"])
+def test_check_says_wrong_with_lines_to_paste(width: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    pytest.importorskip("rich", reason="needs the extra [cli]: rich")
+    monkeypatch.setenv("COLUMNS", width)
+    assert main(["check", "mine:half", *HUBER]) == 1
+    out = capsys.readouterr().out
+    assert "float64: inaccurate\n" in out
+    assert "import numpy as np\ny = np.array([" in out
+    assert all(len(line) <= int(width) for line in out.splitlines() if "np." not in line)
+
+
+@pytest.mark.usefixtures("candidates")
+def test_check_writes_json(capsys: Captured) -> None:
+    dtypes = ["--dtype", "float32", "--dtype", "float64", "--dtype", "float32"]
+    arguments = [*HUBER, *dtypes, "--regime", "moderate", "--seed", "7", "--format", "json"]
+    assert main(["check", "mine:half", *arguments]) == 1
+    whole = json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
+    assert set(whole) == {"schema", "ok", "interrupted", "versions", "results"}
+    assert (whole["schema"], whole["ok"], whole["interrupted"]) == (report.SCHEMA, False, False)
+    assert [(r["dtype"], r["seed"], r["name"]) for r in whole["results"]] == [
+        ("float32", 7, "mine:half"),
+        ("float64", 7, "mine:half"),
+    ]
+    assert [[row["regime"] for row in r["rows"]] for r in whole["results"]] == [["moderate", "D"]] * 2
+
+
+@pytest.mark.usefixtures("candidates")
+def test_check_writes_junit_and_markdown_to_a_file(tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "found.xml"
+    assert main(["check", "mine:half", *HUBER, "--out", str(file)]) == 1
+    (case,) = ET.fromstring(file.read_bytes()).iter("testcase")
+    assert (case.get("classname"), case.get("name")) == ("Huber", "mine:half, float64")
+    assert case.find("failure") is not None
+    assert capsys.readouterr().err == f"mine:half, float64: inaccurate. Written to {file}.\n"
+
+    file = tmp_path / "found.md"
+    assert main(["check", "mine:right", *HUBER, "--out", str(file)]) == 0
+    assert "| D, exact points and their neighbours | 21 | right (0 ulp) | right (0 ulp) |" in file.read_text("utf-8")
+
+
+@pytest.mark.usefixtures("candidates", "no_rich")
+def test_check_without_rich_is_markdown(capsys: Captured) -> None:
+    assert main(["check", "mine:right", *HUBER]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("### mine:right against Huber(delta=0.75, reduction='mean'), float64: right\n")
+    assert err == f"{__main__.NO_RICH}\n"
+
+
+@pytest.mark.usefixtures("candidates")
+def test_check_draws_a_progress_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    on_a_terminal(monkeypatch)
+    assert main(["check", "mine:right", *HUBER, "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert "check: mine:right, float64" in err
+    json.loads(out)
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize(
+    ("arguments", "gradients"),
+    [
+        (["mine:value", *HUBER, "--grad", "none"], False),
+        (["mine:value", *HUBER], False),
+        (["mine:value", *HUBER, "--grad", "mine:gradient"], True),
+        (["mine:right", *HUBER, "--framework", "numpy"], True),
+        (["mine:right", "--as", "scipy.optimize.least_squares huber", "f_scale=0.75", "--regime", "D"], None),
+        (["mine:right", "--as", "torch.huber_loss", "delta=0.75", "reduction=mean", "--regime", "D"], True),
+    ],
+)
+def test_what_is_asked_of_a_candidate(arguments: list[str], gradients: bool | None, capsys: Captured) -> None:
+    code = main(["check", *arguments, "--format", "json"])
+    (found,) = json.loads(capsys.readouterr().out)["results"]
+    if gradients is None:  # one loss a residual, not their mean
+        assert (code, found["verdict"]) == (1, "other convention")
+        return
+    assert (code, found["verdict"]) == (0, "right")
+    assert (found["rows"][0]["gradient"]["points"] > 0) == gradients
+
+
+@pytest.mark.usefixtures("candidates")
+def test_the_targets_that_are_asked_for(capsys: Captured) -> None:
+    arguments = ["check", "mine:classes", "--loss", "CrossEntropy", "--regime", "moderate", "--targets"]
+    assert [main([*arguments, kind]) for kind in ("index", "rows")] == [0, 1]
+    assert "TypeError: indices only" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize(
+    ("name", "more", "why"),
+    [
+        ("raises", [], "RuntimeError: not today"),
+        ("crashes", [], "ProcessDied: exited with status 3"),
+        ("hangs", ["--limit", "0.25"], "TimeoutError: no answer within 0.25 s"),
+    ],
+)
+def test_a_candidate_that_crashes_or_hangs_is_wrong(name: str, more: list[str], why: str, capsys: Captured) -> None:
+    assert main(["check", f"mine:{name}", *HUBER, *more, "--format", "markdown"]) == 1
+    out = capsys.readouterr().out
+    assert ", float64: crash\n" in out
+    assert why in out
+
+
+@pytest.mark.usefixtures("candidates")
+def test_what_a_candidate_prints_is_not_in_the_report(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "mine:talks", *HUBER, "--format", "json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["ok"] is True
+    assert err == ""
+
+
+@pytest.mark.usefixtures("candidates")
+@pytest.mark.parametrize(
+    ("candidate", "more", "why"),
+    [
+        ("nowhere:right", [], "nowhere:right cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
+        ("mine:nothing", [], "mine:nothing cannot be loaded: AttributeError: "),
+        ("mine:number", [], "mine:number is of type int, and cannot be called"),
+        ("mine.right", [], "'mine.right' is not of the form package.module:function"),
+        ("mine:right", ["--grad", "gradient"], "'gradient' is not of the form package.module:function"),
+        ("mine:right", ["--grad", "mine:number"], "mine:number is of type int, and cannot be called"),
+        ("mine:right", ["--framework", "tensorflow"], "No module named 'tensorflow'"),
+    ],
+)
+def test_a_candidate_that_cannot_be_loaded_is_misuse(
+    candidate: str, more: list[str], why: str, capsys: Captured
+) -> None:
+    assert status("check", candidate, *HUBER, *more, "--out", "report.md") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert why in err
+    assert not Path("report.md").exists()
+
+
+@pytest.mark.usefixtures("candidates")
+def test_nothing_asked_is_not_right(capsys: Captured) -> None:
+    arguments = ["check", "mine:right", "--loss", "Huber", "delta=0.75", "--regime", "C", "--format", "markdown"]
+    assert main(arguments) == 1
+    assert "nothing could be asked" in capsys.readouterr().out
+    Path("known.toml").touch()
+    assert main([*arguments, "--expect", "known.toml"]) == 1
+
+
+@pytest.mark.usefixtures("candidates")
+def test_known_deviations_of_a_candidate_are_written_and_expected(capsys: Captured) -> None:
+    known = Path("known.toml")
+    arguments = ["check", "mine:half", *HUBER, "--format", "junit"]
+    assert main([*arguments, "--write-expect", str(known)]) == 1
+    capsys.readouterr()
+
+    assert main([*arguments, "--expect", str(known)]) == 0
+    out, err = capsys.readouterr()
+    assert ET.fromstring(out.encode()).get("failures") == "0"
+    assert err == "Against the list: 0 unlisted deviations, 0 vanished.\n"
+
+    text = known.read_text("utf-8")
+    known.write_text(text.replace('what = "value"', 'what = "gradient"'), "utf-8")
+    assert main([*arguments, "--expect", str(known)]) == 1
+    out, err = capsys.readouterr()
+    assert ET.fromstring(out.encode()).get("failures") == "1"
+    assert "unlisted: mine:half, float64: D, " in err
+
+    known.write_text(text, "utf-8")
+    assert main(["check", "mine:right", *HUBER, "--format", "junit", "--expect", str(known)]) == 0
+    mine = text.replace("mine:half", "mine:right")
+    known.write_text(mine, "utf-8")
+    capsys.readouterr()
+    assert main(["check", "mine:right", *HUBER, "--format", "junit", "--expect", str(known)]) == 1
+    out, err = capsys.readouterr()
+    assert "vanished: mine:right, float64, D, value: inaccurate (known.toml, line " in err
+    assert ET.fromstring(out.encode()).get("failures") == "2"
+
+
+@pytest.mark.usefixtures("candidates")
+def test_check_needs_flint(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(verify.arithmetic, "available", lambda: False)
+    assert status("check", "mine:right", *HUBER) == 2
+    assert "certified values need python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().err
+
+
+def test_check_is_a_program(candidates: Path) -> None:
+    command = [sys.executable, "-m", "reflosses", "check", "mine:half", *HUBER, "--format", "json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert json.loads(ran.stdout)["results"][0]["verdict"] == "inaccurate"
+
+
+# ---- explain ---------------------------------------------------------------------------------------------------------
+
+
+def test_explain_tells_what_a_function_equals(capsys: Captured) -> None:
+    assert main(["explain", "torch.huber_loss"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("torch.huber_loss(reduction='mean', delta=1.0)\n")
+    assert "    equals    Huber(delta=delta, reduction=reduction)\n" in out
+    assert "    call      torch.nn.functional.huber_loss(" in out
+    assert "    gradient  autodiff\n" in out
+    assert "reduction='none', delta=0.375  →  Huber(delta=0.375)\n" in out
+    assert "    version   torch " in out
+    assert "derivations/atlas.md" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("torch.cross_entropy", ["torch.cross_entropy(", "torch.cross_entropy probabilities("]),
+        ("huber_loss", ["torch.huber_loss(", "optax.huber_loss("]),
+        ("torch.nn.functional.huber_loss", ["torch.huber_loss("]),
+        ("scipy.special.expit", ["scipy.special.expit\n", "scipy.special.expit minus y\n"]),
+    ],
+)
+def test_explain_finds_the_ways_of_calling_a_function(name: str, told: list[str], capsys: Captured) -> None:
+    assert main(["explain", name]) == 0
+    heads = [line + "\n" for line in capsys.readouterr().out.splitlines() if line[:1].strip() and ":" not in line]
+    assert len(heads) == len(told)
+    assert all(head.startswith(start) for head, start in zip(heads, told, strict=True))
+
+
+def test_explain_says_what_is_not_covered(capsys: Captured) -> None:
+    assert main(["explain", "pseudo_huber"]) == 0
+    assert capsys.readouterr().out == "scipy.special.pseudo_huber: not covered, no loss of ours\n"
+    assert main(["explain", "scipy.optimize.least_squares"]) == 0
+    out = capsys.readouterr().out
+    assert "scipy.optimize.least_squares huber(" in out
+    assert "scipy.optimize.least_squares(loss='soft_l1'): not covered" in out
+
+
+@pytest.mark.parametrize("framework", list(frameworks()), ids=lambda f: f.name)
+def test_explain_tells_all_of_a_framework(framework: Any, capsys: Captured) -> None:
+    assert main(["explain", framework.name]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{framework.package} ")
+    for function in framework.functions:
+        assert f"{function.name}(" in out or f"{function.name}\n" in out
+        assert f"    = {function.equals}\n" in out
+    words = " ".join(out.split())
+    for name, why in framework.not_covered.items():
+        assert " ".join(f"{name}: {why}".split()) in words
+
+
+def test_explain_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    gone = [replace(f, package="no-such-package") for f in frameworks()]
+    monkeypatch.setattr(__main__, "frameworks", lambda: iter(gone))
+    for name in ("scipy", "scipy.special.huber"):
+        assert main(["explain", name]) == 0
+        assert "no-such-package is not installed here\n" in capsys.readouterr().out
 
 
 # ---- list, show, version ---------------------------------------------------------------------------------------------
 
 
-def test_list_names_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_every_loss(capsys: Captured) -> None:
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     for name, cls in LOSSES.items():
@@ -183,7 +670,7 @@ def test_list_names_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @every_loss
-def test_show_tells_all_about_a_loss(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_all_about_a_loss(name: str, capsys: Captured) -> None:
     assert main(["show", name]) == 0
     out = capsys.readouterr().out
     cls = LOSSES[name]
@@ -195,7 +682,7 @@ def test_show_tells_all_about_a_loss(name: str, capsys: pytest.CaptureFixture[st
     assert catalogue.page(cls).strip() in out
 
 
-def test_show_says_that_a_page_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_says_that_a_page_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     def no_page(cls: type) -> str:
         raise FileNotFoundError
 
@@ -204,10 +691,10 @@ def test_show_says_that_a_page_is_missing(monkeypatch: pytest.MonkeyPatch, capsy
     assert "Its page, derivations/huber.md, is not there." in capsys.readouterr().out
 
 
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_help(capsys: Captured) -> None:
     assert status("--version") == 0
     assert capsys.readouterr().out.startswith("reflosses 0.")
-    for command in ((), ("verify",), ("list",), ("show",)):
+    for command in ((), ("verify",), ("check",), ("explain",), ("list",), ("show",)):
         assert status(*command, "--help") == 0
         assert capsys.readouterr().out.startswith("usage: reflosses")
 
@@ -225,7 +712,7 @@ def test_a_closed_pipe_does_not_hide_that_certification_failed(monkeypatch: pyte
 
     monkeypatch.setattr(__main__, "_write", closed)
     monkeypatch.setattr(__main__.os, "dup2", lambda *_: None)
-    arguments = ["verify", "--loss", "Hinge", "--points", "1"]
+    arguments = [*QUICK, "--points", "1"]
     assert __main__.main(arguments) == 0
     monkeypatch.setattr(verify.Report, "ok", property(lambda self: False))
     assert __main__.main(arguments) == 1

@@ -3,13 +3,20 @@
 import doctest
 import inspect
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from readme_tables import FRAMEWORKS, functions, shown
 
 import reflosses
+from reflosses.__main__ import _parser
 from reflosses.catalogue import examples, losses
+from reflosses.conventions import brief, frameworks
+from reflosses.report import MARKS
+from reflosses.verdict import VERDICTS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -31,7 +38,7 @@ def test_the_example_prints_what_it_says() -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     source = "\n".join(re.findall(r"```python\n(>>> .*?)```", README, re.S))
     test = doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0)
-    assert 5 <= len(test.examples) <= 10
+    assert 5 <= len(test.examples) <= 15
     said: list[str] = []
     runner.run(test, out=said.append)
     assert not runner.failures, "".join(said)
@@ -65,6 +72,13 @@ def test_its_commands_are_there() -> None:
     assert set(re.findall(r"^\.PHONY: (.*)$", makefile, re.M)[0].split()) == targets
 
 
+def test_its_command_lines_are_understood() -> None:
+    lines = re.findall(r"(?:^|(?<=`))(reflosses [a-z][^`#\n]*)", README, re.M)
+    assert {line.split()[1] for line in lines} >= {"verify", "check", "explain"}
+    for line in lines:
+        _parser().parse_args(shlex.split(line)[1:])
+
+
 def test_its_links_resolve() -> None:
     targets = re.findall(r"\]\(([^)#]+)", README)
     assert len(targets) >= 6
@@ -85,14 +99,51 @@ def test_the_measured_table_has_every_loss_within_its_bounds() -> None:
         assert verdict == "certified"
 
 
-def test_the_measured_tables_of_others_are_those_of_verify() -> None:
-    conventions = pytest.importorskip("reflosses.conventions")
-    shown = {row[0] for row in cells(block("verify"))}
-    for _, rows in conventions.peers():
-        for peer in rows:
-            if "float64" in peer.dtypes and not peer.name.endswith((".loss_gradient", ".gradient_hessian")):
-                assert peer.name.replace("|", "\\|") in shown, peer.name
+def test_the_measured_tables_of_others_have_every_function_and_what_it_does() -> None:
+    pytest.importorskip("sklearn", reason="needs the extra [sklearn]: scikit-learn")
+    head, *rows = cells(block("verify").split("and on real data")[0])
+    lines = {row[0]: row for row in rows}
+    assert len(lines) == len(rows)
+    names = [f.name for framework in frameworks() if framework.name in FRAMEWORKS for f in framework.functions]
+    assert set(lines) == {name for name in names if shown({"name": name, "dtype": "float64"})}
+    known = {mark: verdict for verdict, mark in MARKS.items()}
+    for name, (_, *marks, verdict) in lines.items():
+        assert len(marks) == len(head) - 2
+        assert marks[0].strip("`").strip(), name  # moderate inputs are asked of all
+        told = {known[mark] for cell in marks for mark in cell.strip("`")} - {""}
+        assert verdict == min(told, key=[*VERDICTS, "right"].index), name
+    assert {lines[name][-1] for name in ("scipy.special.huber", "scipy.special.log_expit")} == {"right"}
+
+
+def test_the_measured_table_of_real_data_has_every_metric() -> None:
+    real = pytest.importorskip("reflosses.conventions.sklearn").REAL
+    _, *rows = cells(block("verify").split("and on real data")[1])
+    assert [row[0] for row in rows] == [f"{r.function.name}, {r.data}: {r.output}" for r in real]
+    assert [row[1] for row in rows] == [f"`{brief(r.function.loss(r.given))}`" for r in real]
+    assert all(re.match(r"right \(within|off by", row[2]) for row in rows)
     assert re.search(r"Measured in \d+ s on two cores: reflosses ", block("verify"))
+
+
+def test_the_tables_of_others_are_made_of_a_report() -> None:
+    """One line of two parameter sets: the marks of both, and the worse verdict."""
+
+    def row(name: str, verdict: str, dtype: str = "float64", **wrong: int) -> dict[str, Any]:
+        value = {"points": 7, "worst": 0.5, "wrong": wrong}
+        gradient = {"points": 0, "worst": 0.0, "wrong": {}}
+        result = {"rows": [{"regime": regime, "value": value, "gradient": gradient} for regime in ("moderate", "F")]}
+        return {"name": name, "dtype": dtype, "verdict": verdict, "result": result}
+
+    rows = [
+        row("lib.f", "right"),
+        row("lib.f", "overflow", overflow=3),
+        row("lib.f", "crash", "float32", crash=1),
+        row("lib.g", "right"),
+        row("lib.g.loss_gradient", "crash", crash=1),
+    ]
+    report = {"legs": [{}, {"rows": rows}]}
+    head, *lines = cells(functions(report))
+    assert head == ["function, float64", "m", "F", "is it our loss?"]
+    assert lines == [["lib.f", "`o `", "`o `", "overflow"], ["lib.g", "`· `", "`· `", "right"]]
 
 
 def test_every_erratum_names_a_page_that_proves_it() -> None:

@@ -1,0 +1,113 @@
+"""Check every mapped function of every framework, and write what was found to derivations/atlas.md: `make atlas`.
+
+The head of the atlas goes to the README too, between its markers; everything, in JSON, to the file that is named.
+"""
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+from reflosses import catalogue, report
+from reflosses.battery import REGIMES
+from reflosses.conventions import frameworks
+from reflosses.result import title
+from reflosses.verify import FUNCTIONS, Leg, Report, Wanted, implementations
+
+ROOT = Path(__file__).parents[2]
+ATLAS, README = ROOT / "derivations" / "atlas.md", ROOT / "README.md"
+
+INTRODUCTION = """\
+# Atlas: what other frameworks compute
+
+Every function of these frameworks that is one of our losses, in every dtype that it takes, on the adversarial inputs of
+`reflosses.battery`, against certified numbers. A function is held to four times the bound that we keep ourselves, in
+units in the last place of its own dtype, and to half of the digits where a regime asks for the formula
+(`reflosses/verdict.py` derives it). Who disagrees with a line can paste what stands below it.
+
+Written by `make atlas`, which runs everything again; `reflosses explain NAME` says which loss a function equals.
+"""
+
+
+def head(rows):
+    """How many rows of each framework are right, inaccurate, wrong."""
+    lines = [
+        "| framework | version | functions | rows | right | inaccurate | wrong |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
+    ]
+    for framework in frameworks():
+        own = [row for row in rows if row.framework == framework.name]
+        counts = [sum(row.kind == kind for row in own) for kind in ("right", "off", "wrong")]
+        functions = len({row.name for row in own})
+        lines.append(
+            f"| {framework.name} | {framework.version or '–'} | {functions} | {len(own)} | "
+            + " | ".join(map(str, counts))
+            + " |"
+        )
+    return "\n".join(lines)
+
+
+def legend():
+    regimes = "\n".join(f"- {title(r)}" if len(r) == 1 else f"- {r}: {REGIMES[r]}" for r in REGIMES)
+    marks = ", ".join(f"`{mark}` {verdict}" for verdict, mark in report.MARKS.items() if verdict)
+    return f"Regimes:\n\n{regimes}\n\nTwo marks each, of the value and of the gradient: {marks}; nothing: not asked.\n"
+
+
+def key(row):
+    """What a line of the atlas is about."""
+    return f"`{row.result.name}`", row.dtype
+
+
+def line(row):
+    marks = [f"`{m}`" if m.strip() else "" for m in report.marks_of(row.result)]
+    text = "right" if row.kind == "right" else row.result.diagnosis or row.verdict
+    return "| " + " | ".join([*key(row), row.equals, *marks, row.verdict, text.replace("|", "\\|")]) + " |"
+
+
+def section(framework, rows):
+    heads = ["function", "dtype", "equals", *(r if len(r) == 1 else "m" for r in REGIMES), "verdict", "diagnosis"]
+    out = [f"## {framework.name} {framework.version}", ""]
+    out += ["| " + " | ".join(heads) + " |", "|" + " :-- |" * len(heads), *map(line, rows), ""]
+    notes = dict.fromkeys(f"- `{row.name}`: {row.note}" for row in rows if row.note)
+    out += [*notes, ""] if notes else []
+    out += ["Not covered:", "", *(f"- {name}: {why}" for name, why in framework.not_covered.items()), ""]
+    for row in rows:
+        if row.kind == "wrong":
+            worst = row.result.worst[0]
+            out += [f"### {row.result.name}, {row.dtype}", "", f"{worst}.", ""]
+            out += ["```python", row.result.script(worst), "```", ""]
+    return "\n".join(out)
+
+
+def main(out):
+    losses = list(catalogue.losses())
+    wanted = Wanted(losses, [f.name for f in frameworks()], limit=30.0)
+    missing, rows, start = [], [], time.perf_counter()
+
+    def tick(leg, name, done, total):
+        if sys.stderr.isatty():
+            print(f"\r{done}/{total} {name:60.60}", end="", file=sys.stderr)
+
+    for row in implementations(wanted, missing, tick):
+        if row.result is None:
+            sys.exit(f"{row.name}, {row.dtype}: {row.verdict}")
+        rows.append(row)
+    if missing:
+        sys.exit("\n".join(missing))
+    names = [framework.name for framework in frameworks()]
+    rows.sort(key=lambda row: names.index(row.framework))
+    parts = [INTRODUCTION, head(rows) + "\n", legend()]
+    parts += [section(f, [row for row in rows if row.framework == f.name]) for f in frameworks()]
+    ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
+    text = README.read_text("utf-8")
+    markers = r"(<!-- atlas -->\n).*?(<!-- /atlas -->)"
+    README.write_text(re.sub(markers, lambda m: f"{m[1]}{head(rows)}\n{m[2]}", text, flags=re.S), "utf-8")
+    found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])
+    Path(out).write_text(report.to_json(found), "utf-8")
+    print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {README.name}, {out}", file=sys.stderr)
+    json.loads(Path(out).read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,117 @@
+"""Defects of losses from the public trackers of the frameworks that reproduce in the pinned versions.
+
+thread: where it was reported, or discussed for a sibling of the function. regimes: one of these must show it. given:
+the parameters with which it shows, where those that are always tried do not.
+"""
+
+from typing import Any, NamedTuple
+
+HOMES = {
+    "pytorch": "https://github.com/pytorch/pytorch/issues/",
+    "jax": "https://github.com/jax-ml/jax/issues/",
+    "optax": "https://github.com/google-deepmind/optax/issues/",
+    "keras": "https://github.com/keras-team/keras/issues/",
+    "keras-core": "https://github.com/keras-team/keras-core/issues/",
+    "tensorflow": "https://github.com/tensorflow/tensorflow/issues/",
+    "sklearn": "https://github.com/scikit-learn/scikit-learn/issues/",
+    "scipy": "https://github.com/scipy/scipy/issues/",
+    "onnx": "https://github.com/onnx/onnx/issues/",
+}
+
+
+class Known(NamedTuple):
+    """A defect, and where the battery must find it."""
+
+    thread: str
+    function: str
+    dtype: str
+    regimes: str
+    what: str  # "value", "gradient", or either
+    given: dict[str, Any] | None = None
+    equals: str | None = None  # the loss that was meant, where the mapping takes the defect for the definition
+
+    @property
+    def url(self) -> str:
+        """The thread."""
+        home, _, number = self.thread.partition("#")
+        return HOMES[home] + number
+
+
+LOGITS, CE = "torch.binary_cross_entropy_with_logits", "torch.cross_entropy"
+BCE, K = "torch.binary_cross_entropy", "keras.losses."
+
+KNOWN = [
+    Known("pytorch#195677", LOGITS, "float64", "A", "gradient"),
+    Known("pytorch#195529", LOGITS, "float64", "A", "value"),
+    Known("pytorch#195678", CE, "float64", "A", "gradient"),
+    Known("pytorch#103316", BCE, "float32", "BD", "gradient"),
+    Known("pytorch#163975", BCE, "float32", "BD", "value"),
+    Known("pytorch#171327", BCE, "float32", "D", "value"),
+    Known("pytorch#135359", LOGITS, "float32", "G", "value"),
+    Known("pytorch#11551", CE, "float32", "G", "gradient"),
+    Known("pytorch#121416", "torch.mse_loss", "float32", "G", "gradient"),
+    Known("pytorch#29429", "torch.nll_loss", "float16", "J", "value", {"class_weight": (0.25, 3.0, 0.75)}),
+    Known("pytorch#134767", CE, "float32", "K", "value"),
+    Known("pytorch#152437", "torch.cross_entropy probabilities", "float32", "K", "value"),
+    Known("pytorch#134771", "torch.cross_entropy probabilities", "float32", "K", "value"),
+    Known("pytorch#110865", LOGITS, "float32", "K", "value"),
+    Known("pytorch#123339", LOGITS, "float32", "K", "value"),
+    Known("pytorch#16045", "torch.mse_loss", "float32", "K", "value"),
+    Known("pytorch#64256", CE, "float32", "K", "value"),
+    Known("jax#40384", "optax.softmax_cross_entropy", "float64", "A", "gradient"),
+    Known("optax#1762", "optax.safe_softmax_cross_entropy jacfwd", "float64", "G", "gradient"),
+    Known("optax#896", "optax.softmax_cross_entropy", "float64", "G", "value"),
+    Known("optax#431", "optax.sigmoid_binary_cross_entropy", "float64", "G", "value"),
+    Known("jax#40409", "optax.softmax_cross_entropy", "float16", "J", "value"),
+    Known("optax#1185", "optax.softmax_cross_entropy_with_integer_labels", "float64", "K", "value"),
+    Known("keras#15249", K + "binary_crossentropy", "float32", "A", "value"),
+    Known("keras#17634", K + "categorical_crossentropy", "float32", "AB", "value"),
+    Known(
+        "tensorflow#70326",
+        K + "binary_focal_crossentropy",
+        "float32",
+        "ABC",
+        "gradient",
+        {"from_logits": True, "gamma": 0.0},
+    ),
+    Known("tensorflow#62204", K + "binary_crossentropy", "float32", "D", "value"),
+    Known(
+        "keras#9664",
+        K + "binary_crossentropy",
+        "float32",
+        "D",
+        "gradient",
+        equals="BinaryCrossEntropy(reduction='none')",
+    ),
+    Known("keras#6825", K + "MeanSquaredError", "float32", "GH", "value"),
+    Known("keras#23451", K + "categorical_crossentropy axis=0", "float32", "I", "value", {"label_smoothing": 0.125}),
+    Known(
+        "tensorflow#127249", K + "categorical_crossentropy axis=0", "float32", "I", "value", {"label_smoothing": 0.25}
+    ),
+    Known("keras#21097", K + "sparse_categorical_crossentropy axis=0", "float32", "I", "value"),
+    Known("keras#15791", K + "MeanSquaredError", "float64", "EJ", "value"),
+    Known("keras-core#922", K + "mean_absolute_error", "float64", "EF", "value"),
+    Known("keras#15014", K + "SparseCategoricalCrossentropy", "bfloat16", "J", "value"),
+    Known("keras#23573", K + "Huber", "float32", "K", "value"),
+    Known("keras#23504", K + "binary_crossentropy", "float32", "K", "value"),
+    Known("keras#4744", K + "binary_crossentropy", "float32", "K", "value"),
+    Known("keras#15665", K + "hinge", "float32", "K", "value"),
+    Known("keras#2450", K + "sparse_categorical_crossentropy", "float32", "K", "value"),
+    Known("onnx#8423", "onnx.SoftmaxCrossEntropyLoss", "float32", "B", "value"),
+    Known("onnx#8433", "onnx.NegativeLogLikelihoodLoss", "float32", "H", "value", {"ignore_index": -1}),
+    Known("onnx#8453", "onnx.NegativeLogLikelihoodLoss", "float32", "H", "value", {"ignore_index": -1}),
+    Known("scipy#19521", "scipy.special.log_softmax", "float64", "A", "value"),
+    Known("scipy#19521", "scipy.special.log_softmax", "float32", "A", "value"),
+    Known("scipy#5044", "scipy.optimize.least_squares cauchy", "float64", "F", "value"),
+    Known("jax#21495", "scipy.special.log_softmax", "float64", "G", "value"),
+    Known("scipy#21135", "scipy.spatial.distance.dice", "float64", "H", "value"),
+    Known("scipy#17703", "scipy.spatial.distance.dice", "float64", "K", "value"),
+    Known("sklearn#28851", "sklearn.log_loss", "float64", "B", "value"),
+    Known("sklearn#24315", "sklearn.log_loss", "float32", "B", "value"),
+    Known("sklearn#17399", "sklearn.log_loss", "float64", "D", "value"),
+    Known("sklearn#24365", "sklearn.log_loss", "float64", "D", "value"),
+    Known("sklearn#13674", "sklearn.hinge_loss of labels", "float64", "H", "value"),
+    Known("sklearn#26864", "sklearn.f1_score", "float64", "H", "value"),
+    Known("sklearn#17826", "sklearn.jaccard_score", "float64", "H", "value"),
+    Known("sklearn#24515", "sklearn.log_loss of classes", "float64", "K", "value"),
+]

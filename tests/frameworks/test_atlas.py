@@ -1,0 +1,79 @@
+"""The atlas is current, and every wrong line of it is shown by lines that fail where they are pasted."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+
+from reflosses import report
+from reflosses.conventions import frameworks
+from reflosses.conventions.scripts import checked
+
+ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
+TEXT = ATLAS.read_text("utf-8") if ATLAS.exists() else ""
+SECTIONS = {s.split()[0]: s for s in re.split(r"^## ", TEXT, flags=re.M)[1:]}
+FRAMEWORKS = list(frameworks())
+each_framework = pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda f: f.name)
+
+PASTED = """
+import sys, traceback
+blocks = sys.stdin.read().split("\\n# ----\\n")
+for number, block in enumerate(blocks):
+    try:
+        exec(compile(block, f"block {number}", "exec"), {"__name__": "pasted"})
+    except Exception:
+        continue
+    print(block)
+assert "reflosses" not in sys.modules
+"""
+
+
+def lines(framework):
+    """The cells of each line about a function."""
+    rows = [row for row in SECTIONS[framework.name].splitlines() if row.startswith("| `")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def test_every_framework_has_its_section():
+    assert list(SECTIONS) == [f.name for f in FRAMEWORKS]
+
+
+@each_framework
+def test_every_function_parameter_set_and_dtype_has_its_line(framework):
+    names = []
+    for function in framework.functions:
+        for given in function.tried:
+            shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
+            names += [(f"`{function.name}({shown})`" if shown else f"`{function.name}`", d) for d in function.dtypes]
+    assert [tuple(cells[:2]) for cells in lines(framework)] == names
+    assert len(names) > 2
+
+
+@each_framework
+def test_the_atlas_is_that_of_the_installed_versions(framework):
+    if framework.version is None:
+        pytest.skip(f"{framework.name} is not installed")
+    assert SECTIONS[framework.name].startswith(f"{framework.name} {framework.version}\n")
+    function, dtype = framework.functions[-1], framework.functions[-1].dtypes[0]
+    result = checked(framework, function, function.tried[-1], dtype, diagnose=False)
+    (cells,) = [c for c in lines(framework) if c[0] == f"`{result.name}`" and c[1] == dtype]
+    marks = [cell.strip("`") for cell in cells[3:-2]]
+    assert marks == [m.strip() and m for m in report.marks_of(result)]
+    assert cells[-2] == result.verdict
+
+
+@each_framework
+def test_what_is_wrong_can_be_pasted(framework):
+    if framework.version is None:
+        pytest.skip(f"{framework.name} is not installed")
+    blocks = re.findall(r"```python\n(.*?)\n```", SECTIONS[framework.name], re.S)
+    assert blocks or all(cells[-2] == "right" for cells in lines(framework))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PASTED], input="\n# ----\n".join(blocks), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "", "these lines do not fail"
