@@ -268,8 +268,8 @@ class Here(Asked):
                     )
                 result = self.candidate(make(y), make(yhat), **given)
                 value, grad = result if isinstance(result, tuple) else (result, None)
-                if callable(self.grad):
-                    grad = self.grad(make(y), make(yhat), **given)
+                if self.grad != "auto":
+                    grad = self.grad(make(y), make(yhat), **given) if callable(self.grad) else None
                 return self._answer(value, grad)
         except Exception as error:
             return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])

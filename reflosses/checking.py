@@ -99,7 +99,7 @@ def check(
     tick(len(asks), len(asks))
     run.finish()
     if diagnose and found.worst and not asked.given_up:
-        found.diagnosis = str(explain(asked, loss, form, found, targets=targets, inputs=inputs))
+        found.diagnosis = explain(asked, loss, form, found, targets=targets, inputs=inputs).told
     found.seconds = time.perf_counter() - start
     return found
 
@@ -359,7 +359,8 @@ class _Run:
         )
         found.rows = [r for r in found.rows if r.value.points or r.gradient.points]
         found.rows.sort(key=lambda r: order.index(r.regime))
-        if found.rows and not any(r.gradient.points for r in found.rows):
+        values = sum(r.value.points for r in found.rows)
+        if values > 1 and not any(r.gradient.points for r in found.rows):
             found.notes.append("no gradient was asked: the candidate returns none, and no autodiff is at hand")
         if self.asked.given_up:
             found.notes.append("the rest was not asked: given up after crashes or calls that took too long")

@@ -30,11 +30,10 @@ Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]] | None
 TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
 HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.98  # of the wrong numbers: to be an explanation, without a remark, alone
-WORTH, LEADERS = 0.02, 3  # what a second hypothesis must add; the first ones that are tried
-LOOSE, FEW = (
-    0.5,
-    0.15,
-)  # the worth of a deviation that is only alike; right numbers that may be spoilt for each wrong one
+WORTH = 0.02  # what a second hypothesis must add
+LEADERS, BASES = 3, 3  # how many of the best are looked at further
+LOOSE = 0.5  # the worth of a deviation that is only alike
+FEW = 0.15  # right numbers that may be spoilt for each wrong one
 NARROW_ULPS = 64  # what arithmetic in a narrower format may cost, in its own ulps
 
 
@@ -47,6 +46,11 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def told(self) -> str:
+        """What a report says of wrong numbers: "" where no number that can be explained is wrong."""
+        return "" if self.text.startswith("nothing") else self.text
 
 
 def diagnose(
@@ -177,7 +181,7 @@ def _drawn(
                     -2, 3, n
                 )
             yield y, yhat, shape
-            if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL:  # soft labels; hard ones too
+            if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL and n < 10:  # hard labels too
                 yield np.rint(y), yhat, shape
 
 
@@ -300,14 +304,17 @@ class _Search:
         if not fits:
             return _nothing("")
         numbers = _Numbers(list(self.hard()), self.form, self.model)
-        base = min(fits, key=lambda e: numbers.wrong(e).sum())
-        if not numbers.wrong(base).any():
-            return _said(base)
-        share, found = self.with_another(base, numbers) if len(base) < 2 else (0.0, base)
+        bases = sorted(fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
+        if not numbers.wrong(bases[0]).any():
+            return _said(bases[0])
+        share, found = 0.0, bases[0]
+        for base in bases:
+            if share < NEARLY_ALL:
+                share, found = max((share, found), self.with_another(base, numbers), key=lambda found: found[0])
         if share < HALF:
-            if not base:
-                return _nothing("at hard inputs ")
-            found = base
+            if not bases[0]:
+                return _nothing(" at hard inputs")
+            found = bases[0]
         said = _said(found)
         if share >= ENOUGH:
             return said
@@ -439,19 +446,20 @@ class _Search:
 
     def with_another(self, base: Explanation, numbers: _Numbers) -> tuple[float, Explanation]:
         """The share of the wrong numbers that one more hypothesis explains, or, where there is none yet, two."""
+        if len(base) > 1:
+            return 0.0, base
         wrong = numbers.wrong(base)
-        guesses = {
-            e: numbers.predicted(e, base) for e in self.fitting([(h, *base) for h in self.known if h not in base])
-        }
+        more = dict.fromkeys(e for h in self.known if h not in base for e in ((h, *base), (*base, h)))
+        guesses = numbers.promising(self.fitting(more), base, wrong)
         best = numbers.best(guesses, base, wrong)
         if best[0] >= NEARLY_ALL or base:
             return best
         moving = [e[0] for e, guess in guesses.items() if numbers.moved(guess, base).any()]
         leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
-        pairs = {(a, b) for a in leaders for b in moving if a is not b}
-        pairs |= {(a, b) for b in self.known if b.inside for a in self.known if not a.inside}
+        pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
+        pairs |= {(a, b) for b in moving if b.inside for a in self.known if not a.inside}
         fitting = self.fitting(sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair]))
-        two = numbers.best({e: numbers.predicted(e, base) for e in fitting}, base, wrong)
+        two = numbers.best(numbers.promising(fitting, base, wrong), base, wrong)
         for overlaid in numbers.overlaid(guesses, base, wrong):
             two = max(two, numbers.best(dict([overlaid]), base, wrong), key=lambda found: found[0])
         return two if two[0] > best[0] + WORTH else best
@@ -465,34 +473,48 @@ class _Numbers:
         self.got, self.free = self._row(lambda c: c.got[:2]), self._row(lambda c: c.free)
         self.counts = self._row(lambda c: c.counts) == 1
         self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
-        self.known: dict[tuple[Explanation, Explanation], Floats] = {}
+        self.known: dict[Explanation, Floats] = {}
 
     def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
         """Numbers of each case, as many as the candidate gave."""
-        out = [np.zeros(0)]
-        for case in self.cases:
-            for got, numbers in zip(case.got[:2], of(case), strict=True):
-                if got is not None:
-                    fits = np.shape(numbers) in ((), got.shape)
-                    out.append(np.broadcast_to(numbers if fits else np.nan, got.shape).astype(np.float64).ravel())
-        return np.concatenate(out)
+        return np.concatenate([np.zeros(0), *(_as_many(case, of(case)) for case in self.cases)])
 
-    def predicted(self, explanation: Explanation, base: Explanation = ()) -> Floats:
-        """What an explanation predicts; what the base does where it means nothing."""
-        if (explanation, base) not in self.known:
+    def _answers(self, explanation: Explanation) -> Callable[[Case], Iterable[Any]]:
+        """What an explanation predicts of a case."""
 
-            def answers(case: Case) -> Iterable[Any]:
-                answer = answer_of(explanation, case.question, self.model)
-                return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(answer, case))
+        def of(case: Case) -> Iterable[Any]:
+            answer = answer_of(explanation, case.question, self.model)
+            return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(explanation, answer, case))
 
-            row = self.form.round(self._row(answers))
-            self.known[explanation, base] = row
-        return self.known[explanation, base]
+        return of
+
+    def predicted(self, explanation: Explanation) -> Floats:
+        """What an explanation predicts."""
+        if explanation not in self.known:
+            self.known[explanation] = self.form.round(self._row(self._answers(explanation)))
+        return self.known[explanation]
+
+    def promising(
+        self, explanations: Iterable[Explanation], base: Explanation, wrong: Any
+    ) -> dict[Explanation, Floats]:
+        """The predictions of those that come nearer to any of the wrong numbers than the base does."""
+        half = np.abs(self.got - self.predicted(base)) / 2
+        ends = np.cumsum([0, *(sum(a.size for a in case.got[:2] if a is not None) for case in self.cases)])
+        spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
+        bad = [(case, span) for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
+
+        def promises(explanation: Explanation) -> bool:
+            of = self._answers(explanation)
+            guesses = ((self.form.round(_as_many(case, of(case))), span) for case, span in bad)
+            return any((wrong[span] & _near(self.got[span], guess, half[span])).any() for guess, span in guesses)
+
+        return {e: self.predicted(e) for e in explanations if promises(e)}
 
     def wrong(self, base: Explanation) -> Any:
         """Which numbers the base does not predict."""
         guess = self.predicted(base)
-        return self.counts & ~_near(self.got, guess, self.allowed(guess))
+        known = ~np.isinf(self.predicted(())) | (not base)  # a multiple of what is beyond the numbers may be one
+        return self.counts & known & ~_near(self.got, guess, self.allowed(guess))
 
     def allowed(self, guess: Floats) -> Floats:
         """The errors that are right, of another loss than ours."""
@@ -515,7 +537,7 @@ class _Numbers:
                 return 0.0
             wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
             allowed = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(own))) + low.tiny
-        vanishes = (self.got == 0) ^ (guess == 0) & (np.abs(guess) > (low.tiny if low else 0))
+        vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))
         precise = _near(self.got, guess, 4 * allowed) & ~vanishes
         precise &= ~wrong | ~(np.abs(self.got - guess) > np.abs(self.got - own) / 2)
         deviation = np.abs(self.got - own) / np.abs(guess - own)
@@ -540,7 +562,7 @@ class _Numbers:
         useful = {}
         for e, guess in guesses.items():
             moved = self.moved(guess, base)
-            if (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
+            if not _inside(e) and (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
                 useful[e] = moved
         for a, moved in useful.items():
             for b in useful:
@@ -549,16 +571,32 @@ class _Numbers:
                     yield (*a, *b), np.where(self.is_value, guesses[a], guesses[b])
 
 
-def _where_defined(answer: Answer, case: Case) -> Any:
-    """A gradient; where the value is not a number it may be anything, such as what the candidate said."""
-    if answer.value is None or answer.grad is None or case.got.grad is None:
+def _as_many(case: Case, numbers: Iterable[Any]) -> Floats:
+    """Numbers of one case, as many as the candidate gave; NaN where they are not shaped like its own."""
+    out = [np.zeros(0)]
+    for got, a in zip(case.got[:2], numbers, strict=True):
+        if got is not None:
+            fits = np.shape(a) in ((), got.shape)
+            out.append(np.broadcast_to(a if fits else np.nan, got.shape).astype(np.float64).ravel())
+    return np.concatenate(out)
+
+
+def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
+    """A gradient; where it may be anything, it is what the candidate said.
+
+    That is where the value is not a number, and where rounding to a narrower format has brought a prediction to a kink.
+    """
+    got, q, low = case.got.grad, case.question, _inside(explanation)
+    if answer.value is None or answer.grad is None or got is None or got.shape != answer.grad.shape:
         return answer.grad
     lost = np.isnan(answer.value)
-    if not lost.any() or case.got.grad.shape != answer.grad.shape:
-        return answer.grad
-    if not lost.ndim or case.question.loss.coupled:
-        return case.got.grad
-    return np.where(spread(case.question, 1.0 * lost) == 1, case.got.grad, answer.grad)
+    free = np.full(got.shape, lost.any() and (not lost.ndim or q.loss.coupled))
+    if lost.any() and lost.ndim and not q.loss.coupled:
+        free |= spread(q, 1.0 * lost) == 1
+    if low and np.asarray(q.y).dtype.kind == "f":
+        least, most = q.loss.subgradient(low.round(q.y), low.round(q.yhat), weight=q.weight)
+        free |= (least < most) & (least <= got) & (got <= most)
+    return np.where(free, got, answer.grad)
 
 
 def _near(a: Floats, b: Floats, allowed: Floats) -> Any:
@@ -579,4 +617,4 @@ def _said(explanation: Explanation) -> Diagnosis:
 
 def _nothing(where: str) -> Diagnosis:
     """That nothing fits."""
-    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits {where}its numbers, nor do two of them together")
+    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers{where}, nor do two of them together")

@@ -46,7 +46,8 @@ class Deviation:
 
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        start = f"{self.regime}, {self.name}: {self.what}{place}"
+        where = self.name if self.name == self.regime else f"{self.regime}, {self.name}"
+        start = f"{where}: {self.what}{place}"
         if self.error:
             return f"{start} {self.error}"
         if np.isnan(self.exact):

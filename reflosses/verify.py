@@ -373,7 +373,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
             if key not in explained:
                 targets, inputs = function.targets, function.inputs
                 why = explain(make(given), loss, FORMATS[dtype], result, targets=targets, inputs=inputs)
-                explained[key] = str(why)
+                explained[key] = why.told
             result.diagnosis = explained[key]
     except (AttributeError, ImportError, CannotLoadError) as error:
         return replace(row, verdict=f"not there: {error}")

@@ -153,25 +153,66 @@ def softplus(z):
 
 
 WRONG = {  # the loss, a candidate, and a regime, a column and a verdict that it must be found with
-    "σ(z) − y": (LOGITS, lambda y, z: (LOGITS.value(y, z), scipy.special.expit(z) - y), "A", "gradient", "spurious zero"),
-    "log of σ": (LOGITS, lambda y, z: -(y * np.log(1 / (1 + np.exp(-z))) + (1 - y) * np.log(1 - 1 / (1 + np.exp(-z)))),
-                 "B", "value", "spurious inf/NaN"),
-    "a clip": (BinaryCrossEntropy(reduction="none"),
-               lambda y, p: BinaryCrossEntropy(reduction="none").value(y, np.clip(p, 1e-7, 1 - 1e-7)), "B", "value", "capped"),
-    "a dead clip": (BinaryCrossEntropy(reduction="none"),
-                    lambda y, p: BinaryCrossEntropy(clamp=1e-7, reduction="none").value_and_grad(y, p),
-                    "B", "gradient", "dead gradient"),
-    "r² first": (HUBER, lambda y, r: (abs(r) < 0.75) * r**2 / 2 + (abs(r) >= 0.75) * 0.75 * (abs(r) - 0.375), "F", "value",
-                 "overflow"),
+    "σ(z) − y": (
+        LOGITS,
+        lambda y, z: (LOGITS.value(y, z), scipy.special.expit(z) - y),
+        "A",
+        "gradient",
+        "spurious zero",
+    ),
+    "log of σ": (
+        LOGITS,
+        lambda y, z: -(y * np.log(1 / (1 + np.exp(-z))) + (1 - y) * np.log(1 - 1 / (1 + np.exp(-z)))),
+        "B",
+        "value",
+        "spurious inf/NaN",
+    ),
+    "a clip": (
+        BinaryCrossEntropy(reduction="none"),
+        lambda y, p: BinaryCrossEntropy(reduction="none").value(y, np.clip(p, 1e-7, 1 - 1e-7)),
+        "B",
+        "value",
+        "capped",
+    ),
+    "a dead clip": (
+        BinaryCrossEntropy(reduction="none"),
+        lambda y, p: BinaryCrossEntropy(clamp=1e-7, reduction="none").value_and_grad(y, p),
+        "B",
+        "gradient",
+        "dead gradient",
+    ),
+    "r² first": (
+        HUBER,
+        lambda y, r: (abs(r) < 0.75) * r**2 / 2 + (abs(r) >= 0.75) * 0.75 * (abs(r) - 0.375),
+        "F",
+        "value",
+        "overflow",
+    ),
     "0 · −∞": (LOGITS, lambda y, z: y * softplus(-z) + (1 - y) * softplus(z), "G", "value", "spurious inf/NaN"),
-    "a mean over nothing that is 0": (MeanSquaredError(), lambda y, p: ((p - y) ** 2).mean() if p.size else np.float64(0.0),
-                                      "H", "value", "other convention"),
-    "raises on infinities": (LOGITS, lambda y, z: LOGITS.value(y, z) if np.isfinite(z).all() else 1 / 0, "G", "value", "crash"),
-    "labels unchecked": (NegativeLogLikelihood(), lambda y, z: -z[np.arange(len(y)), np.clip(y, 0, z.shape[1] - 1)].mean(),
-                         "K", "value", "accepts invalid input"),
+    "a mean over nothing that is 0": (
+        MeanSquaredError(),
+        lambda y, p: ((p - y) ** 2).mean() if p.size else np.float64(0.0),
+        "H",
+        "value",
+        "other convention",
+    ),
+    "raises on infinities": (
+        LOGITS,
+        lambda y, z: LOGITS.value(y, z) if np.isfinite(z).all() else 1 / 0,
+        "G",
+        "value",
+        "crash",
+    ),
+    "labels unchecked": (
+        NegativeLogLikelihood(),
+        lambda y, z: -z[np.arange(len(y)), np.clip(y, 0, z.shape[1] - 1)].mean(),
+        "K",
+        "value",
+        "accepts invalid input",
+    ),
     "1 − 2I/S": (Dice(), lambda t, p: 1 - 2 * (t * p).sum() / max((t + p).sum(), 1e-300), "A", "value", "inaccurate"),
     "another shape": (MeanSquaredError(), lambda y, p: (p - y) ** 2, "moderate", "value", "other convention"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

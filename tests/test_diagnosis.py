@@ -4,6 +4,7 @@ The candidates are written out in plain NumPy, with nothing of `reflosses.hypoth
 and the gradient.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,9 +34,14 @@ from reflosses import (
     SparseCategoricalCrossEntropy,
     WeightedCrossEntropy,
 )
-from reflosses.diagnosis import diagnose
+from reflosses.arrays import Here, NumPy
+from reflosses.catalogue import losses
+from reflosses.checking import check
+from reflosses.diagnosis import diagnose, explain
 from reflosses.formats import FORMATS
 from reflosses.hypotheses import HYPOTHESES
+from reflosses.hypotheses.tape import Tape
+from reflosses.reference import Scaled
 
 
 class Commits(NamedTuple):
@@ -64,19 +70,12 @@ def huber(y, yhat, delta):
 
 
 def cauchy(y, yhat, delta):
-    r = yhat - y
-    near = delta * hypot_ratio(r, delta)
-    return where(size(r) > 1e8 * delta, far(r, delta), delta**2 * log1p((r / delta) ** 2)), near
-
-
-def hypot_ratio(r, delta):
-    """2 (r/δ) / (1 + (r/δ)²), without overflow."""
-    u = r / delta
-    return 2 / (u + 1 / u)
-
-
-def far(r, delta):
-    return 2 * delta**2 * (log(size(r)) - log(delta))
+    """δ² log1p(u²), u = r/δ, where neither r nor u² can be too large or too small."""
+    half = yhat / 2 - y / 2
+    u = 2 * (half / delta)
+    far = 2 * delta**2 * (log(size(half)) + log(2) - log(delta))
+    beyond = size(u) > 1e8
+    return where(beyond, far, delta**2 * log1p(u * u)), where(beyond, delta**2 / half, 2 * (yhat - y) / (1 + u * u))
 
 
 def hinge(y, yhat):
@@ -396,7 +395,8 @@ SINGLE: dict[str, Commits] = {
     "divides by all": Commits(CrossEntropy(ignore_index=-100, **MEAN), ignoring(np.size)),
     "divides by the weights above 0": Commits(MeanSquaredError(**MEAN), weighed(squared, same, np.count_nonzero)),
     "divides by the batch": Commits(
-        MeanSquaredError(**MEAN), lambda y, yhat: tuple(a / len(yhat) for a in total(squared)(y, yhat))
+        MeanSquaredError(**MEAN),
+        lambda y, yhat: (mean_of(squared(y, yhat)[0], len(yhat)), squared(y, yhat)[1] / max(1, len(yhat))),
     ),
     "divides by the positives": Commits(
         Focal(gamma=2.75, alpha=0.3, **MEAN),
@@ -662,6 +662,23 @@ def both_branches(y, yhat):
     return huber(y, yhat, 0.7)[0], where(inner, 1.0, 0.0) * 0.5 * r * 2 + where(inner, 0.0, 0.7) * sign(r)
 
 
+def careful(y, z):
+    """Binary cross-entropy of a logit; SciPy's expit flushes subnormals itself."""
+    return logits(y, z)[0], (1 - y) * exp(log_expit(z)) - y * exp(log_expit(-z))
+
+
+def split(y, yhat):
+    r = yhat - y
+    inner = size(r) < 0.7
+    q = where(inner, size(r), 0.7)
+    return q * q / 2 + 0.7 * (size(r) - q), (where(inner, q - 0.7, 0.0) + 0.7) * sign(r)
+
+
+def nan_at_infinity(y, z):
+    lost = where(np.isinf(z), np.nan, 0.0)
+    return tuple(a + lost for a in logits(y, z))
+
+
 def plain_overlap(y, p):
     i, s = (p * y).sum(axis=-1, keepdims=True), p.sum(axis=-1, keepdims=True) + y.sum(axis=-1, keepdims=True)
     return 1 - (2 * i / s)[..., 0], (2 * i / s - 2 * y) / s
@@ -688,7 +705,8 @@ def multiplied_by_zero(y, z):
 
 def half_sums(y, yhat):
     r = yhat.astype(np.float64) - y  # which float16 may not hold: that would be another mistake
-    return float((r * r).astype(np.float16).astype(np.float64).sum().astype(np.float16)) / r.size, 2 * r / r.size
+    total = (r * r).astype(np.float16).astype(np.float64).sum().astype(np.float16)
+    return float(total) / r.size, (2 * r / r.size).astype(np.float16)
 
 
 NARROW = {"float32": MSE, "bfloat16": MSE, "float16": MSE}
@@ -702,6 +720,7 @@ DEFECTS = {
     **{f"computes in {d}": Commits(MSE, in_dtype(squared, d)) for d in NARROW},
     "sums in its own format": Commits(MeanSquaredError(**MEAN), half_sums, "float16"),
     "multiplies what is left out by 0": Commits(CrossEntropy(ignore_index=-100, **MEAN), multiplied_by_zero),
+    "not a number at infinity": Commits(LOGITS, nan_at_infinity),
     "gradient σ(z) − y": Commits(LOGITS, lambda y, z: (logits(y, z)[0], expit(z) - y)),
     "gradient p − y": Commits(
         ENTROPY, lambda y, z: (ce()(y, z)[0], softmax(z) * rows_of(y, z).sum(axis=-1, keepdims=True) - rows_of(y, z))
@@ -722,6 +741,11 @@ DEFECTS = {
     "squares before dividing": Commits(Cauchy(7e5, **NONE), squares_first(7e5)),
     "the square overflows": Commits(Cauchy(7e5, **NONE), quotient_squared(7e5)),
     "differentiates both branches": Commits(HUBER, both_branches),
+    "flushes subnormals": Commits(
+        LOGITS, lambda y, z: tuple(where(size(a) < 2.0**-1022, 0.0, a) for a in careful(y, z))
+    ),
+    "log1p(e^z) − z y": Commits(LOGITS, lambda y, z: (log1p(exp(z)) - y * z, 1 / (1 + exp(z)) * exp(z) - y)),
+    "splits the residual": Commits(HUBER, split),
     "root of a square": Commits(
         MeanAbsoluteError(**NONE), lambda y, yhat: (sqrt((yhat - y) ** 2), 0.5 / sqrt((yhat - y) ** 2) * 2 * (yhat - y))
     ),
@@ -740,9 +764,257 @@ def test_every_hypothesis_has_a_candidate_that_commits_it() -> None:
     assert set(COMMITTED) == {h.name for h in HYPOTHESES}
     assert len(COMMITTED) == len(HYPOTHESES)
     assert len(COMMITTED) >= 50
+    for h in HYPOTHESES:
+        assert h.kind in ("convention", "defect")
+        assert h.says[0].islower()
 
 
 @pytest.mark.parametrize("name", list(COMMITTED))
 def test_a_candidate_that_commits_one_thing_is_told_so(name: str) -> None:
     found = asked(COMMITTED[name])
     assert found.names == (name,), str(found)
+    assert str(found).startswith("It ")
+
+
+# ---- two at once -----------------------------------------------------------------------------------------------------
+
+
+def half_sum(y, yhat):
+    v, g = total(squared)(y, yhat)
+    return v / 2, g / 2
+
+
+PAIRS = {
+    ("half", "sums"): Commits(MeanSquaredError(**MEAN), half_sum),
+    ("divides by the scale", "averages"): Commits(Huber(0.7, **SUM), mean(of_huber(huber), 1 / 0.7)),
+    ("ignores alpha", "ignores gamma"): Commits(FOCAL, lambda y, p: tuple(2 * a for a in focal(y, p, 0.0, 0.5))),
+    ("gradient doubled", "in bits"): Commits(BCE, each(bce, 1 / log(2), 2 / log(2))),
+    ("ignores the class weights", "sums"): Commits(CLASS_WEIGHTS, total(ce())),
+    ("adds 1 to both", "returns the score"): Commits(
+        DICE, lambda y, p: (1 - overlap(y, p, -1, 1.0, 1.0)[0], -overlap(y, p, -1, 1.0, 1.0)[1])
+    ),
+    ("half", "log(1 + x)"): Commits(CAUCHY, each(as_sum(0.3), 0.5)),
+    ("clips at 1e-7", "ignores alpha"): Commits(
+        Focal(gamma=2.75, alpha=0.3, **NONE), lambda y, p: clipped_focal(y, p, 2.75)
+    ),
+    ("0 · log 0", "log of 1 − p"): Commits(
+        BCE, lambda y, p: (-(y * log(p) + (1 - y) * log(1 - p)), (1 - y) / (1 - p) - y / p)
+    ),
+    ("gradient σ(z) − y", "z − log σ(z)"): Commits(LOGITS, lambda y, z: (minus_log_sigmoid(y, z)[0], expit(z) - y)),
+    ("clips at 1e-7", "computes in float32"): Commits(BCE, in_dtype(clipped(1e-7, False), "float32")),
+}
+
+
+def clipped_focal(y, p, gamma):
+    q = np.clip(p, 1e-7, 1 - 1e-7)
+    rest = 1 - where(y == 1, p, 1 - p)
+    nats = -(y * log(q) + (1 - y) * log(1 - q))
+    steep = where(p == q, (1 - y) / (1 - q) - y / q, 0.0)
+    return rest**gamma * nats, -where(y == 1, 1, -1) * gamma * rest ** (gamma - 1) * nats + rest**gamma * steep
+
+
+@pytest.mark.parametrize("names", list(PAIRS), ids=" + ".join)
+def test_two_things_at_once_are_both_named(names: tuple[str, str]) -> None:
+    found = asked(PAIRS[names])
+    assert set(found.names) == set(names), str(found)
+    assert str(found).count("It ") == 2
+
+
+# ---- nothing to explain ----------------------------------------------------------------------------------------------
+
+FINE = "nothing to explain: every number is right"
+
+
+def whole(loss: Any, dtype: str) -> Callable[..., Any]:
+    """Our own loss as a candidate that answers in a dtype."""
+    form = FORMATS[dtype]
+
+    def candidate(y, yhat, weight=None):
+        return tuple(form.round(a) for a in loss.value_and_grad(y, yhat, weight=weight))
+
+    return candidate
+
+
+@pytest.mark.parametrize("name", losses())
+def test_nothing_fires_on_our_own_losses(name: str) -> None:
+    cls = losses()[name]
+    first, last = cls.examples[0], cls.examples[min(1, len(cls.examples) - 1)]
+    for reduction in ("mean", "weighted_mean", "sum"):
+        loss = cls(**first, reduction=reduction)
+        assert str(diagnose(whole(loss, "float64"), loss)) == FINE, loss
+    for dtype in FORMATS:
+        loss = cls(**last, reduction="none")
+        assert str(diagnose(whole(loss, dtype), loss, dtype=dtype)) == FINE, (loss, dtype)
+
+
+RIGHT = {
+    "scipy.special.huber": (HUBER, lambda y, yhat: (scipy.special.huber(0.7, yhat - y), np.clip(yhat - y, -0.7, 0.7))),
+    "log_expit": (LOGITS, careful),
+    "squared error": (MSE, squared),
+    "the derivative of |r| at 0 is 1": (
+        MeanAbsoluteError(**NONE),
+        lambda y, yhat: (size(yhat - y), where(yhat >= y, 1.0, -1.0)),
+    ),
+    "the derivative at margin 1 is half": (
+        Hinge(**NONE),
+        lambda y, yhat: (hinge(y, yhat)[0], -y * np.heaviside(1 - y * yhat, 0.5)),
+    ),
+    "values only": (HUBER, lambda y, yhat: scipy.special.huber(0.7, yhat - y)),
+    "a factor that is known": (Scaled(0.5, MSE), each(squared, 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_nothing_fires_on_right_candidates(name: str) -> None:
+    loss, candidate = RIGHT[name]
+    found = diagnose(candidate, loss)
+    assert (found.names, str(found)) == ((), FINE)
+
+
+NAIVE = {
+    "cross-entropy of a probability": (BCE, lambda y, p: textbook_logs(y, p)),
+    "cross-entropy of a logit": (LOGITS, lambda y, z: (log1p(exp(z)) - y * z, expit(z) - y)),
+    "softmax": (ENTROPY, log_of_bare_softmax),
+    "focal": (
+        FOCAL,
+        lambda y, p: -where(y == 1, 0.3, 0.7) * (1 - (p_t := where(y == 1, p, 1 - p))) ** 2.75 * log(p_t),
+    ),
+    "Cauchy": (CAUCHY, as_sum(0.3)),
+    "Dice": (DICE, plain_overlap),
+}
+
+
+@pytest.mark.parametrize("name", NAIVE)
+def test_no_convention_is_read_into_a_naive_formula(name: str) -> None:
+    """At moderate inputs they are right; what is wrong elsewhere is a defect."""
+    loss, candidate = NAIVE[name]
+    names = diagnose(candidate, loss).names
+    assert names
+    assert {h.kind for h in HYPOTHESES if h.name in names} == {"defect"}
+
+
+# ---- nothing that fits -----------------------------------------------------------------------------------------------
+
+
+def nonsense(y, yhat):
+    return np.cos(3 * yhat) + y, -3 * np.sin(3 * yhat)
+
+
+def wrong_far_away(y, yhat):
+    """Right, but for large residuals."""
+    v, g = huber(y, yhat, 0.7)
+    return where(size(yhat - y) > 1e6, np.sqrt(size(yhat)), v), where(size(yhat - y) > 1e6, 0.37, g)
+
+
+def test_nonsense_gets_an_honest_answer() -> None:
+    for candidate, where_it_is in (
+        (nonsense, "fits its numbers, nor"),
+        (wrong_far_away, "fits its numbers at hard inputs, nor"),
+    ):
+        found = diagnose(candidate, HUBER)
+        assert found.names == ()
+        assert str(found).startswith(f"none of {len(HYPOTHESES)} explanations {where_it_is}")
+
+
+def test_what_is_not_explained_is_said() -> None:
+    found = diagnose(lambda y, yhat: tuple(a / 2 for a in wrong_far_away(y, yhat)), HUBER)
+    assert found.names == ("half",)
+    assert "At hard inputs numbers are wrong too" in str(found)
+
+
+def test_a_candidate_that_raises_is_not_compared() -> None:
+    def refuses(y, yhat):
+        raise ArithmeticError("not today")
+
+    found = diagnose(refuses, HUBER)
+    assert found.names == ()
+    assert "ArithmeticError: not today" in str(found)
+
+
+# ---- the interface ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [{"dtype": "int8"}, {"framework": "numpi"}, {"targets": "column"}])
+def test_unknown_options_are_refused(given: dict[str, str]) -> None:
+    (name,) = given
+    with pytest.raises(ValueError, match=f"^{name} is '{given[name]}', not one of "):
+        diagnose(each(squared), MSE, **given)
+
+
+def test_explain_takes_what_answers_calls_and_believes_a_good_result() -> None:
+    here = Here(each(squared, 0.5), NumPy(FORMATS["float64"]))
+    assert explain(here, MSE, FORMATS["float64"]).names == ("half",)
+    pytest.importorskip("flint")
+    result = check(each(squared), MSE)
+    assert result.ok
+    assert str(explain(here, MSE, FORMATS["float64"], result)) == FINE  # it is not asked again
+
+
+def test_check_names_what_is_wrong() -> None:
+    pytest.importorskip("flint")
+    assert check(each(squared, 0.5), MSE).diagnosis == str(diagnose(each(squared, 0.5), MSE))
+
+
+def test_a_domain_of_its_own_is_kept_to() -> None:
+    def only_zero(y, yhat):
+        if np.any(y):
+            raise ValueError("the target is 0")
+        return tuple(a / 2 for a in squared(y, yhat))
+
+    here, form = Here(only_zero, NumPy(FORMATS["float64"])), FORMATS["float64"]
+    assert explain(here, MSE, form).names == ()
+    assert explain(here, MSE, form, inputs=lambda y, yhat, eps: (np.zeros_like(y), yhat)).names == ("half",)
+
+
+def test_it_does_not_take_long() -> None:
+    for c in (COMMITTED["log of a softmax"], Commits(HUBER, nonsense)):
+        start = time.process_time()
+        asked(c)
+        assert time.process_time() - start < 1.5
+
+
+# ---- the tape --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_the_tape_is_arithmetic_of_the_format(dtype: str) -> None:
+    form = FORMATS[dtype]
+    t = Tape(form)
+    x = t.node(form.round([0.3, 1.7, 5.0]))
+    for node in (1 / x, x * x - 0.1, t.log(x), t.exp(-x), t.sigmoid(x), t.power(x, 1.7), t.sum(t.node(np.eye(3)) * x)):
+        assert np.array_equal(form.round(node.value), node.value.astype(np.float64))
+
+
+def test_the_tape_differentiates() -> None:
+    at = np.array([0.3, 1.7, 4.0])
+    formulas = {
+        "quotient": lambda t, x: (x + 2.0) / (3.0 - x * x),
+        "logarithms": lambda t, x: t.log(x) * t.log1p(x) - t.exp(-x),
+        "powers": lambda t, x: t.power(x, 2.3) + t.sqrt(x) * t.sigmoid(x),
+        "pieces": lambda t, x: t.where(at > 1, x * x, 3.0 * x) + t.clip(x, 0.5, 3.0) * t.abs(-x),
+        "rows": lambda t, x: t.sum(x.column() * np.array([[1.0, 2.0]])) * t.pick(x.column() * np.eye(3)[:1], [2, 0, 1]),
+    }
+    for name, f in formulas.items():
+        t = Tape(FORMATS["float64"])
+        x = t.node(at)
+        slope = t.gradient(f(t, x), x)
+
+        def value(moved, f=f):
+            t = Tape(FORMATS["float64"])
+            return f(t, t.node(moved)).value.sum()
+
+        step = 1e-6
+        for i in range(3):
+            e = step * np.eye(3)[i]
+            assert slope[i] == pytest.approx((value(at + e) - value(at - e)) / (2 * step), rel=1e-8, abs=1e-9), name
+
+
+def test_the_tape_multiplies_zero_by_infinity() -> None:
+    t = Tape(FORMATS["float64"])
+    x = t.node(np.array([0.0, 2.0]))
+    with np.errstate(all="ignore"):
+        kept = t.where(np.array([False, True]), t.log(x), 1.0)
+        slope = t.gradient(kept, x)
+    assert kept.value.tolist() == [1.0, np.log(2.0)]
+    assert np.isnan(slope[0])
+    assert slope[1] == 0.5

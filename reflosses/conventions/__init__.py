@@ -163,7 +163,7 @@ class Framework:
             return eval(code, given), slope and eval(slope, given)
 
         arrays = ARRAYS[self.arrays](form)
-        here = Here(both if slope else value, arrays, "auto" if grad == AUTODIFF else None)
+        here = Here(both if slope else value, arrays, None if grad is None else "auto")
         return _Function(here, "weight" in code.co_names, function.y_dtype)
 
 

@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 from reflosses.arrays import Answer
 from reflosses.domain import Classes, Floats
 from reflosses.formats import FORMATS, Format
-from reflosses.hypotheses.question import Change, Model, Question
+from reflosses.hypotheses.question import Change, Model, Question, ours
 from reflosses.loss import Loss
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
@@ -29,7 +29,7 @@ from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalC
 
 def taking_part(q: Question) -> Floats:
     """1 for each loss that is not ignored, 0 for the others."""
-    shape = q.loss.layout.bind(q.yhat.shape).value_shape
+    shape = q.bound.value_shape
     domain = q.loss.domain.y
     ignored = domain.ignored(np.asarray(q.y)) if isinstance(domain, Classes) and np.shape(q.y) == shape else None
     return np.ones(shape) if ignored is None else np.asarray(1.0 - ignored, np.float64)
@@ -64,12 +64,15 @@ def divisor(q: Question) -> float:
 
 def alone(q: Question, model: Model) -> Answer:
     """The losses one by one, without weights."""
-    return model(replace(q, loss=replace(q.loss, reduction="none"), weight=None))
+    each = model(replace(q, loss=replace(q.loss, reduction="none"), weight=None))
+    if each.value is None or each.value.shape != q.bound.value_shape:
+        raise ValueError("not one loss each")
+    return each
 
 
 def spread(q: Question, w: Floats) -> Floats:
     """One number a loss, at each of the predictions that the loss reads."""
-    bound = q.loss.layout.bind(q.yhat.shape)
+    bound = q.bound
     inner = bound.unit_shape
     return np.asarray(bound.restore(np.broadcast_to(w.reshape(-1, *[1] * len(inner)), (bound.units, *inner))))
 
@@ -123,14 +126,23 @@ def row_means(q: Question, model: Model) -> Answer | None:
     return Answer(np.asarray((rows / over).sum()), each.grad / width / over)
 
 
+def losses_of(q: Question, model: Model) -> Answer:
+    """The losses one by one, of a model or, where it has none, our own."""
+    try:
+        return alone(q, model)
+    except ValueError:
+        return alone(q, ours)
+
+
 def sums_in_format(q: Question, model: Model) -> Answer | None:
-    """The sum is a number of the format before it is divided."""
-    if q.loss.reduction == "none":
-        return None
-    each, over = alone(q, model), divisor(q)
-    total = joined(q, each, 1.0).value
+    """The sum is a number of the format before it is divided: it may be infinite."""
+    answer = model(q)
+    if q.loss.reduction == "none" or q.loss.coupled or answer.value is None or answer.value.ndim:
+        return answer
+    total = joined(q, losses_of(q, model), 1.0).value
     assert total is not None
-    return Answer(q.form.round(total) / over, joined(q, each, over).grad)
+    total = q.form.round(total)
+    return Answer(np.where(np.isinf(total), total, answer.value), answer.grad)
 
 
 def zero_for_nothing(q: Question, model: Model) -> Answer | None:
@@ -147,10 +159,27 @@ def ignored_times_zero(q: Question, model: Model) -> Answer | None:
         return answer
     part = taking_part(q)
     y = q.y if part.all() else np.where(part == 0, 0, q.y).astype(np.asarray(q.y).dtype)
-    each = alone(replace(q, y=y), model).value
+    each = losses_of(replace(q, y=y), model).value
     assert each is not None
     lost = np.where(left_out & ~np.isfinite(each), np.nan, 0.0)
     value = answer.value + (lost if q.loss.reduction == "none" else lost.sum())
+    return Answer(value, answer.grad + spread(q, lost))
+
+
+def flushed(q: Question, model: Model) -> Answer | None:
+    """Results below the smallest normal number are 0."""
+    value, grad = (None if a is None else np.where(np.abs(a) < q.form.tiny, 0.0, a) for a in model(q)[:2])
+    return Answer(value, grad)
+
+
+def lost_at_infinity(q: Question, model: Model) -> Answer | None:
+    """Losses of infinite predictions are not numbers."""
+    answer, bound = model(q), q.bound
+    if not np.isinf(q.yhat).any() or answer.value is None or answer.grad is None:
+        return answer
+    infinite = np.isinf(bound.arrange(q.yhat)).reshape(bound.units, -1).any(axis=1)
+    lost = np.where(infinite.reshape(bound.value_shape), np.nan, 0.0)
+    value = answer.value + (lost.sum() if not answer.value.ndim else lost)
     return Answer(value, answer.grad + spread(q, lost))
 
 
@@ -318,7 +347,7 @@ def averaged_gradient(q: Question, model: Model) -> Answer | None:
 
 def classes(q: Question) -> int:
     """How many classes the predictions have."""
-    if not isinstance(q.loss.domain.y, Classes | type(None)) and not isinstance(q.loss, GeneralizedDice):
+    if not (isinstance(q.loss.domain.y, Classes) or isinstance(q.loss, GeneralizedDice)):
         raise ValueError("no classes")
     return int(q.yhat.shape[q.loss.axis])  # type: ignore[attr-defined]
 

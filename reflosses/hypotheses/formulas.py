@@ -197,6 +197,11 @@ def shifted_softplus(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     return (1 - y) * x + (1 + (np.asarray(loss.pos_weight) - 1) * y) * (tail + t.where(positive, 0.0, -x))
 
 
+def plain_softplus(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log1p(e^z) − z y."""
+    return t.log1p(t.exp(x)) - x * y
+
+
 def minus_log_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     """(1 − y) z − log σ(z)."""
     w = 1.0 if loss.pos_weight is None else 1 + (np.asarray(loss.pos_weight) - 1) * y
@@ -315,14 +320,22 @@ def cauchy(t: Tape, loss: Any, y: Any, x: Node, log1p: Callable[[Node], Node], e
 
 
 def pseudo_huber(t: Tape, loss: Any, y: Any, x: Node) -> Node:
-    u = (x - y) / loss.delta
-    return loss.delta**2 * (t.sqrt(1 + u * u) - 1)
+    r = x - y
+    u = r / loss.delta
+    return r * (r / (t.sqrt(1 + u * u) + 1))  # delta² (√(1 + u²) − 1), without the difference
 
 
 def both_branches(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     r = x - y
     size = t.abs(r)
     return t.where(size.value < loss.delta, 0.5 * (r * r), loss.delta * (size - loss.delta / 2))
+
+
+def split_residual(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """The quadratic part of min(|r|, delta), the linear part of what is left of |r|."""
+    size = t.abs(x - y)
+    near = t.where(size.value < loss.delta, size, loss.delta)
+    return 0.5 * (near * near) + loss.delta * (size - near)
 
 
 def hinge_of_zero_one(t: Tape, loss: Any, y: Any, x: Node) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from reflosses.arrays import Answer
 from reflosses.domain import Floats
 from reflosses.formats import Format
+from reflosses.layout import BoundLayout, Layout
 from reflosses.loss import Loss
 
 
@@ -24,6 +26,16 @@ class Question:
     weight: Floats | None
     form: Format
     factor: float = 1.0
+
+    @property
+    def bound(self) -> BoundLayout:
+        """Which predictions each loss reads."""
+        return _bound(self.loss.layout, self.yhat.shape)
+
+
+@lru_cache(maxsize=1024)
+def _bound(layout: Layout, shape: tuple[int, ...]) -> BoundLayout:
+    return layout.bind(shape)
 
 
 Model = Callable[[Question], Answer]

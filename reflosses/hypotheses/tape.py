@@ -182,7 +182,7 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
         write = table.get(type(q.loss))
         if write is None or q.loss.coupled:
             return None
-        bound, part = q.loss.layout.bind(q.yhat.shape), taking_part(q)
+        bound, part = q.bound, taking_part(q)
         y, yhat = units(q.loss, np.where(part == 0, 0, q.y) if np.shape(q.y) == part.shape else q.y, q.yhat)
         tape = Tape(q.form)
         x = tape.node(yhat)
