@@ -145,7 +145,8 @@ def _moderate(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
         y, yhat = form.round(y), form.round(yhat)
         keep = ~_outside(loss, y, yhat)
         if kind == "residuals":  # whose squares are numbers of the format
-            keep &= np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1)
+            small = keep & (np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1))
+            keep = small if small.any() else keep
         yield Block("moderate", "moderate", y[keep], yhat[keep])
 
 
