@@ -297,9 +297,10 @@ def implementations(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[
         ]
         groups += [jobs] if jobs else []
     total = sum(map(len, groups))
+    tick(FUNCTIONS, "", 0, total)
     for done, row in enumerate(_in_lanes(groups, wanted), 1):
-        tick(FUNCTIONS, f"{row.name}, {row.dtype}", done, total)
         yield row
+        tick(FUNCTIONS, f"{row.name}, {row.dtype}", done, total)
 
 
 class _Job(NamedTuple):

@@ -340,7 +340,10 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
     ("marker", "words"),
     [
         ("'Hubber', delta=0.75", "no loss is named 'Hubber'; there are BinaryCrossEntropy, *Huber, *"),
-        ("'Huber', delt=0.75", "Huber has no parameter 'delt'; it takes delta, reduction; the check takes dtype, *"),
+        (
+            "'Huber', delt=0.75",
+            "Huber has no parameter 'delt'; it takes delta, reduction; the check takes diagnose, dtype, *",
+        ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
         ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; there are *"),
         ("'torch.huber_loss', beta=0.75", "torch.huber_loss has no parameter 'beta' here; it takes *delta*"),
