@@ -251,7 +251,7 @@ FUNCTIONS = (
         ({"ignore_class": 255},),
         dtypes=("float32",),
         targets="index",
-        note="a mean divides by the number of labels that are not ignored",
+        note="a mean divides by the number of labels that are not ignored, and is 0 where all are",
     ),
     Function(
         "keras.losses.categorical_focal_crossentropy",
