@@ -259,9 +259,9 @@ class Here(Asked):
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """One call; whatever it raises is part of the answer."""
         make = self.arrays.array
-        given = {} if weight is None else {"weight": make(weight)}
         try:
             with quiet(), self.arrays.precision():
+                given = {} if weight is None else {"weight": make(weight)}
                 if self.grad == "auto" and not self.returns_pair(y, yhat):
                     return self._answer(
                         *self.arrays.differentiate(lambda x: self.candidate(make(y), x, **given), yhat, upstream)

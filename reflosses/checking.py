@@ -27,6 +27,7 @@ from reflosses.sampling import single
 from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
+GROWING = ("B", "D", "F")  # regimes whose losses have no bound
 TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
@@ -219,10 +220,23 @@ class _Run:
             return
         answer = self.asked.ask(*question.arrays, question.weight)
         self._count(question.regimes[0], "value")
-        if not answer.error and answer.value is not None and not np.isnan(answer.value).any():
-            got = float(np.ravel(answer.value)[0]) if answer.value.size else 0.0
-            index = (0,) * answer.value.ndim
-            self._note(question, 0, "value", "accepts invalid input", got=got, index=index)
+        if (
+            answer.error
+            or answer.value is None
+            or np.isnan(answer.value).any()
+            or self._lines_up(question, answer.value)
+        ):
+            return
+        got = float(np.ravel(value)[0]) if value.size else 0.0
+        self._note(question, 0, "value", "accepts invalid input", got=got, index=(0,) * value.ndim)
+
+    def _lines_up(self, question: _Question, value: Floats) -> bool:
+        """Whether shapes that differ were taken for the same losses in another shape, and answered rightly."""
+        y, yhat = question.y, question.yhat
+        if y.ndim <= yhat.ndim or y.size != yhat.size:
+            return False
+        right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
+        return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
     def _ask(self, question: _Question, each: Exact) -> bool:
         """Ask one call; False where it raises though it holds several losses, to be asked alone."""
@@ -246,8 +260,9 @@ class _Run:
             return False
         if question.upstream is not None:
             times = like(question.upstream, truth.grad)
-            slopes = {"grad": truth.grad * times, "low": truth.low * times, "high": truth.high * times}
-            truth = replace(truth, **slopes, grad_size=truth.grad_size * np.abs(times))
+            low, high = np.sort([truth.low * times, truth.high * times], axis=0)
+            truth = replace(truth, grad=truth.grad * times, low=low, high=high)
+            truth = replace(truth, grad_size=truth.grad_size * np.abs(times))
         self._judge(question, answer, truth, (log2(len(question.y) + 1) + 2) * self.form.eps * total)
         return True
 
@@ -336,10 +351,9 @@ class _Run:
             return () if what == "value" and self.loss.reduction != "none" else (number,)
         layout = self.loss.layout.bind(shape)
         if what == "value":
-            scalar = self.loss.reduction != "none"
-            return (
-                () if scalar else tuple(map(int, np.unravel_index(i, layout.value_shape))) if layout.value_shape else ()
-            )
+            if self.loss.reduction != "none" or not layout.value_shape:
+                return ()
+            return tuple(map(int, np.unravel_index(i, layout.value_shape)))
         places = layout.arrange(np.arange(prod(shape)).reshape(shape)).reshape(layout.units, -1)
         return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
 
@@ -373,10 +387,15 @@ def _length(d: Deviation) -> tuple[int, int]:
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:
-    """A finite number that answers several different larger ones is a cap."""
+    """A finite number that answers several different larger ones, where these grow, is a cap."""
     seen: dict[tuple[str, float], set[float]] = {}
     for d in found:
-        if d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
+        if d.regime in GROWING and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
             seen.setdefault((d.what, d.got), set()).add(d.exact)
     caps = {key for key, larger in seen.items() if len(larger) > 1}
-    return [replace(d, verdict="capped") if d.verdict == "inaccurate" and (d.what, d.got) in caps else d for d in found]
+
+    def named(d: Deviation) -> Deviation:
+        capped = d.regime in GROWING and d.verdict == "inaccurate" and (d.what, d.got) in caps
+        return replace(d, verdict="capped") if capped else d
+
+    return list(map(named, found))

@@ -5,6 +5,7 @@ Losses are certified alone, once; what a reduction or a weight makes of them is 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +24,7 @@ from reflosses.truth import certified
 
 @dataclass(frozen=True)
 class Exact:
-    """Results of losses along the first axis. `slack` is the error of value and gradient that cannot be avoided.
+    """Results of losses along the first axis.
 
     value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
     grad_size: what errors are relative to; at least the result itself. known: False where nothing could be proved.
@@ -169,7 +170,8 @@ def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[
     value = np.asarray(value).reshape(1, -1) if loss.coupled else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
-        grad_size = np.fmax(np.abs(grad), 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
+        steepest = np.fmax(np.abs(low), np.abs(high))  # of both sides, where there are two
+        grad_size = np.fmax(steepest, 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
     return Exact(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
 
 
@@ -219,13 +221,10 @@ def like(w: Any, a: Floats) -> Any:
 
 def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
     """Σ wℓ over the divisor, exactly where all are finite."""
-    flat, by = values.ravel(), np.repeat(w, values.size // max(1, len(w)))
-    used = by > 0
-    if not np.isfinite(flat[used]).all():
-        return float((flat[used] * by[used]).sum() / float(divisor))
-    counted: dict[tuple[float, float], int] = {}
-    for pair in zip(flat[used].tolist(), by[used].tolist(), strict=True):
-        counted[pair] = counted.get(pair, 0) + 1
+    losses, weights = values[w > 0], w[w > 0]
+    if not np.isfinite(losses).all():
+        return float((losses * weights).sum() / float(divisor))
+    counted = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
     total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in counted.items()), Fraction(0)) / divisor
     try:
         return float(total)

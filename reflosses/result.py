@@ -188,6 +188,8 @@ def arrays_of(d: Deviation) -> str:
 def numbers(a: Any) -> str:
     """An array as a list in Python; a long one as what repeats in it. Infinities and NaN are NumPy's."""
     a = np.asarray(a)
+    if not a.size:
+        return f"np.zeros({a.shape})"
     flat = a.ravel()
     for period in range(1, LONG + 1) if a.size > 4 * LONG else ():
         if np.array_equal(np.resize(flat[:period], a.size), flat, equal_nan=a.dtype.kind == "f"):

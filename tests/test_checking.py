@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -26,8 +27,11 @@ from reflosses import (
     catalogue,
     check,
 )
+from reflosses.arrays import Answer, Asked, Here, NumPy
 from reflosses.battery import REGIMES
-from reflosses.reference import Scaled
+from reflosses.formats import FORMATS
+from reflosses.reference import Scaled, exact
+from reflosses.result import numbers
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = sys.modules.setdefault("planted", module_from_spec(spec))
@@ -135,6 +139,65 @@ def test_a_naive_formula_is_right_at_moderate_inputs(name, dtype):
     assert result.ok, result.message()
 
 
+class Differentiated(Asked):
+    """|yhat − y| as an autodiff gives it that takes the right slope at the kink."""
+
+    takes_weight, differentiates, subnormals = False, True, True
+
+    def ask(self, y, yhat, weight=None, upstream=None):
+        slope = np.where(yhat >= y, 1.0, -1.0)
+        return Answer(np.abs(yhat - y), slope * (1.0 if upstream is None else upstream))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_either_slope_of_a_kink_is_right_whatever_it_is_multiplied_with(dtype):
+    """In bfloat16 some of the tame residuals are 0, and some of the multipliers are negative."""
+    result = check(Differentiated(), MeanAbsoluteError(reduction="none"), dtype=dtype, regimes=["I", "D"])
+    assert result.ok, result.message()
+    assert {row.regime for row in result.rows} == {"I", "D"}
+
+
+def test_a_slope_next_to_a_kink_may_err_by_ulps_of_its_sides():
+    each = exact(MeanAbsoluteError(), np.array([1.0]), np.array([1.0]))
+    assert (each.grad, each.low, each.high, each.grad_size) == (0.0, -1.0, 1.0, 1.0)
+
+
+def test_shapes_that_differ_may_be_lined_up_but_not_broadcast():
+    squeezed = lambda y, yhat: (y.reshape(yhat.shape) - yhat) ** 2  # noqa: E731
+    loss = MeanSquaredError(reduction="none")
+    assert check(squeezed, loss, regimes=["K"]).ok
+    result = check(lambda y, yhat: (y - yhat) ** 2, loss, regimes=["K"])
+    assert [(d.name, d.verdict) for d in result.worst] == [("shapes (n, 1) and (n,)", "accepts invalid input")]
+
+
+def test_weights_are_made_with_the_precision_of_the_call():
+    class Switched(NumPy):
+        on = False
+
+        @contextmanager
+        def precision(self):
+            self.on = True
+            yield
+            self.on = False
+
+        def array(self, a):
+            assert self.on
+            return super().array(a)
+
+    asked = Here(lambda y, yhat, weight: weight * abs(yhat - y), Switched(FORMATS["float64"]), grad=None)
+    answer = asked.ask(np.zeros(2), np.array([1.0, -3.0]), np.array([0.5, 2.0]))
+    assert answer.value.tolist() == [0.5, 6.0], answer.error
+
+
+def test_arrays_are_written_so_that_they_come_back():
+    arrays = [np.zeros((0, 4)), np.zeros(0), np.array([np.inf, -np.inf, np.nan]), np.arange(6.0).reshape(2, 3)]
+    arrays += [np.tile([[1.0, np.nan]], (5000, 1)), np.repeat([0.0, 4.0, 0.0], [2000, 1, 68000])[None]]
+    for a in arrays:
+        text = numbers(a)
+        assert len(text) < 200
+        np.testing.assert_array_equal(np.array(eval(text, {"np": np})), a)
+
+
 # ---- mistakes are found ----------------------------------------------------------------------------------------------
 
 MISTAKES = list(planted.planted())
@@ -228,6 +291,13 @@ def test_a_mistake_is_named_by_its_regime_and_verdict(name):
 def test_float32_inside_is_found_in_float64():
     result = check(lambda y, yhat: HUBER.value(y, yhat).astype(np.float32), HUBER)
     assert {d.verdict for d in result.worst} >= {"inaccurate", "overflow"}
+
+
+def test_numbers_that_are_rounded_near_zero_are_no_cap():
+    """1 − 2^−k rounded to a multiple of 2^−20: the same small loss for several others, and no bound of it."""
+    loss = BinaryCrossEntropy(reduction="none")
+    result = check(lambda y, p: np.floor(loss.value(y, p) * 2.0**20) / 2.0**20, loss, regimes=["A", "B"])
+    assert {d.verdict for d in result.worst if d.regime == "A"} == {"inaccurate", "spurious zero"}
 
 
 def test_weights_that_are_ignored_are_found():
