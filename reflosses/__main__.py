@@ -17,12 +17,12 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import arithmetic, catalogue, expectations, junit, report
 from reflosses.arrays import FRAMEWORKS
-from reflosses.battery import REGIMES
-from reflosses.checking import DEFAULT_REGIMES, TARGETS, check
+from reflosses.battery import REGIMES, TARGETS
+from reflosses.checking import DEFAULT_REGIMES, check
 from reflosses.conventions import Framework, Function, as_, brief, frameworks
 from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Isolated, Source
@@ -132,6 +132,12 @@ def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None
     command.add_argument("--out", metavar="FILE", help="write the report there (.json, .md, .xml, or text)")
 
 
+def _misuse(arguments: argparse.Namespace, text: str) -> NoReturn:
+    """End with status 2 and what is wrong."""
+    arguments.misuse(text)
+    raise AssertionError("argparse has returned from an error")
+
+
 def _positive(text: str) -> int:
     if (number := _integer(text)) < 1:
         raise argparse.ArgumentTypeError(f"{number} is not at least 1")
@@ -200,9 +206,9 @@ def _against(arguments: argparse.Namespace) -> list[str]:
     names = [] if arguments.against == "none" else [name.strip() for name in arguments.against.split(",")]
     for name in names:
         if name not in known:
-            arguments.misuse(f"no framework is named {name!r}; there are {', '.join(known)}")
+            _misuse(arguments, f"no framework is named {name!r}; there are {', '.join(known)}")
         if known[name].version is None:
-            arguments.misuse(not_installed(known[name]))
+            _misuse(arguments, not_installed(known[name]))
     return names
 
 
@@ -210,7 +216,7 @@ def _check(arguments: argparse.Namespace) -> None:
     target, name = _target(arguments)
     expected = _expected(arguments)
     if not arithmetic.available():
-        arguments.misuse("certified values need python-flint: pip install 'reflosses[truth]'")
+        _misuse(arguments, "certified values need python-flint: pip install 'reflosses[truth]'")
     results: list[Result] = []
     unlisted = vanished = None
     regimes = arguments.regime or DEFAULT_REGIMES
@@ -225,7 +231,7 @@ def _check(arguments: argparse.Namespace) -> None:
                         options = {"seed": arguments.seed, "targets": arguments.targets, "name": arguments.candidate}
                         results.append(check(asked, target, dtype=dtype, regimes=regimes, tick=shown, **options))
         except (CannotLoadError, ValueError) as error:
-            arguments.misuse(str(error))
+            _misuse(arguments, str(error))
         except KeyboardInterrupt:
             arguments.status = 130
             print("Interrupted: only the dtypes that were done so far.", file=sys.stderr)
@@ -259,17 +265,17 @@ def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
     for text in parameters:
         key, equal, value = text.partition("=")
         if not equal or not key.isidentifier():
-            arguments.misuse(f"{text!r} is not KEY=VALUE")
+            _misuse(arguments, f"{text!r} is not KEY=VALUE")
         try:
             given[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             given[key] = value  # a word, such as reduction=sum
     if arguments.as_ and name not in {f.name for framework in frameworks() for f in framework.functions}:
-        arguments.misuse(_unknown(name))
+        _misuse(arguments, _unknown(name))
     try:
         return (as_(name, **given) if arguments.as_ else _known(name, arguments)(**given)), name
     except (ValueError, TypeError) as error:
-        return arguments.misuse(str(error))  # type: ignore[no-any-return]
+        _misuse(arguments, str(error))
 
 
 def _expected(arguments: argparse.Namespace) -> list[expectations.Expected] | None:
@@ -278,9 +284,9 @@ def _expected(arguments: argparse.Namespace) -> list[expectations.Expected] | No
     try:
         return list(expectations.read(arguments.expect))
     except OSError as error:
-        return arguments.misuse(f"--expect {arguments.expect}: {error.strerror}")  # type: ignore[no-any-return]
+        _misuse(arguments, f"--expect {arguments.expect}: {error.strerror}")
     except ValueError as error:
-        return arguments.misuse(f"--expect {error}")  # type: ignore[no-any-return]
+        _misuse(arguments, f"--expect {error}")
 
 
 def _compared(results: list[Result], expected: list[expectations.Expected]) -> tuple[list[str], list[str]]:
@@ -301,7 +307,7 @@ def _output(arguments: argparse.Namespace) -> Iterator[tuple[str, TextIO]]:
     out = arguments.out
     for option, path in (("--out", out), ("--write-expect", arguments.write_expect)):
         if path and not _writable(path):
-            arguments.misuse(f"{option} {path}: cannot be written")
+            _misuse(arguments, f"{option} {path}: cannot be written")
     kind = arguments.format or SUFFIXES.get(os.path.splitext(out or "")[1].lower(), "table")
     if not out:
         yield kind, sys.stdout
@@ -321,7 +327,7 @@ def _writable(path: str) -> bool:
 def _known(name: str, arguments: argparse.Namespace) -> type[Loss]:
     losses = catalogue.losses()
     if name not in losses:
-        arguments.misuse(f"no loss is named {name!r}; there are {', '.join(losses)}")
+        _misuse(arguments, f"no loss is named {name!r}; there are {', '.join(losses)}")
     return losses[name]
 
 
@@ -404,7 +410,7 @@ def _explain(arguments: argparse.Namespace) -> None:
     left_out = [(k, why) for framework in frameworks() for k, why in framework.not_covered.items()]
     others = [(k, why) for k, why in left_out if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", k)]
     if not functions and not others:
-        arguments.misuse(_unknown(name))
+        _misuse(arguments, _unknown(name))
     for framework, function in functions:
         _explain_one(framework, function)
     for looks_like, why in others:

@@ -11,7 +11,7 @@ import inspect
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,6 +59,13 @@ class Asked(ABC):
     @abstractmethod
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """The value, and its gradient (of Σ upstream·value, where that is given)."""
+
+
+def one_of(what: str, given: str, known: Iterable[str]) -> str:
+    """What is given, if it is known; else ValueError."""
+    if given not in known:
+        raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
+    return given
 
 
 # ---- arrays of the frameworks ----------------------------------------------------------------------------------------
@@ -156,7 +163,9 @@ class Jax(NumPy):
         return value, back(seed)[0]
 
     def precision(self) -> AbstractContextManager[Any]:
-        return self.jax.enable_x64(self.form.name == "float64" or self.jax.config.jax_enable_x64)  # type: ignore[no-any-return]
+        wide: bool = self.form.name == "float64" or self.jax.config.jax_enable_x64
+        context: AbstractContextManager[Any] = self.jax.enable_x64(wide)
+        return context
 
     def owns(self, x: Any) -> bool:
         return isinstance(x, self.jax.Array)

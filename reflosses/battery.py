@@ -68,6 +68,8 @@ class Call:
     refuse: bool = False
 
 
+TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
+Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]  # (y, yhat, eps) of a loss → those that a function takes
 Pairs = Iterable[tuple[Any, Any]]
 
 
@@ -404,9 +406,9 @@ def _overlaps(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Bl
     yield _block("G", "a prediction that is not a number", [(masks[0], lost)])
 
 
-def _vectors(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
+def _vectors(loss: Any, form: Format, rng: np.random.Generator) -> Iterator[Block]:
     """Losses of residual vectors."""
-    width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
+    width = int(np.shape(loss.information)[-1])
     ways = [np.eye(width)[0], np.ones(width), (-1.0) ** np.arange(width), np.arange(1, width + 1) / 4]
     zero = np.zeros(width)
     scale = float(form.round(loss.scale))

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect
-from reflosses.battery import REGIMES, Block, Call, blocks, calls
+from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
+from reflosses.battery import REGIMES, TARGETS, Block, Call, Inputs, blocks, calls
 from reflosses.diagnosis import explain
 from reflosses.domain import Classes, Floats
 from reflosses.formats import FORMATS, Format
@@ -28,10 +28,8 @@ from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, v
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
 GROWING = ("B", "D", "F")  # regimes whose losses have no bound
-TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
-Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
 Tick = Callable[[int, int], None]  # how many are done, of how many
 
 
@@ -68,10 +66,10 @@ def check(
         script: how the report writes a deviation.
     Raises ImportError without python-flint, ValueError for an unknown dtype, regime, framework or kind of target.
     """
-    _known("dtype", dtype, FORMATS)
-    _known("framework", framework, ("auto", *FRAMEWORKS))
-    _known("targets", targets, TARGETS)
-    wanted = {_known("regime", r, REGIMES) for r in regimes}
+    one_of("dtype", dtype, FORMATS)
+    one_of("framework", framework, ("auto", *FRAMEWORKS))
+    one_of("targets", targets, TARGETS)
+    wanted = {one_of("regime", r, REGIMES) for r in regimes}
     start = time.perf_counter()
     base = parts(loss)[1]
     form = FORMATS[dtype]
@@ -103,12 +101,6 @@ def check(
         found.diagnosis = explain(asked, loss, form, found, targets=targets, inputs=inputs).told
     found.seconds = time.perf_counter() - start
     return found
-
-
-def _known(what: str, given: str, known: Iterable[str]) -> str:
-    if given not in known:
-        raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
-    return given
 
 
 def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
@@ -220,12 +212,8 @@ class _Run:
             return
         answer = self.asked.ask(*question.arrays, question.weight)
         self._count(question.regimes[0], "value")
-        if (
-            answer.error
-            or answer.value is None
-            or np.isnan(answer.value).any()
-            or self._lines_up(question, answer.value)
-        ):
+        value = answer.value
+        if answer.error or value is None or np.isnan(value).any() or self._lines_up(question, value):
             return
         got = float(np.ravel(value)[0]) if value.size else 0.0
         self._note(question, 0, "value", "accepts invalid input", got=got, index=(0,) * value.ndim)

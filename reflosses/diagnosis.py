@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect
-from reflosses.battery import blocks, calls, family
+from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
+from reflosses.battery import TARGETS, Inputs, blocks, calls, family
 from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
@@ -25,9 +25,6 @@ from reflosses.result import Result
 from reflosses.sampling import single
 from reflosses.verdict import FREEDOM, LENIENT, unavoidable
 
-Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]] | None
-
-TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
 HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.98  # of the wrong numbers: to be an explanation, without a remark, alone
 WORTH = 0.02  # what a second hypothesis must add
@@ -66,13 +63,9 @@ def diagnose(
 
     The arguments are those of `reflosses.check`. Raises ValueError for an unknown dtype, framework or kind of target.
     """
-    for what, given, known in (
-        ("dtype", dtype, FORMATS),
-        ("framework", framework, ("auto", *FRAMEWORKS)),
-        ("targets", targets, TARGETS),
-    ):
-        if given not in known:
-            raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
+    one_of("dtype", dtype, FORMATS)
+    one_of("framework", framework, ("auto", *FRAMEWORKS))
+    one_of("targets", targets, TARGETS)
     form = FORMATS[dtype]
     if isinstance(candidate, Asked):
         return explain(candidate, loss, form, targets=targets)
@@ -88,7 +81,7 @@ def explain(
     result: Result | None = None,
     *,
     targets: str = "auto",
-    inputs: Inputs = None,
+    inputs: Inputs | None = None,
 ) -> Diagnosis:
     """As `diagnose`, for something that answers calls; `result`: what `check` found, where it has been asked."""
     if result is not None and result.ok:
@@ -104,7 +97,7 @@ RIGHT = Diagnosis((), "nothing to explain: every number is right")
 
 
 def moderate_questions(
-    loss: Loss, form: Format, kinds: Iterable[int], weights: bool, factor: float = 1.0, inputs: Inputs = None
+    loss: Loss, form: Format, kinds: Iterable[int], weights: bool, factor: float = 1.0, inputs: Inputs | None = None
 ) -> Iterator[Question]:
     """Calls that tell apart whatever a loss could be multiplied with, divided by or summed over."""
     rng = np.random.default_rng(7)
@@ -168,7 +161,8 @@ def _drawn(
                 yield np.eye(count)[rng.integers(0, count, n)], yhat, (n,)
     elif kind == "vectors":
         for n in (3, 1):
-            r = loss.scale * rng.integers(1, 48, (n, np.shape(loss.information)[-1])) / 16  # type: ignore[attr-defined]
+            width = np.shape(getattr(loss, "information", ()))[-1]  # only Cauchy has it
+            r = loss.scale * rng.integers(1, 48, (n, width)) / 16
             yield 0 * r, r, (n,)
     else:
         for shape in ((3,), (7,), (1,), (2, 5), (2, 3, 4)):
@@ -285,7 +279,7 @@ def _off(got: Floats, guess: Floats, least: float) -> float:
 class _Search:
     """One candidate against one loss."""
 
-    def __init__(self, asked: Asked, loss: Loss | Scaled, form: Format, targets: str, inputs: Inputs) -> None:
+    def __init__(self, asked: Asked, loss: Loss | Scaled, form: Format, targets: str, inputs: Inputs | None) -> None:
         self.asked, self.form, self.inputs = asked, form, inputs
         self.factor, self.loss = parts(loss)
         self.kinds = TARGETS[targets]

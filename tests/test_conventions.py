@@ -348,7 +348,7 @@ EPS = 2.0**-52
         (domains.probabilities, [1, 1, 0], [0.25, 1 / 3, 1 / 7]),
     ],
 )
-def test_a_domain_changes_what_is_drawn(domain: domains.Inputs, y: list[float], yhat: list[float]) -> None:
+def test_a_domain_changes_what_is_drawn(domain: conventions.Inputs, y: list[float], yhat: list[float]) -> None:
     given = Y.copy(), YHAT.copy()
     moved = domain(*given, EPS)
     assert moved[0].tolist() == y

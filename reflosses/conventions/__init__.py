@@ -15,14 +15,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from reflosses.arrays import FRAMEWORKS as ARRAYS
 from reflosses.arrays import Answer, Asked, Here
+from reflosses.battery import Inputs
 from reflosses.catalogue import losses
-from reflosses.conventions.domains import Inputs, as_drawn
+from reflosses.conventions.domains import as_drawn
 from reflosses.formats import Format
 from reflosses.loss import Loss
 from reflosses.reference import Scaled, parts
@@ -85,7 +86,8 @@ class Function:
     def loss(self, given: Mapping[str, Any]) -> Loss | Scaled:
         """The loss that it equals with these parameters."""
         names = {**losses(), "Scaled": Scaled, "weighted": weighted, "np": np, **self.arguments(given)}
-        return eval(self.equals, names)  # type: ignore[no-any-return]
+        loss: Loss | Scaled = eval(self.equals, names)
+        return loss
 
     def call(self, given: Mapping[str, Any]) -> str:
         """The call with the parameters written out."""
@@ -103,8 +105,8 @@ def written(code: str, arguments: Mapping[str, Any]) -> str:
             """Of a condition on parameters alone, only the branch that is taken."""
             if {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)} <= set(arguments):
                 taken = eval(ast.unparse(node.test), dict(arguments))
-                return self.visit(node.body if taken else node.orelse)  # type: ignore[no-any-return]
-            return self.generic_visit(node)  # type: ignore[return-value]
+                return cast(ast.expr, self.visit(node.body if taken else node.orelse))
+            return cast(ast.expr, self.generic_visit(node))
 
     return ast.unparse(Fill().visit(ast.parse(code, mode="eval")))
 

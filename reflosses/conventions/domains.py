@@ -6,14 +6,9 @@ come back empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from reflosses.domain import Floats
-
-Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
 
 
 def as_drawn(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from reflosses.arrays import Asked
-from reflosses.battery import REGIMES, blocks
-from reflosses.checking import TARGETS, check
+from reflosses.battery import REGIMES, TARGETS, blocks
+from reflosses.checking import check
 from reflosses.conventions import AUTODIFF, Framework, Function, literal, written
 from reflosses.formats import FORMATS
 from reflosses.reference import assembled, parts

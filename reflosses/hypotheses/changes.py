@@ -345,11 +345,17 @@ def averaged_gradient(q: Question, model: Model) -> Answer | None:
     return None if q.loss.reduction not in ("sum", "none") else multiplied(1, 1 / max(1, number(q)))(q, model)
 
 
+def _with(loss: Any, **parameters: Any) -> Any:
+    """The loss with other parameters."""
+    return replace(loss, **parameters)
+
+
 def classes(q: Question) -> int:
     """How many classes the predictions have."""
     if not (isinstance(q.loss.domain.y, Classes) or isinstance(q.loss, GeneralizedDice)):
         raise ValueError("no classes")
-    return int(q.yhat.shape[q.loss.axis])  # type: ignore[attr-defined]
+    loss: Any = q.loss
+    return int(q.yhat.shape[loss.axis])
 
 
 def wrapped_index(q: Question) -> Any:
@@ -362,7 +368,7 @@ def wrapped_index(q: Question) -> Any:
 
 def not_ignoring(q: Question, model: Model) -> Answer | None:
     y = wrapped_index(q)
-    return None if y is None else model(replace(q, y=y, loss=replace(q.loss, ignore_index=None)))  # type: ignore[call-arg]
+    return None if y is None else model(replace(q, y=y, loss=_with(q.loss, ignore_index=None)))
 
 
 def pooling(choose: Callable[[set[int], int], set[int]]) -> Change:
@@ -451,14 +457,14 @@ def alpha_on_all(q: Question, model: Model) -> Answer | None:
     alpha = getattr(q.loss, "alpha", None)
     if alpha is None:
         return None
-    return everything(alpha)(q, lambda q: model(replace(q, loss=replace(q.loss, alpha=None))))  # type: ignore[call-arg]
+    return everything(alpha)(q, lambda q: model(replace(q, loss=_with(q.loss, alpha=None))))
 
 
 def positive_weight_on_all(q: Question, model: Model) -> Answer | None:
     given = getattr(q.loss, "pos_weight", None)
     if not isinstance(given, float):
         return None
-    return everything(given)(q, lambda q: model(replace(q, loss=replace(q.loss, pos_weight=None))))  # type: ignore[call-arg]
+    return everything(given)(q, lambda q: model(replace(q, loss=_with(q.loss, pos_weight=None))))
 
 
 def computed_in(name: str) -> Change:
