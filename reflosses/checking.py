@@ -27,7 +27,7 @@ from reflosses.sampling import single
 from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
-GROWING = ("B", "D", "F")  # regimes whose losses have no bound
+SMALL = ("A", "E")  # regimes of losses near 0, where rounding makes several of them one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 Tick = Callable[[int, int], None]  # how many are done, of how many
@@ -375,15 +375,15 @@ def _length(d: Deviation) -> tuple[int, int]:
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:
-    """A finite number that answers several different larger ones, where these grow, is a cap."""
+    """A finite number that answers several different larger ones is a cap."""
     seen: dict[tuple[str, float], set[float]] = {}
     for d in found:
-        if d.regime in GROWING and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
+        if d.regime not in SMALL and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
             seen.setdefault((d.what, d.got), set()).add(d.exact)
     caps = {key for key, larger in seen.items() if len(larger) > 1}
 
     def named(d: Deviation) -> Deviation:
-        capped = d.regime in GROWING and d.verdict == "inaccurate" and (d.what, d.got) in caps
+        capped = d.regime not in SMALL and d.verdict == "inaccurate" and (d.what, d.got) in caps
         return replace(d, verdict="capped") if capped else d
 
     return list(map(named, found))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from math import log2
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -45,7 +46,7 @@ LOSSES, FUNCTIONS, REAL_DATA = "certification", "implementations", "real data"
 DIFFERENCES = 12  # points an example at which finite differences are taken
 MEMBERS = 6  # predictions that go into one loss of a row or an overlap, about
 SAMPLE = 120  # predictions of real data that are certified, about
-LANES = 2  # frameworks that are asked at a time, each in a process of its own
+LANES = 2  # functions that are asked at a time, each in a process of its own
 HARMLESS = {"inaccurate", "accepts invalid input"}  # verdicts that alone do not make a function wrong
 NOT_THERE = ("AttributeError", "ImportError", "ModuleNotFoundError")  # raised by another version of a framework
 HALF = 2.0**26  # ulps of float64: half of its digits
@@ -118,6 +119,7 @@ class Row:
     own_grad: float | None = None
     note: str = ""
     framework: str = ""
+    place: int = 0  # of an implementation in the list of all
     result: Result | None = None  # of an implementation
 
 
@@ -185,8 +187,7 @@ def verify(wanted: Wanted, tick: Tick = lambda *_: None) -> Report:
                 for row in rows(wanted, leg.missing, tick):
                     leg.rows.append(row)
             finally:
-                names = [framework.name for framework in frameworks()]
-                leg.rows.sort(key=lambda row: names.index(row.framework) if row.framework else -1)  # as they are listed
+                leg.rows.sort(key=lambda row: row.place)
                 leg.seconds = time.perf_counter() - start
     except KeyboardInterrupt:
         report.interrupted = True
@@ -281,26 +282,24 @@ def implementations(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[
     """One row a function, parameter set and dtype, framework by framework."""
     if not _truth_is_there(missing):
         return
-    groups: list[list[_Job]] = []
+    jobs: list[_Job] = []
     for framework in frameworks():
         if framework.name not in wanted.against:
             continue
         if framework.version is None:
             missing.append(f"functions of {framework.name} are left out: {not_installed(framework)}")
             continue
-        jobs = [
+        jobs += [
             _Job(framework, function, given, dtype)
             for function in framework.functions
             for given in function.tried
             for dtype in function.dtypes
             if _name_of_loss(function, given) in wanted.losses and dtype in (wanted.dtypes or function.dtypes)
         ]
-        groups += [jobs] if jobs else []
-    total = sum(map(len, groups))
-    tick(FUNCTIONS, "", 0, total)
-    for done, row in enumerate(_in_lanes(groups, wanted), 1):
+    tick(FUNCTIONS, "", 0, len(jobs))
+    for done, row in enumerate(_in_lanes(jobs, wanted), 1):
         yield row
-        tick(FUNCTIONS, f"{row.name}, {row.dtype}", done, total)
+        tick(FUNCTIONS, f"{row.name}, {row.dtype}", done, len(jobs))
 
 
 class _Job(NamedTuple):
@@ -312,21 +311,27 @@ class _Job(NamedTuple):
     dtype: str
 
 
-def _in_lanes(groups: Sequence[Sequence[_Job]], wanted: Wanted) -> Iterator[Row]:
-    """The rows of all jobs, as they are done: framework by framework, several at a time, the longest first."""
-    waiting = sorted(groups, key=len)
+def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[Row]:
+    """The rows of all jobs, as they are done: function by function, several at a time; `place` is that of the job."""
+    places = enumerate(jobs)
+    waiting = [list(group) for _, group in groupby(places, lambda job: job[1].function)]
     done: SimpleQueue[Row | BaseException | None] = SimpleQueue()
     stopped = Event()
 
     def lane() -> None:
         explained: dict[Any, str] = {}
+        framework = None
         try:
             with Worker() as worker, suppress(IndexError):
                 while True:
-                    for job in waiting.pop():
+                    for place, job in waiting.pop(0):
                         if stopped.is_set():
                             return
-                        done.put(_implementation(job, wanted, worker, explained))
+                        if job.framework is not framework:  # give its memory back
+                            framework = job.framework
+                            worker.close()
+                        row = _implementation(job, wanted, worker, explained)
+                        done.put(replace(row, place=place))
         except BaseException as error:
             done.put(error)
         finally:
@@ -370,7 +375,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
         result = checked(framework, function, given, dtype, make=make, **options)
         if result.worst:
             places = frozenset((d.regime, d.what, d.verdict) for d in result.worst)
-            key = (result.name, places)
+            key = (function.name, places)
             if key not in explained:
                 targets, inputs = function.targets, function.inputs
                 why = explain(make(given), loss, FORMATS[dtype], result, targets=targets, inputs=inputs)

@@ -95,8 +95,7 @@ def main(out):
         rows.append(row)
     if missing:
         sys.exit("\n".join(missing))
-    names = [framework.name for framework in frameworks()]
-    rows.sort(key=lambda row: names.index(row.framework))
+    rows.sort(key=lambda row: row.place)
     parts = [INTRODUCTION, head(rows) + "\n", legend()]
     parts += [section(f, [row for row in rows if row.framework == f.name]) for f in frameworks()]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
