@@ -416,7 +416,7 @@ def _explain(arguments: argparse.Namespace) -> None:
     for looks_like, why in others:
         print(f"{looks_like}: not covered, {why}")
     if functions:
-        print("Known deviations, by regime and dtype: reflosses verify")
+        print("Known deviations, by regime and dtype: derivations/atlas.md")
 
 
 def _functions(name: str) -> list[tuple[Framework, Function]]:

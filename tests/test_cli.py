@@ -607,7 +607,7 @@ def test_explain_tells_what_a_function_equals(capsys: Captured) -> None:
     assert "    gradient  autodiff\n" in out
     assert "reduction='none', delta=0.375  →  Huber(delta=0.375)\n" in out
     assert "    version   torch " in out
-    assert "reflosses verify" in out
+    assert "derivations/atlas.md" in out
 
 
 @pytest.mark.parametrize(

@@ -749,6 +749,7 @@ DEFECTS = {
     "root of a square": Commits(
         MeanAbsoluteError(**NONE), lambda y, yhat: (sqrt((yhat - y) ** 2), 0.5 / sqrt((yhat - y) ** 2) * 2 * (yhat - y))
     ),
+    "squares before it scales": Commits(Scaled(0.5, MSE), lambda y, yhat: (0.5 * np.square(yhat - y), yhat - y)),
     "expands the square": Commits(MSE, lambda y, yhat: (yhat * yhat - 2 * yhat * y + y * y, 2 * yhat - 2 * y)),
     "1 less the score": Commits(DICE, plain_overlap),
 }

@@ -206,6 +206,11 @@ def everything(k: float | Callable[[Question], float]) -> Change:
     return multiplied(k, k)
 
 
+def only_scaled(change: Change) -> Change:
+    """Means something only where a factor comes with the loss."""
+    return lambda q, model: None if q.factor == 1 else change(q, model)
+
+
 def only_for(*losses: type[Loss]) -> Callable[[Change], Change]:
     """A change that means something for some losses."""
 

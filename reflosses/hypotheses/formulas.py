@@ -352,6 +352,10 @@ def root_of_square(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     return t.sqrt(r * r)
 
 
+def square_first(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    return (x - y) * (x - y)
+
+
 def expanded_square(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     return x * x - 2 * (x * y) + y * y
 

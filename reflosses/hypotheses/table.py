@@ -31,6 +31,7 @@ from reflosses.hypotheses.changes import (
     not_ignoring,
     number,
     only_for,
+    only_scaled,
     parameter,
     per_sample,
     pooling,
@@ -93,6 +94,7 @@ from reflosses.hypotheses.formulas import (
     softmax_less_target,
     softplus_of_margin,
     split_residual,
+    square_first,
     squared_overlap,
     unsquared,
     zero_times_infinity,
@@ -817,6 +819,12 @@ DEFECTS = (
         "takes the root of a square, which overflows or vanishes, and has no derivative at 0",
         "",
         formula({MeanAbsoluteError: root_of_square}),
+    ),
+    _defect(
+        "squares before it scales",
+        "squares the residual before it is scaled, which overflows though the scaled square does not",
+        "optax.l2_loss, scipy least_squares",
+        only_scaled(formula({MeanSquaredError: square_first})),
     ),
     _defect(
         "expands the square",

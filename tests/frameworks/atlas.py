@@ -61,7 +61,8 @@ def key(row):
 
 def line(row):
     marks = [f"`{m}`" if m.strip() else "" for m in report.marks_of(row.result)]
-    text = "right" if row.kind == "right" else row.result.diagnosis or row.verdict
+    worst = next(iter(row.result.worst), None)
+    text = "" if worst is None else row.result.diagnosis or f"{worst.regime}, {worst.name}"
     return "| " + " | ".join([*key(row), row.equals, *marks, row.verdict, text.replace("|", "\\|")]) + " |"
 
 
