@@ -250,6 +250,10 @@ class Here(Asked):
     grad: Candidate | str | None = "auto"
     _pair: bool | None = None
 
+    def __post_init__(self) -> None:
+        with quiet(), self.arrays.precision():
+            self.arrays.array(np.zeros(1))  # raises where there are no arrays of the format
+
     @property
     def takes_weight(self) -> bool:
         try:

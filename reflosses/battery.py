@@ -535,9 +535,11 @@ def _many(loss: Loss, form: Format) -> Iterator[Call]:
         row[last - 1] = {"logit rows": 0.0, "log rows": -2.0, "probability rows": 0.25}[kind]
         for label in (last, last - 1):
             yield Call("J", "many classes", np.array([float(label)]), row[None], slopes=False)
-        if loss.domain.y.rows is not None:
-            one_hot = (np.arange(MANY) == last).astype(np.float64)
-            yield Call("J", "many classes, one-hot", one_hot[None], row[None], slopes=False)
+        if kind == "logit rows":  # whose Σ exp(z − max) is beyond the format
+            equal, one_hot = np.zeros((1, MANY)), np.eye(1, MANY)
+            yield Call("J", "many equal classes", np.zeros(1), equal, slopes=False)
+            if loss.domain.y.rows is not None:
+                yield Call("J", "many equal classes, one-hot", one_hot, equal, slopes=False)
     if kind == "overlaps" and not loss.coupled and len(loss.layout.groups) == 1:
         y, p = np.ones(MANY), np.full(MANY, 1.0)
         y[::2] = 0

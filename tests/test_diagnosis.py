@@ -837,15 +837,21 @@ def whole(loss: Any, dtype: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("name", losses())
-def test_nothing_fires_on_our_own_losses(name: str) -> None:
+def test_nothing_fires_on_our_own_reduced_losses(name: str) -> None:
     cls = losses()[name]
-    first, last = cls.examples[0], cls.examples[min(1, len(cls.examples) - 1)]
     for reduction in ("mean", "weighted_mean", "sum"):
-        loss = cls(**first, reduction=reduction)
+        loss = cls(**cls.examples[0], reduction=reduction)
         assert str(diagnose(whole(loss, "float64"), loss)) == FINE, loss
-    for dtype in FORMATS:
-        loss = cls(**last, reduction="none")
-        assert str(diagnose(whole(loss, dtype), loss, dtype=dtype)) == FINE, (loss, dtype)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", losses())
+def test_nothing_fires_on_our_own_losses(name: str, dtype: str) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
+    cls = losses()[name]
+    loss = cls(**cls.examples[min(1, len(cls.examples) - 1)], reduction="none")
+    assert str(diagnose(whole(loss, dtype), loss, dtype=dtype)) == FINE, (loss, dtype)
 
 
 RIGHT = {

@@ -56,7 +56,7 @@ class Function:
     inputs: its documented domain, as a change to what is drawn for the loss. targets: "index", "rows" or "auto".
     validates: whether y and yhat reach it as they are, so that it could refuse wrong ones.
     y_dtype: of the targets, where it is not that of the predictions. unit: errors are relative to this at least (1 for
-        a score that is 1 less the loss).
+        a score that is 1 less the loss). eager: whether it cannot be compiled as its framework's other functions are.
     note: what else a reader must know; known deviations among it.
     """
 
@@ -73,6 +73,7 @@ class Function:
     validates: bool = True
     y_dtype: str | None = None
     unit: float = 0.0
+    eager: bool = False
     note: str = ""
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,8 +125,8 @@ class Framework:
     """A framework: what to import, whose arrays it takes, and its functions.
 
     package: the distribution whose version counts. imports: lines that come before a call. arrays: one of
-    `reflosses.arrays.FRAMEWORKS`. extra: what of ours installs it. not_covered: functions that look like losses of
-    ours and are not mapped, with the reason.
+    `reflosses.arrays.FRAMEWORKS`. not_covered: functions that look like losses of ours and are not mapped, with the
+    reason. extra: what of ours installs it. compiler: what programs compile calls with.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Framework:
     functions: tuple[Function, ...]
     not_covered: Mapping[str, str]
     extra: str = ""
+    compiler: str = ""
 
     @property
     def version(self) -> str | None:
@@ -151,6 +153,10 @@ class Framework:
         exec(self.imports, names)
         return names
 
+    def compiler_of(self, function: Function) -> str:
+        """What compiles its calls, or nothing."""
+        return "" if function.eager else self.compiler
+
     def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Asked:
         """The real function, to be called."""
         names = {**self.names, **function.arguments(given)}
@@ -164,6 +170,8 @@ class Framework:
             given = {**names, "y": y, "yhat": yhat, "weight": weight}
             return eval(code, given), slope and eval(slope, given)
 
+        if compiler := self.compiler_of(function):
+            value = eval(compiler, names)(value)
         arrays = ARRAYS[self.arrays](form)
         here = Here(both if slope else value, arrays, None if grad is None else "auto")
         return _Function(here, "weight" in code.co_names, function.y_dtype)

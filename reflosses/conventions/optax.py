@@ -1,6 +1,6 @@
 """Optax and JAX: unreduced losses, differentiated by `jax.vjp`. The caller takes means, so there is no divisor.
 
-Everything is jitted, as programs have it, but for `dice_loss`, which raises under `jax.jit` on probabilities.
+Everything is compiled by `jax.jit`, as programs have it, but for `dice_loss`, which raises there on probabilities.
 JAX computes in float32 unless its 64-bit mode is on: rows of float64 are asked with the mode switched on, the others
 with it off, as most people have it.
 """
@@ -18,20 +18,20 @@ TWO_CLASSES = (
 FUNCTIONS = (
     Function(
         "optax.squared_error",
-        "jax.jit(optax.losses.squared_error)(yhat, y)",
+        "optax.losses.squared_error(yhat, y)",
         "MeanSquaredError(reduction='none')",
         dtypes=WIDE,
     ),
     Function(
         "optax.l2_loss",
-        "jax.jit(optax.losses.l2_loss)(yhat, y)",
+        "optax.losses.l2_loss(yhat, y)",
         "Scaled(0.5, MeanSquaredError(reduction='none'))",
         dtypes=WIDE,
         note="half the squared error",
     ),
     Function(
         "optax.huber_loss",
-        "jax.jit(optax.losses.huber_loss)(yhat, y, delta=delta)",
+        "optax.losses.huber_loss(yhat, y, delta=delta)",
         "Huber(delta=delta, reduction='none')",
         {"delta": 1.0},
         ({"delta": 0.375}, {"delta": 768.0}),
@@ -40,20 +40,20 @@ FUNCTIONS = (
     ),
     Function(
         "optax.hinge_loss",
-        "jax.jit(optax.losses.hinge_loss)(yhat, y)",
+        "optax.losses.hinge_loss(yhat, y)",
         "Hinge(reduction='none')",
         dtypes=WIDE,
         note="labels −1 and 1, others are not refused; the slope at margin 1 is −y/2",
     ),
     Function(
         "optax.sigmoid_binary_cross_entropy",
-        "jax.jit(optax.losses.sigmoid_binary_cross_entropy)(yhat, y)",
+        "optax.losses.sigmoid_binary_cross_entropy(yhat, y)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         dtypes=WIDE,
     ),
     Function(
         "jax.nn.softplus",
-        "jax.jit(jax.nn.softplus)(yhat)",
+        "jax.nn.softplus(yhat)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         dtypes=WIDE,
         inputs=label_zero,
@@ -62,7 +62,7 @@ FUNCTIONS = (
     ),
     Function(
         "optax.sigmoid_focal_loss",
-        "jax.jit(optax.losses.sigmoid_focal_loss)(yhat, y, alpha=alpha, gamma=gamma)",
+        "optax.losses.sigmoid_focal_loss(yhat, y, alpha=alpha, gamma=gamma)",
         "FocalWithLogits(alpha=alpha, gamma=gamma, reduction='none')",
         {"alpha": None, "gamma": 2.0},
         ({"gamma": 0.375}, {"alpha": 0.3125, "gamma": 3.5}),
@@ -72,14 +72,14 @@ FUNCTIONS = (
     ),
     Function(
         "optax.softmax_cross_entropy",
-        "jax.jit(optax.losses.softmax_cross_entropy)(yhat, y)",
+        "optax.losses.softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
         dtypes=WIDE,
         targets="rows",
     ),
     Function(
         "optax.safe_softmax_cross_entropy",
-        "jax.jit(optax.losses.safe_softmax_cross_entropy)(yhat, y)",
+        "optax.losses.safe_softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
         dtypes=WIDE,
         targets="rows",
@@ -87,15 +87,16 @@ FUNCTIONS = (
     ),
     Function(
         "optax.safe_softmax_cross_entropy jacfwd",
-        "jax.jit(optax.losses.safe_softmax_cross_entropy)(yhat, y)",
+        "optax.losses.safe_softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
         grad="jax.vmap(jax.jacfwd(jax.jit(optax.losses.safe_softmax_cross_entropy)))(yhat, y)",
         targets="rows",
+        eager=True,
         note="differentiated in forward mode, by the rule that Optax has written for it",
     ),
     Function(
         "optax.softmax_cross_entropy_with_integer_labels",
-        "jax.jit(optax.losses.softmax_cross_entropy_with_integer_labels)(yhat, y)",
+        "optax.losses.softmax_cross_entropy_with_integer_labels(yhat, y)",
         "CrossEntropy(reduction='none')",
         dtypes=WIDE,
         targets="index",
@@ -107,6 +108,7 @@ FUNCTIONS = (
         "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
         {"smooth": 1.0},
         ({"smooth": 0.375}, {"smooth": 0.0}),
+        eager=True,
         note="probabilities must sum to 1 over the last axis; one loss a sample and class; its smooth is half of ours",
     ),
     Function(
@@ -148,4 +150,5 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="optax",
+    compiler="jax.jit",
 )

@@ -87,6 +87,10 @@ def script(framework: Framework, function: Function, given: Mapping[str, Any], d
         lines[0] = f"import numpy as np\n{framework.imports}"
     if framework.arrays == "jax" and dtype == "float64":
         lines.append('jax.config.update("jax_enable_x64", True)')
+    if compiler := framework.compiler_of(function):
+        taken = ", ".join(name for name, a in arrays.items() if a is not None)
+        lines.append(f"loss = {compiler}(lambda {taken}: {code})")
+        code = f"loss({taken})"
     y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
     for name, a in arrays.items():
         if a is not None:
