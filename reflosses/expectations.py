@@ -18,11 +18,13 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reflosses.battery import REGIMES
+from reflosses.conventions import frameworks
 from reflosses.formats import FORMATS
 from reflosses.result import Deviation, Result
 from reflosses.verdict import VERDICTS
@@ -160,7 +162,18 @@ def _alternatives(key: str, given: Any, place: str) -> tuple[str, ...]:
     for x in alternatives:
         if x != "*" and x not in KNOWN.get(key, (x,)):
             raise ValueError(f"{place}: {key} is {x!r}, not one of {', '.join(KNOWN[key])}, *")
+        if key == "function" and (close := _misspelt(_bare(x))) is not None:
+            raise ValueError(f"{place}: no function {x!r} is known" + (f"; {close} is" if close else ""))
     return tuple(alternatives)
+
+
+def _misspelt(name: str) -> str | None:
+    """For a function that its framework does not have, the nearest that it has ("" if none is near); else None."""
+    names = [function.name for framework in frameworks() for function in framework.functions]
+    prefix = name.partition(".")[0] + "."
+    if name in names or not any(known.startswith(prefix) for known in names):
+        return None
+    return next(iter(get_close_matches(name, names, 1)), "")
 
 
 def dump(results: Iterable[Result]) -> str:

@@ -176,6 +176,11 @@ reason = "π"
     ("text", "message"),
     [
         (ENTRY.replace("float16", "float8"), r"line 2: dtype is 'float8', not one of float64, .*\*"),
+        (
+            ENTRY.replace("torch.huber_loss", "torch.hubber_loss(delta=3)"),
+            r"no function 'torch.hubber_loss\(delta=3\)' .*; torch.huber_loss is",
+        ),
+        (ENTRY.replace("torch.huber_loss", "optax.zzz"), r"no function 'optax.zzz' is known$"),
         (ENTRY.replace('"F"', '"Z"'), "line 2: regime is 'Z'"),
         (ENTRY.replace("value", "values"), "line 2: what is 'values', not one of value, gradient"),
         (ENTRY.replace("overflow", "wrong"), "line 2: verdict is 'wrong'"),
