@@ -151,7 +151,7 @@ class Jax(NumPy):
         a = np.asarray(a)
         if a.dtype.kind in "iub":
             return self.jax.numpy.asarray(a)
-        return self.jax.numpy.asarray(a, getattr(self.jax.numpy, self.form.name))
+        return self.jax.numpy.asarray(a.astype(self.jax.numpy.dtype(self.form.name)))
 
     def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
         x = self.array(yhat)
@@ -159,8 +159,8 @@ class Jax(NumPy):
             value, back = self.jax.vjp(f, x)
         except self.jax.errors.TracerArrayConversionError:  # the candidate leaves JAX
             return f(x), None
-        seed = self.jax.numpy.ones_like(value) if upstream is None else self.array(upstream).astype(value.dtype)
-        return value, back(seed)[0]
+        seed = np.ones(value.shape) if upstream is None else upstream  # on the host: JAX would compile it
+        return value, back(self.array(seed).astype(value.dtype))[0]
 
     def precision(self) -> AbstractContextManager[Any]:
         wide: bool = self.form.name == "float64" or self.jax.config.jax_enable_x64

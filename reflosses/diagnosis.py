@@ -20,12 +20,13 @@ from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
 from reflosses.loss import Loss, Units
-from reflosses.reference import Exact, Scaled, assembled, flat, parts, taken_apart
+from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.result import Result
 from reflosses.sampling import single
 from reflosses.verdict import FREEDOM, LENIENT, unavoidable
 
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
+PADDED = 64  # losses of a call are repeated up to a multiple of this: some frameworks compile once a shape
 HALF, ENOUGH, NEARLY_ALL = 0.5, 0.9, 0.98  # of the wrong numbers: to be an explanation, without a remark, alone
 WORTH = 0.02  # what a second hypothesis must add
 LEADERS, BASES = 3, 3  # how many of the best are looked at further
@@ -283,6 +284,7 @@ class _Search:
         self.asked, self.form, self.inputs = asked, form, inputs
         self.factor, self.loss = parts(loss)
         self.kinds = TARGETS[targets]
+        self.together = self.loss.reduction == "none" and not single(self.loss)  # many losses a call
         self.error = ""
         self.model = remembered(ours)
 
@@ -366,7 +368,6 @@ class _Search:
 
     def hard(self) -> Iterator[Case]:
         """The battery's questions that the candidate answers."""
-        together = self.loss.reduction == "none" and not single(self.loss)
         asked = {np.ndim(c.question.y) == c.question.yhat.ndim for c in self.cases}  # rows of probabilities, or not
         for block in blocks(self.loss, self.form, 0):
             if block.regime == "moderate" or (block.y.ndim == block.yhat.ndim) not in asked:
@@ -374,10 +375,10 @@ class _Search:
             y, yhat = self.within(block.y, block.yhat)
             if not len(y):
                 continue
-            step = len(y) if together else 1
-            chosen = range(0, len(y), step if together else -(-len(y) // PER_BLOCK))
+            step = len(y) if self.together else 1
+            chosen = range(0, len(y), step if self.together else -(-len(y) // PER_BLOCK))
             cases = [self.case(block.regime, y[i : i + step], yhat[i : i + step]) for i in chosen]
-            if cases == [None] and together:  # one of the losses is refused, or it reduces
+            if cases == [None] and self.together:  # one of the losses is refused, or it reduces
                 cases = [self.case(block.regime, y[i : i + 1], yhat[i : i + 1]) for i in range(len(y))]
             yield from (case for case in cases if case is not None)
         if self.inputs is not None:
@@ -401,6 +402,10 @@ class _Search:
 
     def case(self, regime: str, y: Floats, yhat: Floats, weight: Floats | None = None) -> Case | None:
         """Losses along the first axis as one question, if it is answered; and what nobody can avoid there."""
+        n = len(y)
+        if n > 1 and self.together and not self.loss.coupled and weight is None:
+            padded = np.arange(-(-n // PADDED) * PADDED) % n
+            y, yhat = y[padded], yhat[padded]
         a, b = assembled(self.loss, y, yhat)
         q = Question(self.loss, a, b, weight, self.form, self.factor)
         own = answer_of((), q, self.model)
@@ -413,13 +418,18 @@ class _Search:
         if len(y):
             low, high = self.loss.subgradient(a, b, weight=weight)
             slopes = ~(low < high)  # at a kink there are many right ones
+        values = np.ones(own.value.shape, bool)
+        if len(y) > n:  # repetitions do not count
+            values.flat[n:] = False
+            layout = self.loss.layout.bind(b.shape)
+            slopes &= layout.restore(np.broadcast_to(like(np.arange(len(y)) < n, yhat), yhat.shape))
         if regime in LENIENT or self.loss.coupled:
             half, least = self.form.eps**0.5, self.form.smallest if self.asked.subnormals else 4 * self.form.tiny
             most = np.max(np.abs(own.grad), where=np.isfinite(own.grad), initial=0.0)
             free = half * np.abs(own.value) + least, half * np.fmax(np.abs(own.grad), most / 100) + least
         else:
             free = self.free(y, yhat, a, b)
-        return Case(q, got, (np.reshape(free[0], own.value.shape), free[1]), (np.ones(own.value.shape, bool), slopes))
+        return Case(q, got, (np.reshape(free[0], own.value.shape), free[1]), (values, slopes))
 
     def free(self, y: Floats, yhat: Floats, a: Any, b: Floats) -> tuple[Floats, Floats]:
         """The errors of values and gradients that are right, of losses one by one."""
