@@ -232,9 +232,10 @@ def _check(arguments: argparse.Namespace) -> None:
                         results.append(check(asked, target, dtype=dtype, regimes=regimes, tick=shown, **options))
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            results += [found for found in stop.args if isinstance(found, Result)]
             arguments.status = 130
-            print("Interrupted: only the dtypes that were done so far.", file=sys.stderr)
+            print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
             right = all(r.ok for r in results)
             if expected is not None:

@@ -2,7 +2,7 @@
 
 A candidate is any callable of (y, yhat), and of `weight=` where its signature names it. It may return the value, or
 the pair of value and gradient. Tensors of PyTorch, JAX and TensorFlow are differentiated by their own autodiff. None
-of these is imported here: a candidate that wants them has been imported by somebody who has them.
+of these is imported here unless it is asked for by name: a candidate that wants them has imported them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +28,15 @@ Candidate = Callable[..., Any]
 
 
 class Answer(NamedTuple):
-    """What a candidate said of one call: float64 arrays, None for what it does not give, or the error it raised."""
+    """What a candidate said of one call: float64 arrays, None for what it does not give, or the error it raised.
+
+    note: what else a reader must know.
+    """
 
     value: Floats | None = None
     grad: Floats | None = None
     error: str = ""
+    note: str = ""
 
 
 class Asked(ABC):
@@ -88,9 +94,9 @@ class NumPy:
         """Float64 numbers of a result."""
         return np.asarray(a).astype(np.float64)
 
-    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
-        """The value of f at yhat, and its gradient, or None."""
-        return f(self.array(yhat)), None
+    def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
+        """The value of f at an array, and its gradient, or None."""
+        return f(x), None
 
     def precision(self) -> AbstractContextManager[Any]:
         """What must be switched on for numbers of the format."""
@@ -115,7 +121,7 @@ class Torch(NumPy):
 
     def __init__(self, form: Format) -> None:
         super().__init__(form)
-        self.torch = sys.modules["torch"]
+        self.torch = import_module("torch")
 
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
@@ -123,11 +129,12 @@ class Torch(NumPy):
         return wide if a.dtype.kind in "iub" else wide.to(getattr(self.torch, self.form.name))
 
     def read(self, a: Any) -> Floats:
+        if not self.owns(a):
+            return super().read(a)
         return np.asarray(a.detach().cpu().to(self.torch.float64).numpy())
 
-    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
-        x = self.array(yhat).requires_grad_()
-        value = f(x)
+    def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
+        value = f(x.requires_grad_())
         if not getattr(value, "requires_grad", False):
             return value, None
         seed = self.torch.ones_like(value) if upstream is None else self.array(upstream).to(value.dtype)
@@ -145,7 +152,7 @@ class Jax(NumPy):
 
     def __init__(self, form: Format) -> None:
         super().__init__(form)
-        self.jax = sys.modules["jax"]
+        self.jax = import_module("jax")
 
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
@@ -153,8 +160,7 @@ class Jax(NumPy):
             return self.jax.numpy.asarray(a)
         return self.jax.numpy.asarray(a.astype(self.jax.numpy.dtype(self.form.name)))
 
-    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
-        x = self.array(yhat)
+    def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         try:
             value, back = self.jax.vjp(f, x)
         except self.jax.errors.TracerArrayConversionError:  # the candidate leaves JAX
@@ -178,7 +184,7 @@ class TensorFlow(NumPy):
 
     def __init__(self, form: Format) -> None:
         super().__init__(form)
-        self.tf = sys.modules["tensorflow"]
+        self.tf = import_module("tensorflow")
 
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
@@ -187,8 +193,7 @@ class TensorFlow(NumPy):
     def read(self, a: Any) -> Floats:
         return np.asarray(self.tf.cast(a, "float64").numpy())
 
-    def differentiate(self, f: Callable[[Any], Any], yhat: Any, upstream: Any) -> tuple[Any, Any]:
-        x = self.array(yhat)
+    def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         with self.tf.GradientTape() as tape:
             tape.watch(x)
             value = f(x)
@@ -204,9 +209,10 @@ FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, Ten
 
 
 def detect(candidate: Candidate, form: Format, y: Any, yhat: Any) -> NumPy:
-    """The framework of a candidate: the one whose arrays it returns, of those that are loaded.
+    """The framework of a candidate: the one whose arrays it takes, of those that are loaded.
 
-    NumPy arrays are tried first; a candidate that refuses them is given tensors.
+    NumPy arrays are tried first; who answers them with tensors wants those. A candidate that raises whatever it is
+    given has the framework that its module imports.
     """
     for name, cls in FRAMEWORKS.items():
         if name not in sys.modules:
@@ -217,10 +223,14 @@ def detect(candidate: Candidate, form: Format, y: Any, yhat: Any) -> NumPy:
                 result = candidate(tried.array(y), tried.array(yhat))
         except Exception:
             continue
-        value = result[0] if isinstance(result, tuple) else result
+        if name != NumPy.name:
+            return tried
+        value = result[0] if isinstance(result, tuple) and result else result
         loaded = [cls(form) for name, cls in FRAMEWORKS.items() if name in sys.modules]  # by now
         return next((a for a in loaded if a.owns(value)), tried)
-    return NumPy(form)
+    names = getattr(inspect.unwrap(candidate), "__globals__", {})
+    used = {x.__name__.partition(".")[0] for x in names.values() if isinstance(x, ModuleType)}
+    return next((cls(form) for name, cls in FRAMEWORKS.items() if name in used - {NumPy.name}), NumPy(form))
 
 
 class quiet(warnings.catch_warnings):
@@ -251,6 +261,10 @@ class Here(Asked):
     _pair: bool | None = None
 
     def __post_init__(self) -> None:
+        if not callable(self.candidate):
+            raise TypeError(f"the candidate is {self.candidate!r}, not a callable of (y, yhat)")
+        if not (self.grad in ("auto", None) or callable(self.grad)):
+            raise ValueError(f"grad is {self.grad!r}, neither 'auto' nor None nor a callable of (y, yhat)")
         with quiet(), self.arrays.precision():
             self.arrays.array(np.zeros(1))  # raises where there are no arrays of the format
 
@@ -271,19 +285,24 @@ class Here(Asked):
 
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """One call; whatever it raises is part of the answer."""
-        make = self.arrays.array
+        make, read = self.arrays.array, self.arrays.read
         try:
             with quiet(), self.arrays.precision():
                 given = {} if weight is None else {"weight": make(weight)}
+                a, b = make(y), make(yhat)
+                before = read(a), read(b)
                 if self.grad == "auto" and not self.returns_pair(y, yhat):
-                    return self._answer(
-                        *self.arrays.differentiate(lambda x: self.candidate(make(y), x, **given), yhat, upstream)
-                    )
-                result = self.candidate(make(y), make(yhat), **given)
-                value, grad = result if isinstance(result, tuple) else (result, None)
-                if self.grad != "auto":
-                    grad = self.grad(make(y), make(yhat), **given) if callable(self.grad) else None
-                return self._answer(value, grad)
+                    value, grad = self.arrays.differentiate(lambda x: self.candidate(a, x, **given), b, upstream)
+                else:
+                    result = self.candidate(a, b, **given)
+                    if isinstance(result, tuple) and len(result) != 2:
+                        raise TypeError(f"{len(result)} results, neither a value nor the pair of value and gradient")
+                    value, grad = result if isinstance(result, tuple) else (result, None)
+                    if self.grad != "auto":
+                        grad = self.grad(make(y), make(yhat), **given) if callable(self.grad) else None
+                kept = all(map(partial(np.array_equal, equal_nan=True), before, (read(a), read(b))))
+                note = "" if kept else "it changes the arrays that it is given"
+                return Answer(None if value is None else read(value), None if grad is None else read(grad), note=note)
         except Exception as error:
             return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])
 
@@ -292,7 +311,3 @@ class Here(Asked):
         if self._pair is None:
             self._pair = isinstance(self.candidate(self.arrays.array(y), self.arrays.array(yhat)), tuple)
         return self._pair
-
-    def _answer(self, value: Any, grad: Any) -> Answer:
-        read = self.arrays.read
-        return Answer(None if value is None else read(value), None if grad is None else read(grad))

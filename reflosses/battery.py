@@ -17,6 +17,7 @@ import numpy as np
 
 from reflosses.domain import REAL, Classes, Floats, Interval, Labels, Logit
 from reflosses.formats import Format
+from reflosses.layout import REST
 from reflosses.loss import Loss
 from reflosses.sampling import moderate, single
 
@@ -36,6 +37,7 @@ REGIMES = {
 }
 LONG = 10_007  # times seven losses: their sum is beyond float16, their number beyond its integers
 MANY = 70_001  # classes or pixels that go into one loss, beyond the largest number of float16
+SHAPES = ((2, 3), (3, 1, 2))  # of arrays with several axes
 MODERATE, MEMBERS = 12, 6  # losses that are one call each; predictions that go into one loss of a mask
 
 
@@ -53,8 +55,9 @@ class Block:
 class Call:
     """One call that is asked as a whole.
 
-    upstream: the gradient is asked of Σ upstream·value. times: the losses are repeated so often. slopes: whether the
-    gradient is looked at. refuse: an error or NaN is the only right answer.
+    upstream: the gradient is asked of Σ upstream·value. times: the losses are repeated so often. shape: of the arrays,
+    where it is not that of a batch. slopes: whether the gradient is looked at. refuse: an error or NaN is the only
+    right answer.
     """
 
     regime: str
@@ -64,6 +67,7 @@ class Call:
     weight: Floats | None = None
     upstream: Floats | None = None
     times: int = 1
+    shape: tuple[int, ...] | None = None
     slopes: bool = True
     refuse: bool = False
 
@@ -452,6 +456,9 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
             if reduces:
                 yield Call("J", "a long sum", y[:7], yhat[:7], times=LONG)
             yield Call("H", "an empty batch", y[:0], yhat[:0])
+        for shape in SHAPES if loss.layout.groups in ((), (REST,)) else ():
+            n = 1 if single(loss) else MEMBERS
+            yield Call("I", f"arrays of shape {shape}", y[:n], yhat[:n], shape=shape)
         ignore = getattr(loss, "ignore_index", None)
         if ignore is not None and y.ndim == 1:
             yield from _ignored(float(ignore), y[:7], yhat[:7])

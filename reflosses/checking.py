@@ -27,7 +27,7 @@ from reflosses.sampling import single
 from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
-SMALL = ("A", "E")  # regimes of losses near 0, where rounding makes several of them one
+CAPPED = ("B", "F")  # regimes of large losses; elsewhere rounding makes several of them one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 Tick = Callable[[int, int], None]  # how many are done, of how many
@@ -58,18 +58,16 @@ def check(
     dtype: "float64", "float32", "float16" or "bfloat16": of the numbers that it is given, and of its accuracy.
     grad: "auto" (the autodiff of PyTorch, JAX or TensorFlow, where it returns their tensors), a callable that returns
         the gradient, or None: values only.
-    regimes: of `reflosses.battery.REGIMES`; all but K (what must be refused) by default.
+    regimes: of `reflosses.battery.REGIMES`, one or several; all but K (what must be refused) by default.
     framework: "numpy", "torch", "jax" or "tensorflow": the arrays that it is given; found out by default.
     targets: "index" or "rows": what a loss of class rows is given as y; by default all that it takes.
     name: what the report calls it. inputs: its domain, where it is smaller than the loss's, as a change to
         (y, yhat, eps). unit: errors are relative to this at least. diagnose: whether to look for an explanation.
         script: how the report writes a deviation.
-    Raises ImportError without python-flint, ValueError for an unknown dtype, regime, framework or kind of target.
+    Raises ImportError without python-flint, ValueError for an unknown dtype, regime, framework or kind of target,
+    TypeError for what is no callable or no loss. An interrupt's KeyboardInterrupt has the result so far as argument.
     """
-    one_of("dtype", dtype, FORMATS)
-    one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGETS)
-    wanted = {one_of("regime", r, REGIMES) for r in regimes}
+    wanted = understood(dtype=dtype, regimes=regimes, framework=framework, targets=targets)
     start = time.perf_counter()
     base = parts(loss)[1]
     form = FORMATS[dtype]
@@ -92,15 +90,35 @@ def check(
     moved = [(c, _within(c, inputs, form)) for c in whole if c.y.ndim in kinds or not by_class]
     asks: list[Callable[[], None]] = [partial(run.ask_blocks, group) for group in run.grouped(chosen)]
     asks += [partial(run.ask_call, c) for was, c in moved if len(c.y) == len(was.y)]
-    for done, ask in enumerate(asks):
-        tick(done, len(asks))
-        ask()
-    tick(len(asks), len(asks))
+    try:
+        for done, ask in enumerate(asks):
+            tick(done, len(asks))
+            ask()
+        tick(len(asks), len(asks))
+    except KeyboardInterrupt:
+        found.notes.append("the rest was not asked: interrupted")
+        run.finish()
+        raise KeyboardInterrupt(found) from None
     run.finish()
     if diagnose and found.worst and not asked.given_up:
         found.diagnosis = explain(asked, loss, form, found, targets=targets, inputs=inputs).told
     found.seconds = time.perf_counter() - start
     return found
+
+
+def understood(
+    *,
+    dtype: str = "float64",
+    regimes: Iterable[str] = DEFAULT_REGIMES,
+    framework: str = "auto",
+    targets: str = "auto",
+    **other: Any,
+) -> set[str]:
+    """The regimes that options of `check` ask for; ValueError for an option that says nothing."""
+    one_of("dtype", dtype, FORMATS)
+    one_of("framework", framework, ("auto", *FRAMEWORKS))
+    one_of("targets", targets, TARGETS)
+    return {one_of("regime", r, REGIMES) for r in ([regimes] if isinstance(regimes, str) else regimes)}
 
 
 def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
@@ -136,6 +154,7 @@ class _Run:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
+        self.differentiated = False  # whether any answer had a gradient
         self.one_a_call = self.loss.reduction != "none" or single(self.loss)
 
     def kinds_of_targets(self, moderate: list[Block]) -> set[int]:
@@ -200,6 +219,12 @@ class _Run:
         each = exact(self.target, *safe, call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
+        if call.shape is not None:
+            a, b = (array.reshape(call.shape) for array in question.arrays)
+            question = replace(question, arrays=(a, b))
+            if error := self.asked.ask(a, b).error:
+                self.found.notes.append(f"arrays of shape {call.shape} were not asked: it raises {error}")
+                return
         self._ask(replace(question, period=len(y) if call.slopes else 0), each.at(many))
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
@@ -235,6 +260,9 @@ class _Run:
             return True
         self.found.undecided += int((~each.known).sum())
         answer = self.asked.ask(*question.arrays, question.weight, question.upstream)
+        self.differentiated |= answer.grad is not None
+        if answer.note and answer.note not in self.found.notes:
+            self.found.notes.append(answer.note)
         truth, total = reduced(self.loss, question.y, each, question.weight)
         if answer.error:
             alone = len(question.y) <= 1 or self.one_a_call
@@ -303,7 +331,7 @@ class _Run:
             seen = set()
             for j in np.flatnonzero(~right[i]):
                 got, truth = float(numbers.got[i, j]), float(numbers.exact[i, j])
-                kind = verdict(what, str(regimes[i]), got, truth, self.form)
+                kind = verdict(what, str(regimes[i]), got, truth, float(numbers.size[i, j]), self.form)
                 if kind not in seen:
                     seen.add(kind)
                     found = {"got": got, "exact": truth, "ulps": float(ulps[i, j]), "slack": float(slack[i, j])}
@@ -362,8 +390,9 @@ class _Run:
         found.rows = [r for r in found.rows if r.value.points or r.gradient.points]
         found.rows.sort(key=lambda r: order.index(r.regime))
         values = sum(r.value.points for r in found.rows)
-        if values > 1 and not any(r.gradient.points for r in found.rows):
-            found.notes.append("no gradient was asked: the candidate returns none, and no autodiff is at hand")
+        if values > 1 and not self.differentiated:
+            without = "its value cannot be differentiated" if self.asked.differentiates else "no autodiff is at hand"
+            found.notes.append(f"no gradient was asked: the candidate returns none, and {without}")
         if self.asked.given_up:
             found.notes.append("the rest was not asked: given up after crashes or calls that took too long")
         if found.undecided:
@@ -378,12 +407,12 @@ def _with_caps(found: list[Deviation]) -> list[Deviation]:
     """A finite number that answers several different larger ones is a cap."""
     seen: dict[tuple[str, float], set[float]] = {}
     for d in found:
-        if d.regime not in SMALL and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
+        if d.regime in CAPPED and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
             seen.setdefault((d.what, d.got), set()).add(d.exact)
     caps = {key for key, larger in seen.items() if len(larger) > 1}
 
     def named(d: Deviation) -> Deviation:
-        capped = d.regime not in SMALL and d.verdict == "inaccurate" and (d.what, d.got) in caps
+        capped = d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps
         return replace(d, verdict="capped") if capped else d
 
     return list(map(named, found))

@@ -82,7 +82,9 @@ class Oracle:
     loss: Loss | Scaled
 
     def __init__(self, item: pytest.Item, name: str | Loss | Scaled, /, **given: Any) -> None:
+        __tracebackhide__ = True
         from reflosses import check
+        from reflosses.checking import understood
 
         keywords = inspect.signature(check).parameters.values()
         names = [p.name for p in keywords if p.kind is p.KEYWORD_ONLY]
@@ -91,6 +93,7 @@ class Oracle:
         self.loss, own = _target(name, parameters, names)
         self._shown = f"{name}, which is {self.loss}" if own else str(self.loss)
         self._options = own | {k: v for k, v in given.items() if k in names}
+        understood(**self._options)
         self.value, self.grad = self.loss.value, self.loss.grad
         self._expected = _expected(item.config)
 
@@ -133,6 +136,7 @@ def _target(
     name: str | Loss | Scaled, parameters: dict[str, Any], options: list[str]
 ) -> tuple[Loss | Scaled, dict[str, Any]]:
     """The loss of that name, and the options that a function of a framework brings along."""
+    __tracebackhide__ = True
     from reflosses.catalogue import losses
 
     if not isinstance(name, str):
@@ -166,6 +170,7 @@ class LossOracle:
 
     def __call__(self, name: str | Loss | Scaled, /, **given: Any) -> Oracle:
         """The loss of that name, with its parameters, and options for `check`."""
+        __tracebackhide__ = True
         return Oracle(self._item, name, **given)
 
     def assert_matches(self, candidate: Callable[..., Any], name: str | Loss | Scaled, /, **given: Any) -> Result:

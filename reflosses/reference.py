@@ -65,7 +65,9 @@ class Scaled:
 
 
 def parts(target: Loss | Scaled) -> tuple[float, Loss]:
-    """The factor and the loss."""
+    """The factor and the loss; TypeError for what is no loss."""
+    if not isinstance(target, Scaled | Loss):
+        raise TypeError(f"{target!r} is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)")
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 

@@ -31,10 +31,10 @@ class Deviation:
     name: str
     what: str
     verdict: str
-    y: Any
-    yhat: Any
-    weight: Any = None
-    upstream: Any = None
+    y: Any = field(repr=False)
+    yhat: Any = field(repr=False)
+    weight: Any = field(default=None, repr=False)
+    upstream: Any = field(default=None, repr=False)
     index: tuple[int, ...] = ()
     got: float = nan
     exact: float = nan
@@ -105,6 +105,9 @@ class Result:
     diagnosis: str = ""
     seconds: float = 0.0
     script: Callable[[Deviation], str] = field(default=lambda d: arrays_of(d), repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.loss} in {self.dtype}: right" if self.ok else self.message()
 
     @property
     def ok(self) -> bool:

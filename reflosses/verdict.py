@@ -22,7 +22,10 @@ from reflosses.reference import Exact, Scaled, like, parts, rounding_of_paramete
 FREEDOM = 4.0  # units in the last place of a library's function, where ours have one
 LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula
 
-# The worst first. "other convention": another shape, or a number where ours, by convention, is NaN.
+FORMULA = ("moderate", "H", "I")  # regimes where a number that is far off is of another formula
+ALIKE = 2.0**-8  # rounding in the narrowest format, relative: what is further off is no rounding
+
+# The worst first. "other convention": of another shape or formula, or a number where ours, by convention, is NaN.
 VERDICTS = (
     "crash",
     "other convention",
@@ -72,8 +75,8 @@ def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged
     return Judged(right, ulps, slack)
 
 
-def verdict(what: str, regime: str, got: float, exact: float, form: Format) -> str:
-    """The class of a number that is not right."""
+def verdict(what: str, regime: str, got: float, exact: float, size: float, form: Format) -> str:
+    """The class of a number that is not right; `size` is what its error is relative to."""
     if np.isnan(exact):
         return "other convention" if regime == "H" else "accepts invalid input"
     if np.isnan(got) or (np.isinf(got) and np.isfinite(exact)):
@@ -83,7 +86,9 @@ def verdict(what: str, regime: str, got: float, exact: float, form: Format) -> s
         return "dead gradient"
     if got == 0:
         return "spurious zero"
-    return "capped" if np.isinf(exact) else "inaccurate"
+    if np.isinf(exact):
+        return "capped"
+    return "other convention" if regime in FORMULA and abs(got - exact) > ALIKE * size else "inaccurate"
 
 
 def unavoidable(

@@ -318,13 +318,18 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[Row]:
     done: SimpleQueue[Row | BaseException | None] = SimpleQueue()
     stopped = Event()
 
+    def next_group() -> list[tuple[int, _Job]]:
+        with suppress(IndexError):
+            return waiting.pop(0)
+        return []
+
     def lane() -> None:
         explained: dict[Any, str] = {}
         framework = None
         try:
-            with Worker() as worker, suppress(IndexError):
-                while True:
-                    for place, job in waiting.pop(0):
+            with Worker() as worker:
+                while group := next_group():
+                    for place, job in group:
                         if stopped.is_set():
                             return
                         if job.framework is not framework:  # give its memory back

@@ -211,6 +211,107 @@ def test_every_planted_mistake_is_found(mistake):
     assert not check(candidate, mistake.right, regimes=REGIMES).ok
 
 
+def dice_of_images(y, yhat):
+    pairs = zip(y, yhat, strict=True) if yhat.ndim > 1 else [(y, yhat)]
+    return np.mean([reflosses.Dice().value(a.ravel(), b.ravel()) for a, b in pairs])
+
+
+@pytest.mark.parametrize(
+    ("loss", "candidate"),
+    [
+        (MeanSquaredError(), lambda y, p: np.divide(((p - y) ** 2).sum(), len(p)) if p.size else np.nan),
+        (MeanSquaredError(), lambda y, p: np.mean((p - y) ** 2) * (p.shape[-1] if p.ndim > 1 else 1)),
+        (Dice(), dice_of_images),
+    ],
+    ids=["a batch mean", "a sum over the last axis", "a Dice loss of each image"],
+)
+def test_what_arrays_of_several_axes_show_is_found(loss, candidate):
+    result = check(candidate, loss, regimes=["I"])
+    assert {d.verdict for d in result.worst} == {"other convention"}
+    assert any(d.name.startswith("arrays of shape") for d in result.worst)
+
+
+def test_who_takes_no_arrays_of_several_axes_is_not_asked_them():
+    def flat_only(y, yhat):
+        if yhat.ndim != 1:
+            raise ValueError("one axis")
+        return (yhat - y) ** 2
+
+    result = check(flat_only, MeanSquaredError(reduction="none"), regimes=["I"])
+    assert result.ok
+    assert "arrays of shape (2, 3) were not asked: it raises ValueError: one axis" in result.notes
+
+
+# ---- what else a report says -----------------------------------------------------------------------------------------
+
+
+def test_a_candidate_that_changes_its_inputs_is_told():
+    def candidate(y, yhat):
+        yhat -= y
+        return yhat**2
+
+    result = check(candidate, MeanSquaredError(reduction="none"), regimes=["moderate"])
+    assert result.ok
+    assert "it changes the arrays that it is given" in result.notes
+
+
+def test_a_gradient_of_a_value_of_the_wrong_shape_is_not_said_to_be_missing():
+    result = check(ours(MeanSquaredError(reduction="none")), MeanSquaredError(), regimes=["I"])
+    assert result.verdict == "other convention"
+    assert not any("no gradient" in note for note in result.notes)
+
+
+def test_an_interrupt_carries_what_was_found():
+    calls = []
+
+    def candidate(y, yhat):
+        calls.append(1)
+        if len(calls) > 20:
+            raise KeyboardInterrupt
+        return float(np.mean((yhat - y) ** 2))
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        check(candidate, MeanSquaredError())
+    (found,) = stopped.value.args
+    assert sum(row.value.points for row in found.rows) > 10
+    assert "the rest was not asked: interrupted" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error"),
+    [
+        ((abs, "Huber"), {}, "TypeError: 'Huber' is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)"),
+        ((abs, reflosses.Huber), {}, "TypeError: <class 'reflosses.losses.huber.Huber'> is no loss"),
+        ((3, HUBER), {}, "TypeError: the candidate is 3, not a callable of (y, yhat)"),
+        ((abs, HUBER), {"grad": "autodif"}, "ValueError: grad is 'autodif', neither 'auto' nor None nor a callable"),
+        ((abs, HUBER), {"regimes": "Z"}, "ValueError: regime is 'Z', not one of moderate, A"),
+        ((abs, HUBER), {"framework": "numpi"}, "ValueError: framework is 'numpi', not one of auto, numpy"),
+    ],
+)
+def test_arguments_without_a_meaning(arguments, options, error):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        check(*arguments, **options)
+    assert f"{type(raised.value).__name__}: {raised.value}".startswith(error)
+
+
+def test_one_regime_may_be_named_alone():
+    result = check(ours(HUBER), HUBER, regimes="moderate")
+    assert [row.regime for row in result.rows] == ["moderate"]
+    assert str(result).endswith(f"is {HUBER} in float64: right")
+
+
+def test_a_result_prints_its_message_and_no_arrays():
+    result = check(lambda y, yhat: 2 * abs(yhat - y), MeanAbsoluteError(reduction="none"), regimes=["moderate"])
+    assert str(result) == result.message()
+    assert "array(" not in repr(result)
+
+
+def test_three_results_are_a_crash_that_says_so():
+    result = check(lambda y, yhat: (1, 2, 3), HUBER, regimes=["moderate"])
+    assert result.verdict == "crash"
+    assert "3 results, neither a value nor the pair of value and gradient" in result.worst[0].error
+
+
 def softplus(z):
     return np.maximum(z, 0) + np.log1p(np.exp(-abs(z)))
 

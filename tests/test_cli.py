@@ -381,7 +381,7 @@ def test_an_interrupted_check_prints_the_dtypes_that_are_done(candidates: Path) 
     both = ["--dtype", "float64", "--dtype", "float32", "--format", "json"]
     code, out, err = interrupted("check", "mine:hangs_in_float32", *HUBER, *both, ready=candidates / "hanging")
     assert code == 130, err
-    assert err == "Interrupted: only the dtypes that were done so far.\n"
+    assert err == "Interrupted: only what was done so far.\n"
     whole = json.loads(out)
     assert (whole["interrupted"], whole["ok"]) == (True, False)
     assert [(r["dtype"], r["verdict"]) for r in whole["results"]] == [("float64", "right")]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from reflosses import arrays, isolation
+from reflosses.arrays import Answer
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
 
 CANDIDATES = """
@@ -140,10 +141,10 @@ def test_a_function_of_a_framework(worker: Worker) -> None:
 
 def test_large_arrays(isolated: Make) -> None:
     yhat = np.arange(1_000_000.0)
-    value, grad, error = isolated("squared").ask(np.zeros_like(yhat), yhat)
-    assert not error
-    assert (value == yhat**2).all()
-    assert (grad == 2 * yhat).all()
+    answer = isolated("squared").ask(np.zeros_like(yhat), yhat)
+    assert not answer.error
+    assert (answer.value == yhat**2).all()
+    assert (answer.grad == 2 * yhat).all()
 
 
 def test_an_exception_is_an_answer_and_no_reason_to_give_up(isolated: Make) -> None:
@@ -218,7 +219,7 @@ def test_a_framework_that_is_not_installed(isolated: Make) -> None:
 
 def test_a_crash_is_an_answer_and_the_next_call_is_asked(isolated: Make) -> None:
     asked = isolated("crashes_below_zero")
-    assert asked.ask(Y, BELOW) == (None, None, f"ProcessDied: {SEGV}")
+    assert asked.ask(Y, BELOW) == Answer(error=f"ProcessDied: {SEGV}")
     assert is_right(asked.ask(Y, YHAT))
     assert not asked.given_up
 

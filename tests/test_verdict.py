@@ -70,10 +70,13 @@ def test_nan_is_right_only_for_nan():
         ("gradient", "D", 1e-25, 1.0, "dead gradient"),
         ("value", "B", 100.0, inf, "capped"),
         ("value", "E", 1.01, 1.0, "inaccurate"),
+        ("value", "moderate", 1.003, 1.0, "inaccurate"),
+        ("value", "moderate", 1.005, 1.0, "other convention"),
+        ("gradient", "I", -1.0, 1.0, "other convention"),
         ("value", "H", 0.0, nan, "other convention"),
         ("value", "G", 3.0, nan, "accepts invalid input"),
     ],
 )
 def test_names(what, regime, got, exact, name):
     assert name in VERDICTS
-    assert verdict(what, regime, got, exact, DOUBLE) == name
+    assert verdict(what, regime, got, exact, abs(exact), DOUBLE) == name

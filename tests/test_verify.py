@@ -306,9 +306,10 @@ def test_certification_of_nothing_does_not_hold() -> None:
     ("code", "kind", "verdict"),
     [
         (HINGE, "right", "right"),
-        (HINGE.replace("1 -", ""), "wrong", "spurious zero"),
-        (f"{HINGE} * 1.25", "off", "inaccurate"),
-        (f"np.minimum({HINGE}, 2)", "wrong", "capped"),
+        (HINGE.replace("1 -", ""), "wrong", "other convention"),
+        (f"{HINGE} * 1.25", "wrong", "other convention"),
+        (f"{HINGE} * (1 + 2**-10)", "off", "inaccurate"),
+        (f"np.minimum({HINGE}, 2)", "wrong", "other convention"),
         (f"{HINGE} / (y * 0)", "wrong", "spurious inf/NaN"),
         (f"{HINGE}.mean()", "wrong", "other convention"),
         ("np.linalg.inv(yhat)", "wrong", "crash"),
@@ -374,6 +375,15 @@ def test_what_cannot_be_asked_is_neither_right_nor_wrong(monkeypatch: pytest.Mon
     found = run("Hinge", against=["planted"], regimes=("C",))  # no power in it
     assert [(row.kind, row.verdict) for row in found.legs[1].rows] == [("missing", "nothing could be asked")]
     assert found.results() == []
+
+
+def test_an_error_of_our_own_is_not_taken_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise IndexError("of our own")
+
+    monkeypatch.setattr(verify, "_implementation", broken)
+    with pytest.raises(IndexError, match="of our own"):
+        run("Huber", against=["scipy"])
 
 
 def test_an_interrupt_keeps_what_is_done() -> None:

@@ -16,7 +16,7 @@ from reflosses.domain import Floats
 
 WIDE = ("float64", "float32", "float16", "bfloat16")
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"
-COLUMNS = "(y[:, None], yhat[:, None], sample_weight=weight)"
+COLUMNS = "(y[..., None], yhat[..., None], sample_weight=weight)"
 REDUCED = (
     "reduction={'sum_over_batch_size': 'mean', 'mean_with_sample_weight': 'weighted_mean'}.get(reduction, reduction)"
 )
