@@ -409,7 +409,8 @@ def _explain(arguments: argparse.Namespace) -> None:
             return
     functions = _functions(name)
     left_out = [(k, why) for framework in frameworks() for k, why in framework.not_covered.items()]
-    others = [(k, why) for k, why in left_out if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", k)]
+    last = re.escape(name if functions else name.rpartition(".")[2])
+    others = [(k, why) for k, why in left_out if last and re.search(rf"(?<!\w){last}(?!\w)", k)]
     if not functions and not others:
         _misuse(arguments, _unknown(name))
     for framework, function in functions:
@@ -449,6 +450,8 @@ def _explain_one(framework: Framework, function: Function) -> None:
     print(f"{_signature(function)}\n\n    equals    {function.equals}")
     print(f"    call      {function.code if function.code != 'None' else 'none: a gradient only'}")
     print(f"    gradient  {function.grad or 'none'}")
+    if compiler := framework.compiler_of(function):
+        print(f"    compiler  {compiler}")
     print(f"    dtypes    {', '.join(function.dtypes)}")
     for given in function.tried:
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "defaults"

@@ -18,13 +18,12 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reflosses.battery import REGIMES
-from reflosses.conventions import frameworks
+from reflosses.conventions import frameworks, near
 from reflosses.formats import FORMATS
 from reflosses.result import Deviation, Result
 from reflosses.verdict import VERDICTS
@@ -173,7 +172,7 @@ def _misspelt(name: str) -> str | None:
     prefix = name.partition(".")[0] + "."
     if name in names or not any(known.startswith(prefix) for known in names):
         return None
-    return next(iter(get_close_matches(name, names, 1)), "")
+    return near(name)
 
 
 def dump(results: Iterable[Result]) -> str:

@@ -243,7 +243,7 @@ def test_every_name_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_as_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conventions, "MODULES", tuple(FRAMEWORKS))
-    with pytest.raises(ValueError, match=r"no function is named 'scipy\.huber'; there are .*scipy\.special\.huber, "):
+    with pytest.raises(ValueError, match=r"no function is named 'scipy\.huber'; scipy\.special\.huber is"):
         as_("scipy.huber")
     with pytest.raises(KeyError, match=r"scipy\.huber"):
         find("scipy.huber")

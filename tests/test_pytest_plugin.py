@@ -345,7 +345,7 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
             "Huber has no parameter 'delt'; it takes delta, reduction; the check takes diagnose, dtype, *",
         ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
-        ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; there are *"),
+        ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; torch.huber_loss is"),
         ("'torch.huber_loss', beta=0.75", "torch.huber_loss has no parameter 'beta' here; it takes *delta*"),
         ("", "takes one loss, by its name; *"),
         ("'Huber', 0.75", "takes one loss, by its name; *"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module, metadata
 from typing import Any, cast
@@ -234,6 +235,12 @@ def as_(name: str, **parameters: Any) -> Loss | Scaled:
     try:
         _, function = find(name)
     except KeyError:
-        near = [f.name for framework in frameworks() for f in framework.functions]
-        raise ValueError(f"no function is named {name!r}; there are {', '.join(near)}") from None
+        raise ValueError(
+            f"no function is named {name!r}" + (f"; {close} is" if (close := near(name)) else "")
+        ) from None
     return function.loss(parameters)
+
+
+def near(name: str) -> str:
+    """The function whose name is nearest to a misspelt one; "" if none is near."""
+    return next(iter(get_close_matches(name, [f.name for k in frameworks() for f in k.functions], 1)), "")
