@@ -4,7 +4,7 @@ FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep bare readme frameworks atlas wheel clean
+.PHONY: help verify test check lint types sweep bare readme frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -35,6 +35,9 @@ frameworks: .cache/frameworks.stamp  ## check PyTorch, JAX, Keras, ONNX and the 
 
 atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of every framework, and what it does wrong
 	$(FRAMEWORKS)/python tests/frameworks/atlas.py .cache/atlas.json
+
+bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
+	$(FRAMEWORKS)/python tests/bench.py .cache/speed.json
 
 readme: .venv/verify  ## measure the tables of the README again
 	$(BIN)/python tests/readme_tables.py
