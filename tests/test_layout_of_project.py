@@ -19,6 +19,7 @@ STEMS = {p.stem for p in LOSS_FILES}
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
 OTHER_PAGES = {"README", "atlas", "dice_versus_iou"}
+MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make bench`
 
 CORE = ("domain", "layout", "numerics", "parameters", "reduction", "engine", "loss")
 CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
@@ -57,7 +58,7 @@ def own(modules: set[str]) -> set[str]:
 
 
 def test_every_loss_has_a_page_and_no_page_lacks_a_loss() -> None:
-    assert {p.stem for p in (ROOT / "derivations").glob("*.md")} - OTHER_PAGES == STEMS
+    assert {p.stem for p in (ROOT / "derivations").glob("*.md")} - OTHER_PAGES - MEASURED == STEMS
     for name in OTHER_PAGES:
         assert (ROOT / "derivations" / f"{name}.md").stat().st_size > 0
 
