@@ -18,7 +18,7 @@ from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect,
 from reflosses.battery import TARGETS, Inputs, blocks, calls, family
 from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
-from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
+from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, one_hot, ours, spread
 from reflosses.loss import Loss, Units
 from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.result import Result
@@ -159,7 +159,7 @@ def _drawn(
                     yield np.where(np.arange(n) % 3 == 1, float(ignore), y), yhat, (n,)
             if 2 in kinds and loss.domain.y.rows is not None:
                 yield rng.multinomial(16, [1 / count] * count, n) / 16, yhat, (n,)
-                yield np.eye(count)[rng.integers(0, count, n)], yhat, (n,)
+                yield one_hot(rng.integers(0, count, n), count), yhat, (n,)
     elif kind == "vectors":
         for n in (3, 1):
             width = np.shape(getattr(loss, "information", ()))[-1]  # only Cauchy has it

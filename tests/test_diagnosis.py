@@ -5,6 +5,7 @@ and the gradient.
 """
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -971,6 +972,26 @@ def test_a_domain_of_its_own_is_kept_to() -> None:
     here, form = Here(only_zero, NumPy(FORMATS["float64"])), FORMATS["float64"]
     assert explain(here, MSE, form).names == ()
     assert explain(here, MSE, form, inputs=lambda y, yhat, eps: (np.zeros_like(y), yhat)).names == ("half",)
+
+
+def test_many_classes_take_no_table_of_them() -> None:
+    """A narrow format is asked for more classes than it can count; a row of every class would be 36 GiB."""
+
+    def candidate(y, z):
+        e = exp(z - z.max(axis=-1, keepdims=True))
+        p = e / e.sum(axis=-1, keepdims=True)
+        n, slope = np.arange(len(y)), p.copy()
+        slope[n, y] -= 1
+        return -log(p[n, y]), slope
+
+    tracemalloc.start()
+    try:
+        found = diagnose(candidate, ENTROPY, dtype="float16", targets="index")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert str(found)
+    assert most < 2**29
 
 
 def test_it_does_not_take_long() -> None:

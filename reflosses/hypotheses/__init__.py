@@ -10,5 +10,6 @@ from reflosses.hypotheses.changes import spread as spread
 from reflosses.hypotheses.question import Hypothesis as Hypothesis
 from reflosses.hypotheses.question import Model as Model
 from reflosses.hypotheses.question import Question as Question
+from reflosses.hypotheses.question import one_hot as one_hot
 from reflosses.hypotheses.question import ours as ours
 from reflosses.hypotheses.table import HYPOTHESES as HYPOTHESES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.domain import Floats
-from reflosses.hypotheses.question import Change
+from reflosses.hypotheses.question import Change, one_hot
 from reflosses.hypotheses.tape import Formula, Node, Tape, formula, stable
 from reflosses.loss import Loss
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
@@ -230,7 +230,7 @@ def difference_of_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Fl
 def target_rows(loss: Any, y: Any, x: Node) -> Any:
     """The class row of each target, smoothed and weighted, as numbers of the format."""
     count = x.value.shape[1]
-    row = y if y.ndim == 2 else np.eye(count)[y.astype(np.intp)]
+    row = y if y.ndim == 2 else one_hot(y.astype(np.intp), count)
     amount = getattr(loss, "label_smoothing", 0.0)
     row = (1 - amount) * row + amount / count
     given = getattr(loss, "class_weight", None)

@@ -59,6 +59,13 @@ class Hypothesis:
     inside: str = ""
 
 
+def one_hot(index: Any, count: int) -> Floats:
+    """Class rows of labels, without a row of every class: there may be more of those than fit squared."""
+    rows = np.zeros((len(index), count))
+    rows[np.arange(len(index)), index] = 1
+    return rows
+
+
 def ours(q: Question) -> Answer:
     """Our own answer."""
     value, grad = q.loss.value_and_grad(q.y, q.yhat, weight=q.weight)
