@@ -32,6 +32,8 @@ WORTH = 0.02  # what a second hypothesis must add
 LEADERS, BASES = 3, 3  # how many of the best are looked at further
 LOOSE = 0.5  # the worth of a deviation that is only alike
 FEW = 0.15  # right numbers that may be spoilt for each wrong one
+ROUNDINGS = 16  # ulps that may be lost by another loss than ours, which has other formulas
+SEVERAL = 3  # infinities and NaN that must agree, where no other number does
 NARROW_ULPS = 64  # what arithmetic in a narrower format may cost, in its own ulps
 
 
@@ -263,6 +265,11 @@ def _inside(explanation: Explanation) -> Format | None:
     return next((FORMATS[h.inside] for h in explanation if h.inside), None)
 
 
+def _only_values(explanation: Explanation) -> bool:
+    """Whether its narrower format is that of the values alone."""
+    return any(h.inside and h.about == "value beside gradient" for h in explanation)
+
+
 def _off(got: Floats, guess: Floats, least: float) -> float:
     """The largest error relative to the prediction, but for those small beside the others; inf for other patterns."""
     same = (got == guess) | (np.isnan(got) & np.isnan(guess))
@@ -293,7 +300,9 @@ class _Search:
         self.cases = list(self.moderate())
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {self.error or 'no answer'} at every moderate input")
-        self.known = [h for h in HYPOTHESES if any(means_something(h, c.question, self.model) for c in self.cases)]
+        slopes = any(c.got.grad is not None for c in self.cases)
+        told = [h for h in HYPOTHESES if slopes or not h.about]  # of a gradient nothing can be said without one
+        self.known = [h for h in told if any(means_something(h, c.question, self.model) for c in self.cases)]
         fits = self.fitting([()]) or self.fitting([(h,) for h in self.known])
         if not fits:
             fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
@@ -353,12 +362,12 @@ class _Search:
         predicted = answer_of(explanation, case.question, self.model)
         if predicted is None:
             return np.inf
-        low = _inside(explanation)
-        allowed = NARROW_ULPS * low.eps if low else self.form.eps**0.5
-        worst = 0.0
-        for got, guess in ((case.got.value, predicted.value), (case.got.grad, predicted.grad)):
+        inside, worst = _inside(explanation), 0.0
+        for k, (got, guess) in enumerate(zip(case.got[:2], predicted[:2], strict=True)):
             if got is None or guess is None:
                 continue
+            low = None if k and _only_values(explanation) else inside
+            allowed = NARROW_ULPS * low.eps if low else self.form.eps**0.5
             if got.shape != guess.shape or (low and (low.round(got) != got)[np.isfinite(got)].any()):
                 return np.inf
             worst = max(worst, _off(got, self.form.round(guess), self.form.tiny) / allowed)
@@ -389,7 +398,7 @@ class _Search:
                 many = np.tile(np.arange(len(call.y)), call.times)
                 case = self.case("I", call.y[many], call.yhat[many], call.weight)
                 if case is not None:
-                    yield case
+                    yield case if call.slopes else replace(case, got=case.got._replace(grad=None))
 
     def within(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         """Losses that the candidate can be asked."""
@@ -478,6 +487,7 @@ class _Numbers:
         self.counts = self._row(lambda c: c.counts) == 1
         self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
         self.known: dict[Explanation, Floats] = {}
+        self.errors: dict[Explanation, Floats] = {}
 
     def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
         """Numbers of each case, as many as the candidate gave."""
@@ -518,35 +528,64 @@ class _Numbers:
         """Which numbers the base does not predict."""
         guess = self.predicted(base)
         known = ~np.isinf(self.predicted(())) | (not base)  # a multiple of what is beyond the numbers may be one
-        return self.counts & known & ~_near(self.got, guess, self.allowed(guess))
+        return self.counts & known & ~_near(self.got, guess, self.allowed(base))
 
-    def allowed(self, guess: Floats) -> Floats:
-        """The errors that are right, of another loss than ours."""
-        own = self.predicted(())
-        larger = np.abs(guess / own)
-        return np.asarray(self.free * np.where(np.isfinite(larger), np.fmax(larger, 1.0), 1.0))
+    def allowed(self, base: Explanation) -> Floats:
+        """The errors that are right; another loss than ours may have some roundings more."""
+        if base not in self.errors:
+            own, guess = self.predicted(()), self.predicted(base)
+            larger = np.abs(guess / own)
+            free = self.free * np.where(np.isfinite(larger), np.fmax(larger, 1.0), 1.0)
+            self.errors[base] = np.fmax(free, ROUNDINGS * self.form.spacing(guess)) if base else free
+        return self.errors[base]
 
     def best(self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any) -> tuple[float, Explanation]:
         """The explanation that predicts the largest share of the wrong numbers; 0 for none."""
         scores = [(self.score(e, guess, base, wrong), -k, e) for k, (e, guess) in enumerate(guesses.items())]
-        share, _, explanation = max(scores, key=lambda s: s[:2], default=(0.0, 0, base))
-        return share, explanation
+        for share, _, e in sorted((s for s in scores if s[0] > 0), key=lambda s: s[:2], reverse=True):
+            if all(self.shown(h, e, guesses[e], base, wrong) for h in e if h not in base):
+                return share, e
+        return 0.0, base
+
+    def shown(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> bool:
+        """Whether a part of an explanation is needed for a wrong number that is finite, or for several that are not."""
+        if h.scarce:
+            return True
+        without = self.predicted(tuple(other for other in explanation if other is not h))
+        allowed = self.tolerance(explanation, guess, base)
+        its = wrong & _near(self.got, guess, allowed) & ~_near(self.got, without, allowed)
+        return bool((its & np.isfinite(self.got)).any() or its.sum() >= SEVERAL)
+
+    def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
+        """How near is near enough to be predicted."""
+        allowed, low = self.allowed(base), _inside(explanation)
+        if low:
+            wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
+            narrow = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(self.predicted(base)))) + low.tiny
+            allowed = np.where(self.narrowed(explanation), narrow, allowed)
+        return np.asarray(4 * allowed)
+
+    def narrowed(self, explanation: Explanation) -> Any:
+        """The numbers that are of a narrower format."""
+        return self.is_value | (not _only_values(explanation))
 
     def score(self, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> float:
         """The share of the wrong numbers that are predicted, less the right ones that are spoilt."""
         own, low = self.predicted(base), _inside(explanation)
-        allowed = self.allowed(own)
-        if low:
-            if (low.round(self.got) != self.got)[self.counts & np.isfinite(self.got)].any():
-                return 0.0
-            wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
-            allowed = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(own))) + low.tiny
+        if (
+            low
+            and (low.round(self.got) != self.got)[
+                self.counts & self.narrowed(explanation) & np.isfinite(self.got)
+            ].any()
+        ):
+            return 0.0
+        allowed = self.tolerance(explanation, guess, base)
         vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))
-        precise = _near(self.got, guess, 4 * allowed) & ~vanishes
+        precise = _near(self.got, guess, allowed) & ~vanishes
         precise &= ~wrong | ~(np.abs(self.got - guess) > np.abs(self.got - own) / 2)
         deviation = np.abs(self.got - own) / np.abs(guess - own)
         alike = (deviation > 0.25) & (deviation < 4) & (np.sign(self.got) == np.sign(guess)) & ~precise
-        spoilt = self.counts & ~wrong & ~_near(own, guess, 8 * allowed) & ~precise
+        spoilt = self.counts & ~wrong & ~_near(own, guess, 2 * allowed) & ~precise
         hits, loose = (wrong & precise).sum(), (wrong & alike).sum()
         if spoilt.sum() > FEW * (hits + loose) or loose > hits:
             return 0.0
@@ -555,14 +594,13 @@ class _Numbers:
     def moved(self, guess: Floats, base: Explanation) -> Any:
         """Where a prediction is not that of the base."""
         own = self.predicted(base)
-        return self.counts & ~_near(own, guess, 8 * self.allowed(own))
+        return self.counts & ~_near(own, guess, 8 * self.allowed(base))
 
     def overlaid(
         self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any
     ) -> Iterator[tuple[Explanation, Floats]]:
         """Two explanations at once: one for the values and one for the gradients, or one where the other is right."""
-        own = self.predicted(base)
-        allowed = self.allowed(own)
+        allowed = self.allowed(base)
         useful = {}
         for e, guess in guesses.items():
             moved = self.moved(guess, base)

@@ -719,7 +719,9 @@ DEFECTS = {
         for d in NARROW
     },
     **{f"computes in {d}": Commits(MSE, in_dtype(squared, d)) for d in NARROW},
+    "value in float32": Commits(CAUCHY, lambda y, yhat: (cast(cauchy(y, yhat, 0.3)[0], "f4"), cauchy(y, yhat, 0.3)[1])),
     "sums in its own format": Commits(MeanSquaredError(**MEAN), half_sums, "float16"),
+    "the residual overflows": Commits(Huber(0.7, **MEAN), mean(of_huber(huber))),
     "multiplies what is left out by 0": Commits(CrossEntropy(ignore_index=-100, **MEAN), multiplied_by_zero),
     "not a number at infinity": Commits(LOGITS, nan_at_infinity),
     "gradient σ(z) − y": Commits(LOGITS, lambda y, z: (logits(y, z)[0], expit(z) - y)),
@@ -890,6 +892,44 @@ NAIVE = {
     "Cauchy": (CAUCHY, as_sum(0.3)),
     "Dice": (DICE, plain_overlap),
 }
+
+
+PLAIN = {  # means of errors, as anybody writes them: what they do is add up, in the format of their inputs
+    "Huber, values only": (Huber(0.7), lambda y, yhat: huber(y, yhat, 0.7)[0].mean(), "float64"),
+    "squared error": (MeanSquaredError(), lambda y, yhat: plain_mean(y, yhat), "float32"),
+    "squared error, values only": (MeanSquaredError(), lambda y, yhat: plain_mean(y, yhat)[0], "float64"),
+}
+
+
+def plain_mean(y, yhat):
+    r = yhat - y
+    return (r * r).mean(), r * yhat.dtype.type(2 / max(1, r.size))
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_means_are_told_of_overflow_and_of_nothing_else(name: str) -> None:
+    loss, candidate, dtype = PLAIN[name]
+    found = diagnose(candidate, loss, dtype=dtype)
+    assert set(found.names) <= {"sums in its own format", "the residual overflows"}, str(found)
+    assert found.names
+
+
+def test_one_coincidence_is_no_explanation() -> None:
+    """Arguments the wrong way round, with other roundings than ours: no clip is read into the last digits."""
+
+    def swapped(y, z):
+        return np.maximum(y, 0) - y * z + log1p(exp(-size(y))), -y
+
+    assert diagnose(swapped, LOGITS).names == ("swaps y and yhat",)
+
+
+def test_nothing_is_said_of_a_gradient_that_is_not_there() -> None:
+    about = {h.name for h in HYPOTHESES if h.about}
+    for name in ("clips at 1e-7, slope and all", "differentiates both branches", "gradient σ(z) − y"):
+        assert name in about
+        c = COMMITTED[name]
+        found = diagnose(lambda y, yhat, c=c: c.candidate(y, yhat)[0], c.loss)
+        assert not about & set(found.names), str(found)
 
 
 @pytest.mark.parametrize("name", NAIVE)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from reflosses.arrays import Answer
-from reflosses.domain import Classes, Floats
+from reflosses.domain import REAL, Classes, Floats
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses.question import Change, Model, Question, ours
 from reflosses.loss import Loss
@@ -143,6 +143,13 @@ def sums_in_format(q: Question, model: Model) -> Answer | None:
     assert total is not None
     total = q.form.round(total)
     return Answer(np.where(np.isinf(total), total, answer.value), answer.grad)
+
+
+def residual_first(q: Question, model: Model) -> Answer | None:
+    """yhat − y is a number of the format before it goes on: it may be infinite."""
+    if q.loss.domain.y is not REAL:
+        return None
+    return model(replace(q, y=np.zeros(q.yhat.shape), yhat=q.form.round(q.yhat - q.y)))
 
 
 def zero_for_nothing(q: Question, model: Model) -> Answer | None:
@@ -489,6 +496,16 @@ def computed_in(name: str) -> Change:
 def _rounded(answer: Answer, form: Format) -> Answer:
     value, grad = (None if a is None else form.round(a) for a in (answer.value, answer.grad))
     return Answer(value, grad)
+
+
+def computed_value(name: str) -> Change:
+    """The value in a narrower format."""
+
+    def change(q: Question, model: Model) -> Answer | None:
+        answer = rounded_to(name)(q, model)
+        return None if answer is None else Answer(answer.value, model(q).grad)
+
+    return change
 
 
 def rounded_to(name: str) -> Change:

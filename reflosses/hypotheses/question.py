@@ -48,7 +48,9 @@ class Hypothesis:
 
     name: short and stable. kind: "convention", another loss, or "defect", the same one worked out badly.
     change: what it makes of the answers of a model; None where it means nothing. inside: the narrower format that the
-    answers are numbers of.
+    answers are numbers of. about: "gradient" where it changes nothing else that tells it from others, "value beside
+    gradient" where the gradient must not be changed likewise; either means nothing without a gradient. scarce: it shows
+    in one or two numbers, and they are infinite or not numbers.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Hypothesis:
     seen: str
     change: Change
     inside: str = ""
+    about: str = ""
+    scarce: bool = False
 
 
 def one_hot(index: Any, count: int) -> Floats:

@@ -18,6 +18,7 @@ from reflosses.hypotheses.changes import (
     class_weights,
     classes,
     computed_in,
+    computed_value,
     dice_for_iou,
     divides_by,
     everything,
@@ -36,6 +37,7 @@ from reflosses.hypotheses.changes import (
     per_sample,
     pooling,
     positive_weight_on_all,
+    residual_first,
     rounded_to,
     row_means,
     shares,
@@ -128,8 +130,12 @@ def _convention(name: str, says: str, seen: str, change: Change) -> Hypothesis:
     return Hypothesis(name, "convention", says, seen, change)
 
 
-def _defect(name: str, says: str, seen: str, change: Change, inside: str = "") -> Hypothesis:
-    return Hypothesis(name, "defect", says, seen, change, inside)
+def _defect(name: str, says: str, seen: str, change: Change, inside: str = "", scarce: bool = False) -> Hypothesis:
+    return Hypothesis(name, "defect", says, seen, change, inside, scarce=scarce)
+
+
+def _gradient(name: str, says: str, seen: str, change: Change, kind: str = "defect") -> Hypothesis:
+    return Hypothesis(name, kind, says, seen, change, about="gradient")
 
 
 FACTORS = (
@@ -191,34 +197,34 @@ FACTORS = (
 )
 
 GRADIENTS = (
-    _defect("gradient halved", "has the right value and half of its gradient", "", multiplied(1, 0.5)),
-    _defect("gradient doubled", "has the right value and twice its gradient", "", multiplied(1, 2)),
-    _defect(
+    _gradient("gradient halved", "halves the gradient, but not the value", "", multiplied(1, 0.5)),
+    _gradient("gradient doubled", "doubles the gradient, but not the value", "", multiplied(1, 2)),
+    _gradient(
         "gradient of the opposite sign",
-        "has the right value and the gradient of the opposite sign: that by y, where the loss is one of yhat − y",
+        "gives the gradient the opposite sign, but not the value: it is that by y, where the loss is one of yhat − y",
         "",
         multiplied(1, -1),
     ),
-    _defect(
+    _gradient(
         "gradient by y",
-        "has the right value, and the derivative by the target instead of that by the prediction",
+        "takes the derivative by the target for that by the prediction",
         "",
         by_target,
     ),
-    _defect(
+    _gradient(
         "gradient 0",
-        "has the right value and no gradient: it is 0 everywhere, as of a detached value",
+        "has no gradient beside its value: it is 0 everywhere, as of a detached value",
         "",
         multiplied(1, 0),
     ),
-    _defect("gradient of the sum", "has the value of the mean and the gradient of the sum", "", summed_gradient),
-    _defect(
+    _gradient("gradient of the sum", "has the value of the mean and the gradient of the sum", "", summed_gradient),
+    _gradient(
         "gradient of the mean",
         "has the gradient of the mean, not that of its value",
         "",
         averaged_gradient,
     ),
-    _defect("gradient without weights", "leaves the weights out of the gradient", "", unweighted_gradient),
+    _gradient("gradient without weights", "leaves the weights out of the gradient", "", unweighted_gradient),
 )
 
 DIVISORS = (
@@ -616,11 +622,12 @@ EDGES = (
         for name, c in CLIPS
     ),
     *(
-        _convention(
+        _gradient(
             f"clips at {name}, slope and all",
             f"clips probabilities at {name}, and gives the slope at the clipped ones",
             "",
             clipped(c, moving=True),
+            "convention",
         )
         for name, c in CLIPS
     ),
@@ -662,17 +669,35 @@ DEFECTS = (
         )
         for name in NARROW
     ),
+    Hypothesis(
+        "value in float32",
+        "defect",
+        "works its value out in float32, while the gradient keeps its digits",
+        "keras reductions compiled in float64, casts of a loss",
+        computed_value("float32"),
+        "float32",
+        "value beside gradient",
+    ),
     _defect(
         "sums in its own format",
         "adds the losses up in the format of its inputs, which overflows before the mean is taken",
         "",
         sums_in_format,
+        scarce=True,
+    ),
+    _defect(
+        "the residual overflows",
+        "subtracts y from yhat in the format of its inputs, which overflows where the loss does not",
+        "numpy, torch and jax means of errors",
+        residual_first,
+        scarce=True,
     ),
     _defect(
         "multiplies what is left out by 0",
         "multiplies losses that are ignored, or of weight 0, by 0, which does not remove infinities and NaN",
         "torch cross_entropy, keras sample_weight",
         ignored_times_zero,
+        scarce=True,
     ),
     _defect(
         "flushes subnormals",
@@ -686,15 +711,15 @@ DEFECTS = (
         "differences and products with ∞, as in optax sigmoid_focal_loss",
         lost_at_infinity,
     ),
-    _defect(
+    _gradient(
         "gradient σ(z) − y",
-        "has the right value, but σ(z) − y for its gradient, which is 0 once σ(z) rounds to 1",
+        "takes σ(z) − y for its gradient, which is 0 once σ(z) rounds to 1",
         "torch binary_cross_entropy_with_logits",
         formula({BinaryCrossEntropyWithLogits: difference_of_sigmoid}),
     ),
-    _defect(
+    _gradient(
         "gradient p − y",
-        "has the right value, but softmax less target for its gradient, which is 0 once the softmax rounds to 1",
+        "takes softmax less target for its gradient, which is 0 once the softmax rounds to 1",
         "torch cross_entropy, sklearn HalfMultinomialLoss",
         formula({CrossEntropy: softmax_less_target}),
     ),
@@ -802,13 +827,13 @@ DEFECTS = (
         "",
         formula({Cauchy: lambda t, loss, y, x: cauchy(t, loss, y, x, t.log1p, False)}),
     ),
-    _defect(
+    _gradient(
         "differentiates both branches",
         "differentiates both branches and multiplies one by 0: at ∞ the gradient is not a number",
         "torch.where, jnp.where",
         formula({Huber: both_branches}),
     ),
-    _defect(
+    _gradient(
         "splits the residual",
         "differentiates min(|r|, delta) and the rest of |r| apart: their slopes cancel where r is small",
         "optax huber_loss",
