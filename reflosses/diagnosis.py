@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
-from reflosses.battery import TARGETS, Inputs, blocks, calls, family
+from reflosses.battery import REGIMES, TARGETS, Inputs, blocks, calls, family
 from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, one_hot, ours, spread
@@ -49,8 +49,8 @@ class Diagnosis:
 
     @property
     def told(self) -> str:
-        """What a report says of wrong numbers: "" where no number that can be explained is wrong."""
-        return "" if self.text.startswith("nothing") else self.text
+        """What a report says of wrong numbers: "" where none is wrong."""
+        return "" if self == RIGHT else self.text
 
 
 def diagnose(
@@ -86,13 +86,26 @@ def explain(
     targets: str = "auto",
     inputs: Inputs | None = None,
 ) -> Diagnosis:
-    """As `diagnose`, for something that answers calls; `result`: what `check` found, where it has been asked."""
-    if result is not None and result.ok:
-        return RIGHT
+    """As `diagnose`, for something that answers calls; `result`: what `check` found, where it has been asked.
+
+    Then only the regimes that it was asked in are, and what is wrong in those of them is explained.
+    """
+    if result is None:
+        regimes, wrong = frozenset(REGIMES), frozenset[str]()
+    else:
+        regimes = frozenset(row.regime for row in result.rows)
+        wrong = frozenset(d.regime for d in result.worst) - {REFUSALS}
+        if not wrong:  # a loss that answers where it must refuse has no other numbers to explain
+            return RIGHT
     with np.errstate(all="ignore"):
-        return _Search(asked, loss, form, targets, inputs).diagnosis()
+        found = _Search(asked, loss, form, targets, inputs, regimes, result is None or "moderate" in wrong).diagnosis()
+    if wrong and found == RIGHT:
+        right = "what is wrong is right at the inputs that they are tried on"
+        return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers: {right}")
+    return found
 
 
+REFUSALS = "K"  # the regime of inputs that must be refused
 RIGHT = Diagnosis((), "nothing to explain: every number is right")
 
 
@@ -287,8 +300,18 @@ def _off(got: Floats, guess: Floats, least: float) -> float:
 class _Search:
     """One candidate against one loss."""
 
-    def __init__(self, asked: Asked, loss: Loss | Scaled, form: Format, targets: str, inputs: Inputs | None) -> None:
-        self.asked, self.form, self.inputs = asked, form, inputs
+    def __init__(
+        self,
+        asked: Asked,
+        loss: Loss | Scaled,
+        form: Format,
+        targets: str,
+        inputs: Inputs | None,
+        regimes: frozenset[str],
+        moderate: bool,
+    ) -> None:
+        """`regimes`: those of the hard inputs; `moderate`: whether what is wrong at moderate ones is to be told."""
+        self.asked, self.form, self.inputs, self.regimes, self.tells_moderate = asked, form, inputs, regimes, moderate
         self.factor, self.loss = parts(loss)
         self.kinds = TARGETS[targets]
         self.together = self.loss.reduction == "none" and not single(self.loss)  # many losses a call
@@ -297,7 +320,8 @@ class _Search:
 
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
-        self.cases = list(self.moderate())
+        self.cases: list[Case] = []
+        self.cases = list(self.moderate()) or list(self.hard(moderate=True))  # some take one loss a call only
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {self.error or 'no answer'} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
@@ -310,17 +334,21 @@ class _Search:
             return _nothing("")
         numbers = _Numbers(list(self.hard()), self.form, self.model)
         bases = sorted(fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
+        if not self.tells_moderate:  # a convention is told where it is seen in what was asked
+            bases = [base for base in bases if not base or numbers.explained(base)] or [()]
         if not numbers.wrong(bases[0]).any():
             return _said(bases[0])
-        share, found = 0.0, bases[0]
-        for base in bases:
+        share, base, found = 0.0, bases[0], bases[0]
+        for one in bases:
             if share < NEARLY_ALL:
-                share, found = max((share, found), self.with_another(base, numbers), key=lambda found: found[0])
+                more, explanation = self.with_another(one, numbers)
+                if more > share:
+                    share, base, found = more, one, explanation
         if share < HALF:
             if not bases[0]:
                 return _nothing(" at hard inputs")
-            found = bases[0]
-        said = _said(found)
+            base = found = bases[0]
+        said = _said(base, found)
         if share >= ENOUGH:
             return said
         left = f"{1 - share:.0%} of what is" if share >= HALF else "numbers are"
@@ -375,11 +403,12 @@ class _Search:
 
     # ---- hard inputs -----------------------------------------------------------------------------------------------
 
-    def hard(self) -> Iterator[Case]:
-        """The battery's questions that the candidate answers."""
+    def hard(self, moderate: bool = False) -> Iterator[Case]:
+        """The battery's questions that the candidate answers: those at hard inputs, or the moderate ones."""
         asked = {np.ndim(c.question.y) == c.question.yhat.ndim for c in self.cases}  # rows of probabilities, or not
+        regimes = {"moderate"} if moderate else self.regimes - {"moderate"}
         for block in blocks(self.loss, self.form, 0):
-            if block.regime == "moderate" or (block.y.ndim == block.yhat.ndim) not in asked:
+            if block.regime not in regimes or not (moderate or (block.y.ndim == block.yhat.ndim) in asked):
                 continue
             y, yhat = self.within(block.y, block.yhat)
             if not len(y):
@@ -390,11 +419,13 @@ class _Search:
             if cases == [None] and self.together:  # one of the losses is refused, or it reduces
                 cases = [self.case(block.regime, y[i : i + 1], yhat[i : i + 1]) for i in range(len(y))]
             yield from (case for case in cases if case is not None)
-        if self.inputs is not None:
+        if moderate or self.inputs is not None:
             return
         for call in calls(self.loss, self.form, 0, self.asked.takes_weight, False):
             long = call.times > 1 and self.form.top > 16  # only a narrow format has sums that are too large
-            if not call.refuse and not long and (call.y.ndim == call.yhat.ndim) in asked:
+            if long or call.refuse or call.regime not in self.regimes:
+                continue
+            if (call.y.ndim == call.yhat.ndim) in asked:
                 many = np.tile(np.arange(len(call.y)), call.times)
                 case = self.case("I", call.y[many], call.yhat[many], call.weight)
                 if case is not None:
@@ -530,6 +561,10 @@ class _Numbers:
         known = ~np.isinf(self.predicted(())) | (not base)  # a multiple of what is beyond the numbers may be one
         return self.counts & known & ~_near(self.got, guess, self.allowed(base))
 
+    def explained(self, base: Explanation) -> bool:
+        """Whether a base predicts any number that is wrong without it."""
+        return bool((self.wrong(()) & _near(self.got, self.predicted(base), self.allowed(base))).any())
+
     def allowed(self, base: Explanation) -> Floats:
         """The errors that are right; another loss than ours may have some roundings more."""
         if base not in self.errors:
@@ -649,12 +684,18 @@ def _near(a: Floats, b: Floats, allowed: Floats) -> Any:
 # ---- in words --------------------------------------------------------------------------------------------------------
 
 
-def _said(explanation: Explanation) -> Diagnosis:
-    """An explanation in words."""
-    if not explanation:
+def _said(base: Explanation, explanation: Explanation | None = None) -> Diagnosis:
+    """An explanation in words: first what moderate inputs show, then what it does at hard ones besides."""
+    more = [h for h in explanation or () if h not in base]
+    if not (base or more):
         return RIGHT
-    text = " ".join(f"It {h.says}" + (f", as in {h.seen}." if h.seen else ".") for h in explanation)
-    return Diagnosis(tuple(h.name for h in explanation), text)
+    sentences = [f"It {_phrase(h)}" for h in base]
+    sentences += [f"At hard inputs it also {_phrase(h)}" if base else f"It {_phrase(h)}" for h in more]
+    return Diagnosis(tuple(h.name for h in (*base, *more)), " ".join(sentences))
+
+
+def _phrase(h: Hypothesis) -> str:
+    return h.says + (f", as in {h.seen}." if h.seen else ".")
 
 
 def _nothing(where: str) -> Diagnosis:

@@ -112,9 +112,14 @@ def weighs(rule: Callable[[Question], Floats | None]) -> Change:
 
 
 def row_means(q: Question, model: Model) -> Answer | None:
-    """The mean of the last axis first."""
-    if q.weight is not None or q.yhat.ndim < 1 or q.loss.layout.groups or q.loss.coupled:
+    """The mean of the last axis first; each weight is then one of the whole row."""
+    if q.yhat.ndim < 1 or q.loss.layout.groups or q.loss.coupled:
         return None
+    if q.weight is not None:
+        if q.yhat.ndim < 2 or q.loss.reduction == "none":
+            return None
+        w = np.broadcast_to(q.weight.mean(axis=-1, keepdims=True), q.weight.shape)
+        return joined(q, alone(q, model), divisor(q), w)
     each = alone(q, model)
     assert each.value is not None
     assert each.grad is not None
