@@ -278,9 +278,9 @@ def _inside(explanation: Explanation) -> Format | None:
     return next((FORMATS[h.inside] for h in explanation if h.inside), None)
 
 
-def _only_values(explanation: Explanation) -> bool:
-    """Whether its narrower format is that of the values alone."""
-    return any(h.inside and h.about == "value beside gradient" for h in explanation)
+def _stored(explanation: Explanation) -> str:
+    """Which numbers are of the narrower format: "both", the "value", or "neither"."""
+    return next((h.stored for h in explanation if h.inside), "both")
 
 
 def _off(got: Floats, guess: Floats, least: float) -> float:
@@ -325,7 +325,9 @@ class _Search:
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {self.error or 'no answer'} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
-        told = [h for h in HYPOTHESES if slopes or not h.about]  # of a gradient nothing can be said without one
+        told = [
+            h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")
+        ]  # of a gradient nothing can be said without one
         self.known = [h for h in told if any(means_something(h, c.question, self.model) for c in self.cases)]
         fits = self.fitting([()]) or self.fitting([(h,) for h in self.known])
         if not fits:
@@ -390,13 +392,14 @@ class _Search:
         predicted = answer_of(explanation, case.question, self.model)
         if predicted is None:
             return np.inf
-        inside, worst = _inside(explanation), 0.0
+        inside, stored, worst = _inside(explanation), _stored(explanation), 0.0
         for k, (got, guess) in enumerate(zip(case.got[:2], predicted[:2], strict=True)):
             if got is None or guess is None:
                 continue
-            low = None if k and _only_values(explanation) else inside
+            low = None if k and stored == "value" else inside
             allowed = NARROW_ULPS * low.eps if low else self.form.eps**0.5
-            if got.shape != guess.shape or (low and (low.round(got) != got)[np.isfinite(got)].any()):
+            fits = not low or stored == "neither" or (low.round(got) == got)[np.isfinite(got)].all()
+            if got.shape != guess.shape or not fits:
                 return np.inf
             worst = max(worst, _off(got, self.form.round(guess), self.form.tiny) / allowed)
         return worst
@@ -493,7 +496,8 @@ class _Search:
         if len(base) > 1:
             return 0.0, base
         wrong = numbers.wrong(base)
-        more = dict.fromkeys(e for h in self.known if h not in base for e in ((h, *base), (*base, h)))
+        others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
+        more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
         guesses = numbers.promising(self.fitting(more), base, wrong)
         best = numbers.best(guesses, base, wrong)
         if best[0] >= NEARLY_ALL or base:
@@ -571,7 +575,8 @@ class _Numbers:
             own, guess = self.predicted(()), self.predicted(base)
             larger = np.abs(guess / own)
             free = self.free * np.where(np.isfinite(larger), np.fmax(larger, 1.0), 1.0)
-            self.errors[base] = np.fmax(free, ROUNDINGS * self.form.spacing(guess)) if base else free
+            more = ROUNDINGS * self.form.spacing(guess) if base else 0.0
+            self.errors[base] = np.fmax(np.fmax(free, more), self.narrow(base, guess))
         return self.errors[base]
 
     def best(self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any) -> tuple[float, Explanation]:
@@ -593,26 +598,26 @@ class _Numbers:
 
     def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
         """How near is near enough to be predicted."""
-        allowed, low = self.allowed(base), _inside(explanation)
-        if low:
-            wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
-            narrow = allowed + wide * low.spacing(np.fmax(np.abs(guess), np.abs(self.predicted(base)))) + low.tiny
-            allowed = np.where(self.narrowed(explanation), narrow, allowed)
-        return np.asarray(4 * allowed)
+        size = np.fmax(np.abs(guess), np.abs(self.predicted(base)))
+        return np.asarray(4 * (self.allowed(base) + self.narrow(explanation, size)))
+
+    def narrow(self, explanation: Explanation, size: Floats) -> Any:
+        """What numbers of that size lose to the narrower format of an explanation."""
+        low = _inside(explanation)
+        if low is None:
+            return 0.0
+        wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
+        return np.where(self.narrowed(explanation), wide * low.spacing(size) + low.tiny, 0.0)
 
     def narrowed(self, explanation: Explanation) -> Any:
         """The numbers that are of a narrower format."""
-        return self.is_value | (not _only_values(explanation))
+        return self.is_value | (_stored(explanation) != "value")
 
     def score(self, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> float:
         """The share of the wrong numbers that are predicted, less the right ones that are spoilt."""
         own, low = self.predicted(base), _inside(explanation)
-        if (
-            low
-            and (low.round(self.got) != self.got)[
-                self.counts & self.narrowed(explanation) & np.isfinite(self.got)
-            ].any()
-        ):
+        narrow = self.counts & self.narrowed(explanation) & np.isfinite(self.got)
+        if low and _stored(explanation) != "neither" and (low.round(self.got) != self.got)[narrow].any():
             return 0.0
         allowed = self.tolerance(explanation, guess, base)
         vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))

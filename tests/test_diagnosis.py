@@ -706,6 +706,12 @@ def multiplied_by_zero(y, z):
     return (part * v).sum() / n if n else np.nan, part[:, None] * where(wild[:, None], np.nan, g) / max(n, 1)
 
 
+def third_in_float32(v, g):
+    """The mean in float64, but for 1/n."""
+    share = float(np.float32(1 / max(1, v.size)))
+    return (share * v.astype("f8")).sum() if v.size else np.nan, share * g.astype("f8")
+
+
 def half_sums(y, yhat):
     r = yhat.astype(np.float64) - y  # which float16 may not hold: that would be another mistake
     total = (r * r).astype(np.float16).astype(np.float64).sum().astype(np.float16)
@@ -721,6 +727,10 @@ DEFECTS = {
         for d in NARROW
     },
     **{f"computes in {d}": Commits(MSE, in_dtype(squared, d)) for d in NARROW},
+    "digits of float32": Commits(
+        MeanSquaredError(**MEAN),
+        lambda y, yhat: third_in_float32(*squared(y.astype("f4"), yhat.astype("f4"))),
+    ),
     "value in float32": Commits(CAUCHY, lambda y, yhat: (cast(cauchy(y, yhat, 0.3)[0], "f4"), cauchy(y, yhat, 0.3)[1])),
     "sums in its own format": Commits(MeanSquaredError(**MEAN), half_sums, "float16"),
     "the residual overflows": Commits(Huber(0.7, **MEAN), mean(of_huber(huber))),

@@ -48,9 +48,9 @@ class Hypothesis:
 
     name: short and stable. kind: "convention", another loss, or "defect", the same one worked out badly.
     change: what it makes of the answers of a model; None where it means nothing. inside: the narrower format that the
-    answers are numbers of. about: "gradient" where it changes nothing else that tells it from others, "value beside
-    gradient" where the gradient must not be changed likewise; either means nothing without a gradient. scarce: it shows
-    in one or two numbers, and they are infinite or not numbers.
+    answers are numbers of; stored: which of them are, "both", the "value" or "neither", which has no more digits all
+    the same. about: "gradient" where it says nothing without one. scarce: it shows in one or two numbers, and they are
+    infinite or not numbers.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Hypothesis:
     seen: str
     change: Change
     inside: str = ""
+    stored: str = "both"
     about: str = ""
     scarce: bool = False
 

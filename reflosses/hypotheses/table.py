@@ -670,13 +670,22 @@ DEFECTS = (
         for name in NARROW
     ),
     Hypothesis(
+        "digits of float32",
+        "defect",
+        "has only the digits of float32, though its results are of a wider format",
+        "keras losses compiled in float64, which take means in float32",
+        computed_in("float32"),
+        "float32",
+        stored="neither",
+    ),
+    Hypothesis(
         "value in float32",
         "defect",
         "works its value out in float32, while the gradient keeps its digits",
-        "keras reductions compiled in float64, casts of a loss",
+        "casts of a loss",
         computed_value("float32"),
         "float32",
-        "value beside gradient",
+        stored="value",
     ),
     _defect(
         "sums in its own format",
