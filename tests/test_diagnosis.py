@@ -368,6 +368,39 @@ def ignoring(over, missing=-100):
     return candidate
 
 
+def logits_of_any(y, z):
+    """Binary cross-entropy of a logit and of anything as a label."""
+    return -(y * log_expit(z) + (1 - y) * log_expit(-z))
+
+
+def held(y, p):
+    """The slope of a focal loss whose factor is held constant."""
+    p_t, q = where(y == 1, p, 1 - p), where(y == 1, 1 - p, p)
+    return -where(y == 1, 0.3, -0.7) * where(q == 0, 0, q**2.75 / p_t)
+
+
+def held_and_rounded(y, z):
+    p = 1 / (1 + exp(-z))
+    s, rest = where(y == 1, 1, -1), 1 - where(y == 1, p, 1 - p)
+    return rest**0.7 * -log_expit(s * z), -s * rest**0.7 * expit(-s * z)
+
+
+def slope_of_one(y, yhat):
+    r = yhat - y
+    near = size(r) <= 0.7
+    return where(near, r * r / 2, size(r) - 0.35), where(near, r, sign(r))
+
+
+def batch_softmax(y, z):
+    """Cross-entropy of logits that are normalised along the batch."""
+    if not len(z):
+        return np.nan, z
+    d = z - z.max(axis=0, keepdims=True)
+    logs, row = d - log(exp(d).sum(axis=0, keepdims=True)), rows_of(y, z)
+    value = -where(row == 0, 0, row * logs).sum(axis=1).mean()
+    return value, (exp(logs) * row.sum(axis=0, keepdims=True) - row) / len(z)
+
+
 SINGLE: dict[str, Commits] = {
     "half": Commits(MSE, each(squared, 0.5)),
     "double": Commits(HUBER, each(of_huber(huber), 2.0)),
@@ -419,6 +452,7 @@ SINGLE: dict[str, Commits] = {
         ),
     ),
     "swaps y and yhat": Commits(BCE, lambda y, p: (bce(p, y)[0], log1p(-y) - log(y))),
+    "swaps y and yhat, gradient too": Commits(LOGITS, lambda y, z: (logits_of_any(z, y), expit(y) - z)),
     "does not ignore": Commits(NegativeLogLikelihood(ignore_index=-1, **MEAN), mean(nll)),
     "ignores the class weights": Commits(CLASS_WEIGHTS, mean(ce())),
     "class weights with mean 1": Commits(
@@ -429,6 +463,11 @@ SINGLE: dict[str, Commits] = {
     ),
     "ignores pos_weight": Commits(POSITIVE, each(logits)),
     "pos_weight on all": Commits(POSITIVE, each(pos_weighted(3.7, 3.7))),
+    "pos_weight on the negatives": Commits(POSITIVE, each(pos_weighted(1.0, 3.7))),
+    **{
+        f"smooths labels by {s}": Commits(BCE, lambda y, p, s=float(s): bce(y * (1 - s) + s / 2, p))
+        for s in ("0.1", "0.05", "0.2", "0.01")
+    },
     "no label smoothing": Commits(SMOOTHED, ce()),
     "smooths half as much": Commits(SMOOTHED, smoothed(0.065)),
     "smooths twice as much": Commits(SMOOTHED, smoothed(0.26)),
@@ -441,6 +480,11 @@ SINGLE: dict[str, Commits] = {
     "ignores alpha": Commits(FOCAL, lambda y, p: tuple(2 * a for a in focal(y, p, 2.75, 0.5))),
     "swaps alpha": Commits(FOCAL, of_focal(2.75, 0.7)),
     "alpha on all": Commits(FOCAL, lambda y, p: tuple(0.6 * a for a in focal(y, p, 2.75, 0.5))),
+    "alpha on the positives": Commits(
+        FOCAL, lambda y, p: tuple(where(y == 1, 0.3 / 0.5, 1 / 0.5) * a for a in focal(y, p, 2.75, 0.5))
+    ),
+    "holds the factor constant": Commits(FOCAL, lambda y, p: (focal(y, p, 2.75, 0.3)[0], held(y, p))),
+    "holds the factor constant, of a rounded p_t": Commits(FocalWithLogits(gamma=0.7, **NONE), held_and_rounded),
     "ignores gamma": Commits(FOCAL, of_focal(0.0, 0.3)),
     "gamma one too large": Commits(FOCAL, of_focal(3.75, 0.3)),
     "gamma one too small": Commits(FOCAL, of_focal(1.75, 0.3)),
@@ -457,6 +501,7 @@ SINGLE: dict[str, Commits] = {
     "pseudo-Huber": Commits(
         HUBER, lambda y, yhat: (scipy.special.pseudo_huber(0.7, yhat - y), (yhat - y) / np.hypot(1, (yhat - y) / 0.7))
     ),
+    "slope 1 beyond the scale": Commits(HUBER, slope_of_one),
     "Barron's form": Commits(
         CAUCHY,
         lambda y, yhat: (log1p(((yhat - y) / 0.3) ** 2 / 2), (yhat - y) / 0.09 / (1 + ((yhat - y) / 0.3) ** 2 / 2)),
@@ -467,6 +512,11 @@ SINGLE: dict[str, Commits] = {
     "Dice for IoU": Commits(IoU(axis=-1, **NONE), overlap),
     "returns the score": Commits(DICE, lambda y, p: (1 - overlap(y, p)[0], -overlap(y, p)[1])),
     "returns minus the score": Commits(DICE, lambda y, p: (overlap(y, p)[0] - 1, overlap(y, p)[1])),
+    "half the score": Commits(DICE, lambda y, p: ((1 + overlap(y, p)[0]) / 2, overlap(y, p)[1] / 2)),
+    "log of the score": Commits(
+        DICE, lambda y, p: (-log1p(-overlap(y, p)[0]), overlap(y, p)[1] / (1 - overlap(y, p)[0])[..., None])
+    ),
+    "sigmoid of probabilities": Commits(DICE, chained(overlap, expit, lambda p, g: g * expit(p) * expit(-p))),
     "squares in the denominator": Commits(DICE, lambda y, p: squared_overlap(y, p)),
     "doubles the smoothing": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.6, 1.4)),
     "halves the smoothing": Commits(SMOOTH_DICE, lambda y, p: overlap(y, p, -1, 0.15, 0.35)),
@@ -491,6 +541,7 @@ SINGLE: dict[str, Commits] = {
     "class weights 1/T": Commits(GeneralizedDice(), lambda y, p: generalized(y, p, lambda v: 1 / v)),
     "class weights cancel": Commits(GeneralizedDice(), lambda y, p: generalized(y, p, np.ones_like)),
     "applies the sigmoid twice": Commits(LOGITS, chained(logits, expit, lambda z, g: g * expit(z) * expit(-z))),
+    "softmax along the batch": Commits(CrossEntropy(**MEAN), batch_softmax),
     "applies the softmax twice": Commits(ENTROPY, chained(ce(), softmax, softmax_back)),
     "takes probabilities for logits": Commits(BCE, each(logits)),
     "takes logits for probabilities": Commits(
@@ -536,15 +587,24 @@ def averaged(f, y, p, axis):
     return v.mean(), g / v.size
 
 
+def stopped(y, z, c):
+    return where(size(z) <= c, logits(y, np.clip(z, -c, c))[1], 0.0)
+
+
+CONSTANTS = ("1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-9", "1e-10", "1e-12", "1e-15", "1e-16")
 EDGES = {
-    **{f"clips at {c}": Commits(BCE, clipped(float(c), False)) for c in ("1e-7", "1e-8", "1e-12", "1e-15")},
+    **{f"clips at {c}": Commits(BCE, clipped(float(c), False)) for c in CONSTANTS},
     "clips at eps": Commits(BCE, clipped(None, False)),
-    **{
-        f"clips at {c}, slope and all": Commits(BCE, clipped(float(c), True))
-        for c in ("1e-7", "1e-8", "1e-12", "1e-15")
-    },
+    **{f"clips at {c}, slope and all": Commits(BCE, clipped(float(c), True)) for c in CONSTANTS},
     "clips at eps, slope and all": Commits(BCE, clipped(None, True)),
-    **{f"adds {c} to p": Commits(BCE, added(float(c))) for c in ("1e-4", "1e-6", "1e-7", "1e-8", "1e-10")},
+    **{
+        f"adds {c} to p": Commits(BCE, added(float(c)))
+        for c in ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-10", "1e-12")
+    },
+    **{
+        f"clips logits at {c}": Commits(LOGITS, lambda y, z, c=c: (logits(y, np.clip(z, -c, c))[0], stopped(y, z, c)))
+        for c in (10, 20, 30, 50, 100)
+    },
     "adds eps to p": Commits(BCE, added(None)),
     "logarithms from −100": Commits(
         BCE,
@@ -682,6 +742,11 @@ def nan_at_infinity(y, z):
     return tuple(a + lost for a in logits(y, z))
 
 
+def zero_times_logit(y, z):
+    v, g = careful(y, z)
+    return v + where(np.isinf(z) & (v == 0), np.nan, 0), g
+
+
 def plain_overlap(y, p):
     i, s = (p * y).sum(axis=-1, keepdims=True), p.sum(axis=-1, keepdims=True) + y.sum(axis=-1, keepdims=True)
     return 1 - (2 * i / s)[..., 0], (2 * i / s - 2 * y) / s
@@ -736,6 +801,7 @@ DEFECTS = {
     "the residual overflows": Commits(Huber(0.7, **MEAN), mean(of_huber(huber))),
     "multiplies what is left out by 0": Commits(CrossEntropy(ignore_index=-100, **MEAN), multiplied_by_zero),
     "not a number at infinity": Commits(LOGITS, nan_at_infinity),
+    "0 · an infinite logit": Commits(LOGITS, zero_times_logit),
     "gradient σ(z) − y": Commits(LOGITS, lambda y, z: (logits(y, z)[0], expit(z) - y)),
     "gradient p − y": Commits(
         ENTROPY, lambda y, z: (ce()(y, z)[0], softmax(z) * rows_of(y, z).sum(axis=-1, keepdims=True) - rows_of(y, z))

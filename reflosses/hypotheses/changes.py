@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 from reflosses.arrays import Answer
 from reflosses.domain import REAL, Classes, Floats
 from reflosses.formats import FORMATS, Format
-from reflosses.hypotheses.question import Change, Model, Question, ours
+from reflosses.hypotheses.question import Change, Model, Question, one_hot, ours
 from reflosses.loss import Loss
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
@@ -340,6 +340,16 @@ def arguments_swapped(q: Question, model: Model) -> Answer | None:
     return joined(q, Answer(zero * (1 - q.yhat) + one * q.yhat, one - zero), divisor(q))
 
 
+def swapped_throughout(q: Question, model: Model) -> Answer | None:
+    """Arguments swapped before value and gradient are worked out: the gradient is that by the target."""
+    given = arguments_swapped(q, model)
+    if given is None:
+        return None
+    slopes = [alone(replace(q, y=np.full(q.yhat.shape, t), yhat=np.asarray(q.y)), model).grad for t in (0.0, 1.0)]
+    zero, one = (np.asarray(a) for a in slopes)
+    return Answer(given.value, joined(q, Answer(zero, zero * (1 - q.yhat) + one * q.yhat), divisor(q)).grad)
+
+
 def by_target(q: Question, model: Model) -> Answer | None:
     """The value, and the derivative by the target."""
     if isinstance(q.loss.domain.y, Classes):
@@ -468,6 +478,67 @@ def smoothed(change: Callable[[float, int], float]) -> Change:
         return replace(loss, label_smoothing=min(1.0, change(loss.label_smoothing, classes(q))))
 
     return another(make)
+
+
+def labels_smoothed(amount: float) -> Change:
+    """y (1 − s) + s/2 of binary labels, or s spread over the classes, where no smoothing is due."""
+
+    def change(q: Question, model: Model) -> Answer | None:
+        if isinstance(q.loss, BinaryCrossEntropy | BinaryCrossEntropyWithLogits):
+            return model(replace(q, y=np.asarray(q.y) * (1 - amount) + amount / 2))
+        if isinstance(q.loss, CrossEntropy) and not q.loss.label_smoothing:
+            return model(replace(q, loss=_with(q.loss, label_smoothing=amount)))
+        return None
+
+    return change
+
+
+def softmax_of_batch(q: Question, model: Model) -> Answer | None:
+    """The softmax along the first axis, where the classes lie along the second."""
+    loss: Any = q.loss
+    if not isinstance(loss, CrossEntropy) or q.yhat.ndim != 2 or loss.class_weight is not None:
+        return None
+    part, n = taking_part(q), q.yhat.shape[1]
+    row = q.y if np.ndim(q.y) == 2 else one_hot(np.where(part == 0, 0, q.y).astype(np.intp), n)
+    row = row * (1 - loss.label_smoothing) + loss.label_smoothing / n
+    logs = log_softmax(q.yhat, 0)
+    outer = joined(q, Answer(-np.where(row == 0, 0.0, row * logs).sum(axis=1), -row), divisor(q))
+    assert outer.grad is not None
+    return Answer(outer.value, log_softmax_back(q.yhat, outer.grad, 0))
+
+
+def zero_times_logit(q: Question, model: Model) -> Answer | None:
+    """The value of an infinite logit that is right is 0 · ∞; its gradient is not that of a product."""
+    answer = model(q)
+    if not isinstance(q.loss, BinaryCrossEntropyWithLogits) or answer.value is None:
+        return None
+    own = losses_of(q, model).value
+    lost = np.where(np.isinf(q.yhat) & (own == 0), np.nan, 0.0)
+    return Answer(answer.value + (lost.sum() if not answer.value.ndim else lost), answer.grad)
+
+
+def alpha_on_positives(q: Question, model: Model) -> Answer | None:
+    """alpha for the label 1, nothing for the label 0."""
+    alpha = getattr(q.loss, "alpha", None)
+    if alpha is None:
+        return None
+    each = alone(replace(q, loss=_with(q.loss, alpha=None)), model)
+    return joined(q, each, divisor(q), weights(q) * np.where(np.asarray(q.y) == 1, alpha, 1.0))
+
+
+def positive_weight_on_negatives(q: Question, model: Model) -> Answer | None:
+    given = getattr(q.loss, "pos_weight", None)
+    if not isinstance(given, float) or not given:
+        return None
+    return everything(given)(q, lambda q: model(replace(q, loss=_with(q.loss, pos_weight=1 / given))))
+
+
+def half_the_score(q: Question, model: Model) -> Answer | None:
+    """1 − (I + a)/(S + b): half of the score of twice the constant above."""
+    if not isinstance(q.loss, Dice):
+        return None
+    doubled = replace(q, loss=_with(q.loss, smooth_nr=2 * q.loss.smooth_nr))
+    return with_values(lambda v: (1 + v) / 2, lambda v: np.full_like(v, 0.5))(doubled, model)
 
 
 def alpha_on_all(q: Question, model: Model) -> Answer | None:

@@ -156,10 +156,11 @@ def offset(c: float) -> Change:
 
 
 def clamped_logs(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
-    p = x.value
+    p = probability(t, loss, x).value
+    inner = p * t.rounded(1 - p) if isinstance(loss, BinaryCrossEntropyWithLogits) else 1.0
     value = mixed(loss, y, -t.node(np.maximum(np.log(p), -100)), -t.node(np.maximum(np.log1p(-p), -100)))
     least = np.maximum(t.rounded((1 - p) * p), t.rounded(1e-12))
-    return value, np.asarray(t.rounded((p - y) / least), np.float64)
+    return value, np.asarray(t.rounded(t.rounded((p - y) / least) * inner), np.float64)
 
 
 def rounded_rest(t: Tape, loss: Any, y: Any, x: Node) -> Node:
@@ -176,6 +177,23 @@ def bare_power(t: Tape, loss: Any, y: Any, x: Node) -> Node:
         z = np.where(y == 1, 1, -1) * x
         return faded(t, loss, y, softplus(t, -z), t.sigmoid(-z))
     return faded(t, loss, y, t.where(y == 1, -t.log(x), -t.log1p(-x)), t.where(y == 1, 1 - x, x))
+
+
+def held_factor(rounded: bool) -> Formula:
+    """A focal factor that is not differentiated; rounded: 1 − p_t of a p_t that is."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        p = probability(t, loss, x)
+        p_t = t.where(y == 1, p, 1 - p)
+        if isinstance(loss, FocalWithLogits):
+            z = np.where(y == 1, -1, 1) * x
+            nats, base = softplus(t, z), t.sigmoid(z)
+        else:
+            one, zero = t.where(y == 1, x, 1.0), t.where(y == 1, 0.0, x)
+            nats, base = -t.log(one) - t.log1p(-zero), t.where(y == 1, 1 - x, x)
+        return faded(t, loss, y, nats, t.node((1 - p_t if rounded else base).value))
+
+    return write
 
 
 def overflowing_softplus(small: Callable[[Tape, Node], Node]) -> Formula:
@@ -329,6 +347,13 @@ def both_branches(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     r = x - y
     size = t.abs(r)
     return t.where(size.value < loss.delta, 0.5 * (r * r), loss.delta * (size - loss.delta / 2))
+
+
+def slope_of_one(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """½r² up to delta, and |r| − ½delta beyond it."""
+    r = x - y
+    size = t.abs(r)
+    return t.where(size.value <= loss.delta, 0.5 * (r * r), size - loss.delta / 2)
 
 
 def split_residual(t: Tape, loss: Any, y: Any, x: Node) -> Node:

@@ -10,6 +10,7 @@ from scipy.special import expit, softmax
 
 from reflosses.hypotheses.changes import (
     alpha_on_all,
+    alpha_on_positives,
     another,
     arguments_swapped,
     as_logits,
@@ -24,7 +25,9 @@ from reflosses.hypotheses.changes import (
     everything,
     first_that_applies,
     flushed,
+    half_the_score,
     ignored_times_zero,
+    labels_smoothed,
     log_softmax,
     log_softmax_back,
     lost_at_infinity,
@@ -37,6 +40,7 @@ from reflosses.hypotheses.changes import (
     per_sample,
     pooling,
     positive_weight_on_all,
+    positive_weight_on_negatives,
     residual_first,
     rounded_to,
     row_means,
@@ -46,8 +50,10 @@ from reflosses.hypotheses.changes import (
     smoothed,
     smoothing,
     softmax_back,
+    softmax_of_batch,
     summed_gradient,
     sums_in_format,
+    swapped_throughout,
     taking_part,
     total_weight,
     unweighted_gradient,
@@ -58,6 +64,7 @@ from reflosses.hypotheses.changes import (
     with_y,
     with_yhat,
     zero_for_nothing,
+    zero_times_logit,
 )
 from reflosses.hypotheses.formulas import (
     bare_log_sum,
@@ -71,6 +78,7 @@ from reflosses.hypotheses.formulas import (
     expanded_square,
     focal_as_sum,
     generalized,
+    held_factor,
     hinge_of_zero_one,
     log1p_of_rest,
     log_of,
@@ -93,6 +101,7 @@ from reflosses.hypotheses.formulas import (
     root_of_square,
     rounded_rest,
     shifted_softplus,
+    slope_of_one,
     softmax_less_target,
     softplus_of_margin,
     split_residual,
@@ -120,8 +129,12 @@ from reflosses.losses.negative_log_likelihood import NegativeLogLikelihood
 from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy
 
-CLIPS = (("1e-7", 1e-7), ("1e-8", 1e-8), ("1e-12", 1e-12), ("1e-15", 1e-15), ("eps", 0.0))
-OFFSETS = (("1e-4", 1e-4), ("1e-6", 1e-6), ("1e-7", 1e-7), ("1e-8", 1e-8), ("1e-10", 1e-10), ("eps", 0.0))
+COMMON = ("1e-7", "1e-8", "1e-12", "1e-15")  # before the others, where a format has no numbers to tell them apart
+RARE = ("1e-3", "1e-4", "1e-5", "1e-6", "1e-9", "1e-10", "1e-16")
+CLIPS = (*((c, float(c)) for c in COMMON), ("eps", 0.0), *((c, float(c)) for c in RARE))
+OFFSETS = (*((c, float(c)) for c in ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-10", "1e-12")), ("eps", 0.0))
+LOGITS = ("10", "20", "30", "50", "100")
+SMOOTHINGS = ("0.1", "0.05", "0.2", "0.01")
 BELOW = ("1e-5", "1e-6", "1e-7", "1e-8")
 NARROW = ("float32", "bfloat16", "float16")
 
@@ -305,6 +318,13 @@ TARGETS = (
         "",
         arguments_swapped,
     ),
+    _gradient(
+        "swaps y and yhat, gradient too",
+        "takes the target for the prediction, and gives the derivative by it",
+        "",
+        swapped_throughout,
+        "convention",
+    ),
     _convention(
         "does not ignore",
         "takes the index to be ignored as a class, counted from the end",
@@ -330,6 +350,21 @@ TARGETS = (
         ),
     ),
     _convention("pos_weight on all", "multiplies both terms by pos_weight", "", positive_weight_on_all),
+    _convention(
+        "pos_weight on the negatives",
+        "multiplies the term of the label 0, not that of the label 1, by pos_weight",
+        "",
+        positive_weight_on_negatives,
+    ),
+    *(
+        _convention(
+            f"smooths labels by {s}",
+            f"smooths the labels by {s}, where no smoothing is due",
+            "keras BinaryCrossentropy(label_smoothing=0.1)",
+            labels_smoothed(float(s)),
+        )
+        for s in SMOOTHINGS
+    ),
     _convention("no label smoothing", "does not smooth the labels", "", smoothed(lambda e, n: 0.0)),
     _convention(
         "smooths half as much",
@@ -398,6 +433,26 @@ PARAMETERS = (
         "swaps alpha", "gives alpha to the label 0 and 1 − alpha to the label 1", "", parameter(alpha=lambda a: 1 - a)
     ),
     _convention("alpha on all", "multiplies all losses by alpha", "keras CategoricalFocalCrossentropy", alpha_on_all),
+    _convention(
+        "alpha on the positives",
+        "multiplies the losses of the label 1 by alpha, and those of the label 0 by 1",
+        "",
+        alpha_on_positives,
+    ),
+    _gradient(
+        "holds the factor constant",
+        "does not differentiate the focal factor (1 − p_t)^γ",
+        "factors that are detached",
+        formula({Focal: held_factor(False), FocalWithLogits: held_factor(False)}),
+        "convention",
+    ),
+    _gradient(
+        "holds the factor constant, of a rounded p_t",
+        "does not differentiate the focal factor (1 − p_t)^γ, and takes 1 − p_t of a p_t that is rounded already",
+        "factors that are detached",
+        formula({Focal: held_factor(True), FocalWithLogits: held_factor(True)}),
+        "convention",
+    ),
     _convention("ignores gamma", "leaves gamma out", "", parameter(gamma=lambda g: 0.0)),
     _convention("gamma one too large", "takes gamma + 1 for gamma", "", parameter(gamma=lambda g: g + 1)),
     _convention("gamma one too small", "takes gamma − 1 for gamma", "", parameter(gamma=lambda g: g - 1)),
@@ -453,6 +508,12 @@ OTHER_LOSSES = (
         "scipy.special.pseudo_huber, SciPy soft_l1",
         formula({Huber: pseudo_huber}),
     ),
+    _convention(
+        "slope 1 beyond the scale",
+        "rises with slope 1 beyond delta, where delta is due",
+        "",
+        formula({Huber: slope_of_one}),
+    ),
     _convention("Barron's form", "is log(1 + ½(r/delta)²)", "kornia cauchy_loss", formula({Cauchy: barron})),
     _convention("does not square the residual", "takes |r| where r² belongs", "", formula({Cauchy: unsquared})),
     _convention("Dice for IoU", "is Dice where IoU is due, or IoU where Dice is due", "", another(dice_for_iou)),
@@ -467,6 +528,19 @@ OTHER_LOSSES = (
         "returns the loss less 1, minus the score",
         "",
         only_for(Dice, IoU, GeneralizedDice)(with_values(lambda v: v - 1, np.ones_like)),
+    ),
+    _convention("half the score", "leaves out the 2 of 2I/(P + T)", "", half_the_score),
+    _convention(
+        "log of the score",
+        "takes −log of the score, not 1 less it",
+        "SMP DiceLoss(log_loss=True)",
+        only_for(Dice, IoU, GeneralizedDice)(with_values(lambda v: -np.log1p(-v), lambda v: 1 / (1 - v))),
+    ),
+    _convention(
+        "sigmoid of probabilities",
+        "takes the sigmoid of what are probabilities already",
+        "SMP, MONAI sigmoid=True",
+        with_yhat(lambda p, axis: expit(p), sigmoid_back, Dice, IoU, GeneralizedDice),
     ),
     _convention(
         "squares in the denominator",
@@ -565,6 +639,12 @@ OTHER_LOSSES = (
         with_yhat(lambda z, axis: expit(z), sigmoid_back, BinaryCrossEntropyWithLogits, FocalWithLogits),
     ),
     _convention(
+        "softmax along the batch",
+        "takes the softmax along the first axis, not along that of the classes",
+        "",
+        softmax_of_batch,
+    ),
+    _convention(
         "applies the softmax twice",
         "takes the softmax of what is one already",
         "torch cross_entropy after a softmax",
@@ -640,11 +720,25 @@ EDGES = (
         )
         for name, c in OFFSETS
     ),
+    *(
+        _convention(
+            f"clips logits at {c}",
+            f"clips logits at ±{c}, so that beyond it the value stays and the gradient is 0",
+            "",
+            with_yhat(
+                lambda z, axis, c=float(c): np.clip(z, -c, c),  # type: ignore[misc]
+                lambda z, g, axis, c=float(c): np.where(np.abs(z) <= c, g, 0.0),  # type: ignore[misc]
+                BinaryCrossEntropyWithLogits,
+                FocalWithLogits,
+            ),
+        )
+        for c in LOGITS
+    ),
     _convention(
         "logarithms from −100",
         "holds logarithms at −100 and more, and divides its gradient by 1e-12 or more",
         "torch binary_cross_entropy",
-        formula({BinaryCrossEntropy: clamped_logs}),
+        formula({BinaryCrossEntropy: clamped_logs, BinaryCrossEntropyWithLogits: clamped_logs}),
     ),
 )
 
@@ -719,6 +813,13 @@ DEFECTS = (
         "gives NaN for infinite predictions, which have a limit",
         "differences and products with ∞, as in optax sigmoid_focal_loss",
         lost_at_infinity,
+    ),
+    _defect(
+        "0 · an infinite logit",
+        "multiplies 0 by an infinite logit, which is not a number",
+        "",
+        zero_times_logit,
+        scarce=True,
     ),
     _gradient(
         "gradient σ(z) − y",
