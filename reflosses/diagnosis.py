@@ -98,7 +98,7 @@ def explain(
         if not wrong:  # a loss that answers where it must refuse has no other numbers to explain
             return RIGHT
     with np.errstate(all="ignore"):
-        found = _Search(asked, loss, form, targets, inputs, regimes, result is None or "moderate" in wrong).diagnosis()
+        found = _Search(asked, loss, form, targets, inputs, regimes).diagnosis()
     if wrong and found == RIGHT:
         right = "what is wrong is right at the inputs that they are tried on"
         return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers: {right}")
@@ -308,10 +308,9 @@ class _Search:
         targets: str,
         inputs: Inputs | None,
         regimes: frozenset[str],
-        moderate: bool,
     ) -> None:
-        """`regimes`: those of the hard inputs; `moderate`: whether what is wrong at moderate ones is to be told."""
-        self.asked, self.form, self.inputs, self.regimes, self.tells_moderate = asked, form, inputs, regimes, moderate
+        """`regimes`: those whose numbers are to be explained."""
+        self.asked, self.form, self.inputs, self.regimes = asked, form, inputs, regimes
         self.factor, self.loss = parts(loss)
         self.kinds = TARGETS[targets]
         self.together = self.loss.reduction == "none" and not single(self.loss)  # many losses a call
@@ -336,10 +335,11 @@ class _Search:
             return _nothing("")
         numbers = _Numbers(list(self.hard()), self.form, self.model)
         bases = sorted(fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
-        if not self.tells_moderate:  # a convention is told where it is seen in what was asked
-            bases = [base for base in bases if not base or numbers.explained(base)] or [()]
+        if "moderate" not in self.regimes and not numbers.wrong(()).any():
+            return RIGHT
         if not numbers.wrong(bases[0]).any():
             return _said(bases[0])
+        self.fits = fits
         share, base, found = 0.0, bases[0], bases[0]
         for one in bases:
             if share < NEARLY_ALL:
@@ -350,7 +350,10 @@ class _Search:
             if not bases[0]:
                 return _nothing(" at hard inputs")
             base = found = bases[0]
-        said = _said(base, found)
+        seen = "moderate" in self.regimes or numbers.explained(base)  # a convention is told where it is asked
+        if not seen and found == base:
+            return _nothing(" at hard inputs")
+        said = _said(base if seen else (), tuple(h for h in found if seen or h not in base))
         if share >= ENOUGH:
             return said
         left = f"{1 - share:.0%} of what is" if share >= HALF else "numbers are"
@@ -497,6 +500,7 @@ class _Search:
             return 0.0, base
         wrong = numbers.wrong(base)
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
+        others = [h for h in others if not base or (h,) not in self.fits]  # the same at moderate inputs: instead of it
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
         guesses = numbers.promising(self.fitting(more), base, wrong)
         best = numbers.best(guesses, base, wrong)

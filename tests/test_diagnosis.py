@@ -742,6 +742,12 @@ def nan_at_infinity(y, z):
     return tuple(a + lost for a in logits(y, z))
 
 
+def nothing_lost(y, p):
+    lost = where((p + y).sum(axis=-1) == 0, np.nan, 0)
+    v, g = overlap(y, p)
+    return v + lost, g + lost[..., None]
+
+
 def zero_times_logit(y, z):
     v, g = careful(y, z)
     return v + where(np.isinf(z) & (v == 0), np.nan, 0), g
@@ -832,6 +838,7 @@ DEFECTS = {
     ),
     "squares before it scales": Commits(Scaled(0.5, MSE), lambda y, yhat: (0.5 * np.square(yhat - y), yhat - y)),
     "expands the square": Commits(MSE, lambda y, yhat: (yhat * yhat - 2 * yhat * y + y * y, 2 * yhat - 2 * y)),
+    "0/0 for nothing": Commits(DICE, lambda y, p: nothing_lost(y, p)),
     "1 less the score": Commits(DICE, plain_overlap),
 }
 

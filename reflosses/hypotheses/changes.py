@@ -195,6 +195,17 @@ def lost_at_infinity(q: Question, model: Model) -> Answer | None:
     return Answer(value, answer.grad + spread(q, lost))
 
 
+def nothing_by_nothing(q: Question, model: Model) -> Answer | None:
+    """Overlaps of nothing with nothing are not numbers."""
+    answer, bound = model(q), q.bound
+    if not isinstance(q.loss, Dice | IoU) or q.loss.smooth_dr or answer.value is None or answer.grad is None:
+        return None
+    sizes = bound.arrange(q.yhat) + bound.arrange(np.asarray(q.y, np.float64))
+    empty = (sizes == 0).reshape(bound.units, -1).all(axis=1)
+    lost = np.where(empty.reshape(bound.value_shape), np.nan, 0.0)
+    return Answer(answer.value + (lost.sum() if not answer.value.ndim else lost), answer.grad + spread(q, lost))
+
+
 # ---- other answers, other questions, other losses --------------------------------------------------------------------
 
 

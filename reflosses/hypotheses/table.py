@@ -33,6 +33,7 @@ from reflosses.hypotheses.changes import (
     lost_at_infinity,
     multiplied,
     not_ignoring,
+    nothing_by_nothing,
     number,
     only_for,
     only_scaled,
@@ -966,6 +967,13 @@ DEFECTS = (
         "takes yhat² − 2 yhat y + y², which cancels",
         "distances by matrix products",
         formula({MeanSquaredError: expanded_square}),
+    ),
+    _defect(
+        "0/0 for nothing",
+        "divides 0 by 0 where nothing is there and nothing is predicted",
+        "",
+        nothing_by_nothing,
+        scarce=True,
     ),
     _defect(
         "1 less the score",
