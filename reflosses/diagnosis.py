@@ -509,11 +509,12 @@ class _Search:
         moving = [e[0] for e, guess in guesses.items() if numbers.moved(guess, base).any()]
         leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
-        pairs |= {(a, b) for b in moving if b.inside for a in self.known if not a.inside}
+        pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         fitting = self.fitting(sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair]))
         two = numbers.best(numbers.promising(fitting, base, wrong), base, wrong)
-        for overlaid in numbers.overlaid(guesses, base, wrong):
-            two = max(two, numbers.best(dict([overlaid]), base, wrong), key=lambda found: found[0])
+        for e, guess in numbers.overlaid(guesses, base, wrong):
+            if numbers.score(e, guess, base, wrong) > two[0]:
+                two = max(two, numbers.best({e: guess}, base, wrong), key=lambda found: found[0])
         return two if two[0] > best[0] + WORTH else best
 
 
@@ -597,7 +598,8 @@ class _Numbers:
             return True
         without = self.predicted(tuple(other for other in explanation if other is not h))
         allowed = self.tolerance(explanation, guess, base)
-        its = wrong & _near(self.got, guess, allowed) & ~_near(self.got, without, allowed)
+        missed = ~_near(self.got, without, allowed) | ((self.got == 0) ^ (without == 0))
+        its = wrong & _near(self.got, guess, allowed) & missed
         return bool((its & np.isfinite(self.got)).any() or its.sum() >= SEVERAL)
 
     def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
