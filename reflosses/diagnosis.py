@@ -506,7 +506,11 @@ class _Search:
         best = numbers.best(guesses, base, wrong)
         if best[0] >= NEARLY_ALL or base:
             return best
-        moving = [e[0] for e, guess in guesses.items() if numbers.moved(guess, base).any()]
+        moving = [
+            e[0]
+            for e, guess in guesses.items()
+            if numbers.moved(guess, base).any() and (e[0].inside or numbers.near(guess, base, wrong))
+        ]
         leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
@@ -569,6 +573,10 @@ class _Numbers:
         guess = self.predicted(base)
         known = ~np.isinf(self.predicted(())) | (not base)  # a multiple of what is beyond the numbers may be one
         return self.counts & known & ~_near(self.got, guess, self.allowed(base))
+
+    def near(self, guess: Floats, base: Explanation, wrong: Any) -> bool:
+        """Whether any wrong number is predicted."""
+        return bool((wrong & _near(self.got, guess, 4 * self.allowed(base))).any())
 
     def explained(self, base: Explanation) -> bool:
         """Whether a base predicts any number that is wrong without it."""
