@@ -413,29 +413,44 @@ class _Search:
         """The battery's questions that the candidate answers: those at hard inputs, or the moderate ones."""
         asked = {np.ndim(c.question.y) == c.question.yhat.ndim for c in self.cases}  # rows of probabilities, or not
         regimes = {"moderate"} if moderate else self.regimes - {"moderate"}
-        for block in blocks(self.loss, self.form, 0):
-            if block.regime not in regimes or not (moderate or (block.y.ndim == block.yhat.ndim) in asked):
-                continue
-            y, yhat = self.within(block.y, block.yhat)
-            if not len(y):
-                continue
-            step = len(y) if self.together else 1
-            chosen = range(0, len(y), step if self.together else -(-len(y) // PER_BLOCK))
-            cases = [self.case(block.regime, y[i : i + step], yhat[i : i + step]) for i in chosen]
-            if cases == [None] and self.together:  # one of the losses is refused, or it reduces
-                cases = [self.case(block.regime, y[i : i + 1], yhat[i : i + 1]) for i in range(len(y))]
-            yield from (case for case in cases if case is not None)
+        groups: dict[Any, list[tuple[str, Floats, Floats]]] = {}
+        for k, block in enumerate(blocks(self.loss, self.form, 0)):
+            if block.regime in regimes and (moderate or (block.y.ndim == block.yhat.ndim) in asked):
+                y, yhat = self.within(block.y, block.yhat)
+                alike = block.regime in LENIENT, y.shape[1:], yhat.shape[1:]
+                groups.setdefault(alike if self.together else k, []).append((block.regime, y, yhat))
+        for group in groups.values():
+            yield from self.answered(group)
         if moderate or self.inputs is not None:
             return
         for call in calls(self.loss, self.form, 0, self.asked.takes_weight, False):
             long = call.times > 1 and self.form.top > 16  # only a narrow format has sums that are too large
-            if long or call.refuse or call.regime not in self.regimes:
+            if long or call.refuse or call.shape is not None or call.regime not in self.regimes:
                 continue
             if (call.y.ndim == call.yhat.ndim) in asked:
                 many = np.tile(np.arange(len(call.y)), call.times)
                 case = self.case("I", call.y[many], call.yhat[many], call.weight)
                 if case is not None:
                     yield case if call.slopes else replace(case, got=case.got._replace(grad=None))
+
+    def answered(self, group: list[tuple[str, Floats, Floats]]) -> Iterator[Case]:
+        """The cases of some blocks: of all in one call, or, if one of them is refused, of each block, of each loss."""
+        (regime, *_), *arrays = zip(*group, strict=True)
+        y, yhat = map(np.concatenate, arrays)
+        if self.together and len(y):
+            case = self.case(regime, y, yhat)
+            if case is not None:
+                yield case
+                return
+            if len(group) > 1:
+                for block in group:
+                    yield from self.answered([block])
+                return
+        step = 1 if self.together else -(-len(y) // PER_BLOCK)
+        for i in range(0, len(y), max(1, step)):
+            case = self.case(regime, y[i : i + 1], yhat[i : i + 1])
+            if case is not None:
+                yield case
 
     def within(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         """Losses that the candidate can be asked."""
