@@ -103,11 +103,16 @@ KNOWN = [
         "I",
         "value",
         "other convention",
-        "other convention",
         {"label_smoothing": 0.125},
     ),
     Known(
-        "tensorflow#127249", K + "categorical_crossentropy axis=0", "float32", "I", "value", {"label_smoothing": 0.25}
+        "tensorflow#127249",
+        K + "categorical_crossentropy axis=0",
+        "float32",
+        "I",
+        "value",
+        "other convention",
+        {"label_smoothing": 0.25},
     ),
     Known("keras#21097", K + "sparse_categorical_crossentropy axis=0", "float32", "I", "value", "crash"),
     Known("keras#15791", K + "MeanSquaredError", "float64", "EJ", "value", "spurious zero"),
