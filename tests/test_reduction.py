@@ -101,8 +101,9 @@ def test_the_size_of_the_chunks_does_not_matter(x: Any, chunk: int, monkeypatch:
         assert ExactSum.of(x) == total
 
 
-def test_a_chunk_of_the_largest_mantissas_adds_up_exactly_in_float64() -> None:
-    assert reduction._CHUNK * (2**53 // 2**26) <= 2**53
+def test_a_chunk_of_the_largest_integers_adds_up_exactly() -> None:
+    assert reduction._CHUNK * 2**reduction._BITS <= 2**63
+    assert reduction._BITS < 51  # they fit between 2^52 and 2^53 on either side of 1.5 · 2^52
 
 
 def test_memory_layout_does_not_matter() -> None:
