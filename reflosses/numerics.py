@@ -16,10 +16,11 @@ from reflosses.domain import Bools, Floats, as_array
 
 
 def accurate_sum(x: Floats) -> Floats:
-    """The sum along the last axis, to within one ulp where the terms have one sign.
+    """The sum along the last axis, to within one ulp where the terms have one sign, and the same in any order.
 
     Adding and taking away a power of two σ above n·max|x| splits each x into a multiple of ulp(σ), whose sum is
-    exact in any order, and a small rest (Rump, Ogita, Oishi, 2008).
+    exact in any order, and a small rest, which is split likewise; what then is left does not count (Rump, Ogita,
+    Oishi, 2008).
     """
     n = x.shape[-1]
     if n < 3:
@@ -30,9 +31,12 @@ def accurate_sum(x: Floats) -> Floats:
         scale = np.where(huge, 2.0**-200, 1.0)
         finite = np.isfinite(top)
         return np.where(finite[..., 0], accurate_sum(np.where(finite, x * scale, 0.0)) / scale[..., 0], x.sum(axis=-1))
-    sigma = np.ldexp(1.0, np.frexp(top)[1] + int(n).bit_length())
+    bits = int(n).bit_length()
+    sigma = np.ldexp(1.0, np.frexp(top)[1] + bits)
     high = (x + sigma) - sigma
-    return np.asarray(high.sum(axis=-1) + (x - high).sum(axis=-1))
+    sigma = sigma * 2.0 ** (bits - 53)  # above n times what is left
+    low = ((x - high) + sigma) - sigma
+    return np.asarray(high.sum(axis=-1) + low.sum(axis=-1))
 
 
 def ratio(a: Floats, b: Floats) -> Floats:

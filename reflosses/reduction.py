@@ -43,6 +43,9 @@ class ExactSum:
         special = self.special + other.special
         return ExactSum(0 if special else self.count + other.count, special)
 
+    def __bool__(self) -> bool:
+        return bool(self.count or self.special)
+
     def times_power(self, exponent: int) -> ExactSum:
         """This sum times 2^exponent; no bit of it may fall below 2^-2400."""
         count = self.count << exponent if exponent >= 0 else self.count >> -exponent
@@ -57,7 +60,7 @@ class ExactSum:
         """This sum divided by another or by a count, rounded once; over nothing it is NaN."""
         if isinstance(divisor, int):
             divisor = ExactSum.integer(divisor)
-        if not (divisor.count or divisor.special):
+        if not divisor:
             return np.nan
         if self.special or divisor.special:
             with np.errstate(all="ignore"):
@@ -126,20 +129,24 @@ def _rounded(numerator: int, denominator: int) -> float:
 
 def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Floats:
     """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
-    if not isinstance(divisor, ExactSum):
-        divisor = ExactSum.of(np.array([divisor]))
-    if divisor.special:
+    if isinstance(divisor, ExactSum) and divisor.special:
         return np.asarray(a / divisor.special)
     plain = float(divisor)
     if weight is None and plain == 1.0:
         return a
-    factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
     with np.errstate(all="ignore"):
-        plainly = a * factor
+        plainly = a if weight is None else a * weight
         out = np.asarray(plainly / plain)
+        if weight is None and 2.0**-1022 <= plain < np.inf:
+            return out
+        if 1.0 <= plain < np.inf and -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:
+            return out
         size = np.abs(plainly)
-        doubtful = ~((size > 2.0**-960) & (size < np.inf) & (plain < np.inf)) & np.isfinite(a) & (a != 0)
+        normal = (size > 2.0**-960) & (size < np.inf) & (2.0**-1022 <= plain < np.inf)
+        doubtful = ~normal & np.isfinite(a) & (a != 0)
         if doubtful.any():
-            mantissa, exponent = divisor.frexp()
+            exact = divisor if isinstance(divisor, ExactSum) else ExactSum.of(np.array([divisor]))
+            mantissa, exponent = exact.frexp()
+            factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
             out[doubtful] = product((a[doubtful], factor[doubtful]), (mantissa,), -exponent)
     return out

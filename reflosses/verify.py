@@ -35,7 +35,7 @@ from reflosses.diagnosis import explain
 from reflosses.formats import FORMATS
 from reflosses.gradcheck import gradcheck
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
-from reflosses.loss import bind
+from reflosses.inputs import bind
 from reflosses.reference import parts
 from reflosses.result import Result
 from reflosses.sampling import Problem, moderate

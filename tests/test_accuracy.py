@@ -15,7 +15,8 @@ import reflosses
 from reflosses import Cauchy
 from reflosses.accuracy import errors, largest_terms, sweep, ulps
 from reflosses.catalogue import examples, losses
-from reflosses.loss import Loss, Units
+from reflosses.inputs import Inputs
+from reflosses.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import certified
 
@@ -116,14 +117,14 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
     reduced = replace(loss, reduction=reduction)
     checked = 0
     for y, yhat in few(loss, 21):
-        plain = Units(loss, y, yhat, None)
+        plain = Inputs(loss, y, yhat, None).units()
         if reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None and not plain.by_index:
             continue  # soft targets with class weights have none
         weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-60, 60)))
         weight = np.where(ordinary(loss, y, yhat), weight, 0.0)
         if not weight.any():
             continue
-        units = Units(loss, y, yhat, weight)
+        units = Inputs(loss, y, yhat, weight).units()
         value_scale, scale = largest_terms(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
         if scale is not None:
@@ -152,7 +153,7 @@ def few(loss: Loss, seed: int) -> list[Problem]:
 
 def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
     """Which losses the promise is about: those with a value and slopes that are normal numbers, or 0 at any weight."""
-    layout = Units(loss, y, yhat, None).layout
+    layout = Inputs(loss, y, yhat, None).units().layout
     alone = certified(loss, y, yhat, strict=False)
     heavy = certified(loss, y, yhat, np.full(layout.value_shape, 2.0**62), strict=False)
 

@@ -15,7 +15,7 @@ import pytest
 from reflosses import sampling
 from reflosses.accuracy import ulps
 from reflosses.gradcheck import gradcheck, reductioncheck
-from reflosses.loss import Units
+from reflosses.inputs import Inputs
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = sys.modules["planted"] = module_from_spec(spec)
@@ -63,7 +63,7 @@ def truths(right):
 def by_truth(right, candidate):
     for (y, yhat, weight), truth in zip(calls(right)[1], truths(right), strict=True):
         alone = right.reduction == "none"
-        scales, units = (None, None), Units(right, y, yhat, weight)
+        scales, units = (None, None), Inputs(right, y, yhat, weight).units()
         if alone:
             with np.errstate(all="ignore"):
                 scales = right.largest_term(units.y, units.yhat, *units.parameters)
