@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reflosses.arguments import Arguments, OutsideDomain, Units, marked
 from reflosses.domain import Floats
-from reflosses.inputs import Inputs, OutsideDomain, Units, marked
 from reflosses.layout import Box, boxes
 from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
@@ -34,20 +34,20 @@ _WORTH_SHARING = 2**17  # predictions: with fewer, a second thread costs more th
 T = TypeVar("T")
 
 
-def evaluate(inputs: Inputs, value: bool, slopes: int) -> tuple[Any, list[Floats]]:
+def evaluate(arguments: Arguments, value: bool, slopes: int) -> tuple[Any, list[Floats]]:
     """The value if it is asked for, and the gradient (slopes = 1), the one-sided derivatives (2) or nothing (0)."""
     try:
         with np.errstate(all="ignore"):
-            return _Evaluation(inputs, value, slopes).results()
+            return _Evaluation(arguments, value, slopes).results()
     except OutsideDomain:
-        raise inputs.error() from None
+        raise arguments.error() from None
 
 
 class _Evaluation:
     """One call: its results, and what each block adds to them."""
 
-    def __init__(self, inputs: Inputs, value: bool, slopes: int) -> None:
-        self.inputs, self.loss, self.layout = inputs, inputs.loss, inputs.reading
+    def __init__(self, arguments: Arguments, value: bool, slopes: int) -> None:
+        self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.reading
         self.divisor = self._divisor()
         self.value, self.slopes = value, slopes
         self.total = ExactSum(0)
@@ -55,11 +55,11 @@ class _Evaluation:
         self.losses: Floats | None = None
         if value and self.loss.reduction == "none":
             self.losses = np.empty(self.layout.value_shape)
-        self.outs = [np.empty(self.layout.shape) if inputs.out is None else inputs.out for _ in range(slopes)]
+        self.outs = [np.empty(self.layout.shape) if arguments.out is None else arguments.out for _ in range(slopes)]
 
     def results(self) -> tuple[Any, list[Floats]]:
         """The value, or None, and the gradients."""
-        if self.inputs.lacks_mass(map(self.inputs.block, self._boxes())):
+        if self.arguments.lacks_mass(map(self.arguments.block, self._boxes())):
             raise OutsideDomain
         if self.loss.coupled:
             self._add_coupled()
@@ -68,7 +68,7 @@ class _Evaluation:
                 self._add_long(box)
         else:
             self._spread(self._add_block, self._boxes())
-        return self._reduced(), [out.reshape(self.inputs.layout.shape) for out in self.outs]
+        return self._reduced(), [out.reshape(self.arguments.layout.shape) for out in self.outs]
 
     def _boxes(self) -> Iterator[Box]:
         return boxes(self.layout.value_shape, max(1, _BLOCK // max(1, self.layout.members)))
@@ -86,97 +86,92 @@ class _Evaluation:
             return sum(map(self._weight_of, self._boxes()), ExactSum(0))
         if self.loss.reduction != "mean":
             return 1
-        if not self.inputs.ignores:
+        if not self.arguments.ignores:
             return self.layout.units
-        return sum(self.inputs.block(box).count for box in self._boxes())
+        return sum(self.arguments.block(box).count for box in self._boxes())
 
     def _weight_of(self, box: Box) -> ExactSum:
-        units = self.inputs.block(box)
-        own = self.loss.divisor_weight(units.y) if marked(type(self.loss), "per_class") else None
+        units = self.arguments.block(box)
+        own = self.loss.divisor_weight(units.y) if marked(self.loss.__class__, "per_class") else None
         if own is not None:
             return ExactSum.of(own, units.weight)
         return ExactSum.integer(units.kept) if units.weight is None else ExactSum.of(units.weight)
 
     def _reduced(self) -> Any:
         if not self.value or self.losses is not None:
-            return self.losses if self.losses is None else self.losses.reshape(self.inputs.layout.value_shape)
+            return self.losses if self.losses is None else self.losses.reshape(self.arguments.layout.value_shape)
         return float(self.total) if self.loss.reduction == "sum" else self.total.over(self.divisor)
 
     # ---- what a block adds -------------------------------------------------------------------------------------
 
     def _add_block(self, box: Box) -> None:
         """Whole units, which need no other."""
-        units = self.inputs.block(box)
+        units = self.arguments.block(box)
         sums = () if self.loss.sums is None else map(accurate_sum, self.loss.sums(units.y, units.yhat, units.weight))
         self._add(units, *sums)
 
     def _add(self, units: Units, *sums: Floats, value: bool = True) -> None:
         """Losses and slopes of some units, weighted, reduced and put in place."""
-        loss, weight = self.loss, units.weight
-        terms = loss.common(units.y, units.yhat, *units.parameters, *sums)
-        rare, patch = self._rare(units, terms[0])
+        loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
+        terms = loss.common(*arguments, *sums)
+        rare, patch = _rare(loss, terms, arguments)
 
-        def patched(plain: Floats, which: int) -> Floats:
-            """The plain forms, with the extreme ones where those hold, as an array of its own and without −0."""
-            whole = np.asarray(plain + 0.0)
+        def patched(form: Callable[..., Floats], which: int) -> Floats:
+            """The plain form, with the extreme one where that holds, as an array of its own and without −0."""
+            whole = np.asarray(form(*terms) + 0.0)
             if patch is not None:
                 whole[rare] = patch[which] + 0.0
             return whole
 
         if self.value and value:
-            losses = patched(loss.loss(*terms), 0)
-            if weight is not None:
-                losses *= weight
-            if self.losses is not None:
-                place = self.losses[(*units.outer, ...)]
-                place[...] = units.placed(losses).reshape(place.shape)
-            else:
-                part = ExactSum.of(losses)
-                with self.lock:
-                    self.total += part
-        if self.slopes:
-            plain = loss.sides(*terms) if self.slopes == 2 else (loss.slope(*terms),)
-            each = [self._scaled(units, patched(slope, 1), terms) for slope in plain]
-            if self.slopes == 2:
-                each = [np.minimum(*each), np.maximum(*each)]
-            for out, slopes in zip(self.outs, each, strict=True):
-                place = self.layout.place(out, units.outer, units.inner)
-                place[...] = units.placed(slopes).reshape(place.shape)
+            self._add_losses(units, patched(loss.loss, 0))
+        if self.slopes == 1:
+            self._put(0, units, patched(loss.slope, 1), terms)
+        if self.slopes == 2:
+            left, right = (patched(lambda *terms, i=i: loss.sides(*terms)[i], 1) for i in (0, 1))
+            self._put(0, units, np.minimum(left, right), terms)
+            self._put(1, units, np.maximum(left, right), terms)
 
-    def _rare(self, units: Units, first: Floats) -> Any:
-        """Which units the plain forms are not for, and the losses and slopes of these."""
-        low, high = self.loss.plain
-        if not first.size or (first.min() >= low and first.max() <= high):
-            return None, None
-        rare = ~((first >= low) & (first <= high))
-        return rare, self.loss.extreme(*(a[rare] for a in (units.y, units.yhat, *units.parameters)))
+    def _add_losses(self, units: Units, losses: Floats) -> None:
+        if units.weight is not None:
+            losses *= units.weight
+        if self.losses is not None:
+            place = self.losses[(*units.outer, ...)]
+            place[...] = units.placed(losses).reshape(place.shape)
+            return
+        part = ExactSum.of(losses)
+        with self.lock:
+            self.total += part
 
-    def _scaled(self, units: Units, slopes: Floats, terms: tuple[Any, ...]) -> Floats:
-        """Slopes times weight over divisor."""
-        weight, divisor = units.weight, self.divisor
-        if not divisor:
-            return np.zeros(slopes.shape)
+    def _put(self, which: int, units: Units, slopes: Floats, terms: tuple[Any, ...]) -> None:
+        """Slopes times weight over divisor, to their place in a gradient."""
+        weight, place = units.weight, self.layout.place(self.outs[which], units.outer, units.inner)
+        if not self.divisor:
+            place[...] = 0.0
+            return
         aligned = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
-        out = scaled(slopes, aligned, divisor)
+        out = scaled(slopes, aligned, self.divisor)
         through = self.loss.coupling(*terms)
-        return out if through is None else out + scaled(through, None, divisor)
+        if through is not None:
+            out = out + scaled(through, None, self.divisor)
+        place[...] = units.placed(out).reshape(place.shape)
 
     # ---- sums over more than a block -----------------------------------------------------------------------------
 
     def _add_coupled(self) -> None:
         """All units, of which each needs sums over all."""
         if self.loss.sums is None:
-            self._add(self.inputs.all)
+            self._add(self.arguments.all)
             return
         sums = self._sums((box, ()) for box in self._boxes())
-        self._spread(lambda box: self._add(self.inputs.block(box), *sums), self._boxes())
+        self._spread(lambda box: self._add(self.arguments.block(box), *sums), self._boxes())
 
     def _add_long(self, unit: Box) -> None:
         """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
         last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
         parts = [(unit, part) for part in boxes(last, max(1, _BLOCK * prod(last) // self.layout.members))]
         sums = self._sums(parts)
-        self._spread(lambda part: self._add(self.inputs.block(*part), *sums, value=part is parts[0]), parts)
+        self._spread(lambda part: self._add(self.arguments.block(*part), *sums, value=part is parts[0]), parts)
 
     def _sums(self, parts: Iterable[tuple[Box, Box]]) -> Floats:
         """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
@@ -185,7 +180,7 @@ class _Evaluation:
 
         def add(part: tuple[Box, Box]) -> None:
             nonlocal totals, shape
-            units = self.inputs.block(*part)
+            units = self.arguments.block(*part)
             terms = np.stack(self.loss.sums(units.y, units.yhat, units.weight))
             each = [ExactSum.of(row) for row in terms.reshape(prod(terms.shape[:-1]), -1)]
             with self.lock:
@@ -194,6 +189,15 @@ class _Evaluation:
 
         self._spread(add, parts)
         return np.array([float(t) for t in totals]).reshape(shape)
+
+
+def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Which units the plain forms are not for, and the losses and slopes of these."""
+    (low, high), first = loss.plain, terms[0]
+    if not first.size or (first.min() >= low and first.max() <= high):
+        return None, None
+    rare = ~((first >= low) & (first <= high))
+    return rare, loss.extreme(*(a[rare] for a in arguments))
 
 
 # ---- threads -------------------------------------------------------------------------------------------------------
@@ -237,6 +241,7 @@ def share(work: Callable[[T], None], items: Iterable[T]) -> None:
 
     What one of them raises ends all of them, each after the item in its hands, and is raised here.
     """
+    end: Any = object()
     queue = iter(items)
     lock = threading.Lock()
 
@@ -246,10 +251,10 @@ def share(work: Callable[[T], None], items: Iterable[T]) -> None:
             with np.errstate(all="ignore"):
                 while True:
                     with lock:
-                        item = next(queue)
+                        item = next(queue, end)
+                    if item is end:
+                        return
                     work(item)
-        except StopIteration:
-            pass
         except BaseException:
             queue = iter(())
             raise

@@ -21,7 +21,7 @@ from reflosses.domain import Floats
 
 REST = "rest"  # every axis that no other group names
 
-Box = tuple[slice, ...]  # an index with one slice an axis, such that what it picks has neighbouring numbers
+Box = tuple[Any, ...]  # an index with one slice an axis, such that what it picks has neighbouring numbers
 
 _FEW = 64  # units of fewer members are stored member by member: reductions over members then run along the units
 
@@ -118,9 +118,9 @@ class BoundLayout:
 
         `inner` is a box of the axes in the last group: some members of each unit.
         """
-        classes = [slice(None)] * sum(map(len, self.groups[:-1]))
+        classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
         if len(self.groups) == 1 and not inner and self.unit_shape[0] < _FEW:
-            every = [slice(None)] * len(self.groups[0])
+            every: Box = (slice(None),) * len(self.groups[0])
             part = a.transpose(self.groups[0] + self.outer)[(*every, *outer, ...)]
             return part.astype(np.float64, order="C", copy=False).reshape(self.unit_shape[0], self._units_of(part)).T
         part = a.transpose(self.order)[(*outer, *classes, *inner, ...)]
@@ -136,7 +136,7 @@ class BoundLayout:
 
     def place(self, out: NDArray[Any], outer: Box, inner: Box = ()) -> NDArray[Any]:
         """The part of `out` (shaped like yhat) that a block comes from, as a view with the axes in `order`."""
-        classes = [slice(None)] * sum(map(len, self.groups[:-1]))
+        classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
         return out.transpose(self.order)[(*outer, *classes, *inner, ...)]
 
 

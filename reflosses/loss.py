@@ -41,13 +41,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reflosses.arguments import Argument, Arguments
 from reflosses.domain import Domain, Floats
 from reflosses.engine import evaluate
-from reflosses.inputs import Argument, Inputs
 from reflosses.layout import ELEMENTS
 from reflosses.parameters import choice, parameter
 from reflosses.reduction import REDUCTIONS
-
 
 MAX = float(np.finfo(float).max)
 
@@ -148,25 +147,25 @@ class Loss(ABC):
 
     def value(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The loss: a float, or an array of losses under reduction "none"."""
-        return evaluate(Inputs(self, y, yhat, weight), value=True, slopes=0)[0]
+        return evaluate(Arguments(self, y, yhat, weight), value=True, slopes=0)[0]
 
     def grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> Floats:
         """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum)."""
-        _, (grad,) = evaluate(Inputs(self, y, yhat, weight, out), value=False, slopes=1)
+        _, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=False, slopes=1)
         return grad if out is None else out
 
     def value_and_grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> tuple[Any, Floats]:
         """Both, sharing the work."""
-        value, (grad,) = evaluate(Inputs(self, y, yhat, weight, out), value=True, slopes=1)
+        value, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=True, slopes=1)
         return value, grad if out is None else out
 
     def subgradient(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
-        _, (low, high) = evaluate(Inputs(self, y, yhat, weight), value=False, slopes=2)
+        _, (low, high) = evaluate(Arguments(self, y, yhat, weight), value=False, slopes=2)
         return low, high
 
     # ---- construction, printing, comparison --------------------------------------------------------------------

@@ -67,7 +67,7 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     d = z - m
     t = d - z
     e = (z - (d - t)) - (m + t)
-    return d, np.where(np.isfinite(e), e, 0.0)
+    return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
 
 
 def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponent: Any = 0) -> Floats:

@@ -14,8 +14,8 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 import reflosses
 from reflosses import Cauchy
 from reflosses.accuracy import errors, largest_terms, sweep, ulps
+from reflosses.arguments import Arguments
 from reflosses.catalogue import examples, losses
-from reflosses.inputs import Inputs
 from reflosses.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import certified
@@ -67,7 +67,7 @@ def tail_of(classes: int, margin: float) -> list[list[float]]:
     return [[0.0] + [-margin] * (classes - 1)]
 
 
-# Inputs at which a form that was tried lost its digits, and what it did.
+# Arguments at which a form that was tried lost its digits, and what it did.
 HARD_CASES = [
     (reflosses.CrossEntropy(), [0], tail_of(100, 745.2)),  # summed subnormal numbers: 0
     (reflosses.CrossEntropy(), [0], tail_of(100, 720.3)),  # … 49 ulp
@@ -117,14 +117,14 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
     reduced = replace(loss, reduction=reduction)
     checked = 0
     for y, yhat in few(loss, 21):
-        plain = Inputs(loss, y, yhat, None).units()
+        plain = Arguments(loss, y, yhat, None).units()
         if reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None and not plain.by_index:
             continue  # soft targets with class weights have none
         weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-60, 60)))
         weight = np.where(ordinary(loss, y, yhat), weight, 0.0)
         if not weight.any():
             continue
-        units = Inputs(loss, y, yhat, weight).units()
+        units = Arguments(loss, y, yhat, weight).units()
         value_scale, scale = largest_terms(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
         if scale is not None:
@@ -153,7 +153,7 @@ def few(loss: Loss, seed: int) -> list[Problem]:
 
 def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
     """Which losses the promise is about: those with a value and slopes that are normal numbers, or 0 at any weight."""
-    layout = Inputs(loss, y, yhat, None).units().layout
+    layout = Arguments(loss, y, yhat, None).units().layout
     alone = certified(loss, y, yhat, strict=False)
     heavy = certified(loss, y, yhat, np.full(layout.value_shape, 2.0**62), strict=False)
 

@@ -20,7 +20,7 @@ STEMS = {p.stem for p in LOSS_FILES}
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
 OTHER_PAGES = {"README", "atlas", "dice_versus_iou"}
 
-CORE = ("domain", "layout", "numerics", "parameters", "reduction", "inputs", "engine", "loss")
+CORE = ("domain", "layout", "numerics", "parameters", "reduction", "arguments", "engine", "loss")
 CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
 FOR_LOSSES = {f"reflosses.{name}" for name in ("domain", "layout", "loss", "numerics", "parameters")}
 OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")

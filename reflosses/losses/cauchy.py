@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
 from reflosses.layout import ELEMENTS, VECTORS
-from reflosses.loss import Bounds, Domains, Loss
+from reflosses.loss import MAX, Bounds, Domains, Loss
 from reflosses.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
 from reflosses.parameters import array, number, optional, parameter, semidefinite
 
@@ -38,6 +38,7 @@ class Cauchy(Loss):
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)
+    plain = (2.0**-1000, MAX)
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
@@ -63,23 +64,28 @@ class Cauchy(Loss):
         return np.square(r / self.delta), r, pull
 
     def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return np.where(u > 1, self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u)))  # (1), (7)
+        return self.delta * (self.delta * np.log1p(u))  # (1)
 
     def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
 
     def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
-        half = yhat / 2 - y / 2  # r²/delta² overflows here: log(1 + u) = log u
+        half = yhat / 2 - y / 2  # where r²/delta² overflows, log(1 + u) = log u
         if information is None:
-            return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)
+            u, r, _ = self.common(y, yhat)
+            near, far = r * (r * log1p_over(u)), self._far(np.log(np.abs(half)))  # (7)
+            return np.where(u < 1, near, far), np.where(u < 1, 2 * r, self.delta * (self.delta / half))
         k, g, t = scaled_form(half, information)
         k, t = k[:, None], t[:, None]
         u, r = product((4.0, k, k, t), (self.delta, self.delta)), product((2.0, k, np.sqrt(t)))
-        value = np.where(np.isinf(u), self._far(np.log(k) + np.log(t) / 2), self.loss(u, r, g))[:, 0]
+        value = np.where(np.isinf(u), self._far(np.log(k) + np.log(t) / 2), self._near(u, r))[:, 0]
         far, near = product((self.delta, self.delta, g), (k, t)), product((4.0, k, g), (1 + u,))
         slope = np.where(np.isinf(u), far, near)
         limits = limit_of_form(half, information)
         return np.select(limits, [np.inf, np.nan], value), np.select([x[:, None] for x in limits], [0.0, np.nan], slope)
+
+    def _near(self, u: Floats, r: Floats) -> Floats:
+        return np.where(u > 1, self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u)))  # (1), (7)
 
     def _far(self, log_half: Floats) -> Floats:
         return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import fields
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,10 +30,10 @@ class Argument(NamedTuple):
 
 
 class OutsideDomain(Exception):
-    """A block holds a number outside its domain; `Inputs.error` finds out which is the first."""
+    """A block holds a number outside its domain; `Arguments.error` finds out which is the first."""
 
 
-class Inputs:
+class Arguments:
     """The arguments of one call, of fitting shapes and real dtypes, and the array `out` that is to take the gradient.
 
     `layout` is that of the arguments as they were given. Where all of them lie in C order, they are read as if they had
@@ -76,7 +76,7 @@ class Inputs:
         classes = self.layout.unit_shape[0]
         if classes == 0:
             raise ValueError(f"{self.loss}: yhat of shape {self.layout.shape} has no classes")
-        for name, _ in marked(type(self.loss), "per_class"):
+        for name, _ in marked(self.loss.__class__, "per_class"):
             own = getattr(self.loss, name)
             if own is not None and own.shape != (classes,):
                 raise ValueError(f"{self.loss}: {name} has {len(own)} entries, yhat has {classes} classes")
@@ -190,17 +190,22 @@ class Units:
     weight are in. A number outside its domain raises OutsideDomain when the argument is first asked for.
     """
 
-    def __init__(self, inputs: Inputs, outer: Box, inner: Box = ()) -> None:
-        self.inputs, self.loss, self.layout, self.by_index = inputs, inputs.loss, inputs.layout, inputs.by_index
+    def __init__(self, arguments: Arguments, outer: Box, inner: Box = ()) -> None:
+        self.arguments, self.loss, self.layout, self.by_index = (
+            arguments,
+            arguments.loss,
+            arguments.layout,
+            arguments.by_index,
+        )
         self.outer, self.inner = outer, inner
         self.keep = self.every_weight = None
-        self.count = self.size = inputs.reading.size_of(outer)
-        ignored = inputs.domain_y.ignored(inputs.y[outer].reshape(-1)) if inputs.ignores else None
+        self.count = self.size = arguments.reading.size_of(outer)
+        ignored = arguments.domain_y.ignored(arguments.y[outer].reshape(-1)) if arguments.ignores else None
         if ignored is not None and ignored.any():
             self.keep = ~ignored
             self.count = int(self.keep.sum())
-        if inputs.weight is not None:
-            self.every_weight = inputs.weight[outer].astype(np.float64, copy=False).reshape(-1)
+        if arguments.weight is not None:
+            self.every_weight = arguments.weight[outer].astype(np.float64, copy=False).reshape(-1)
             if self.keep is not None:
                 self.every_weight = np.where(self.keep, self.every_weight, 0.0)
             if self.every_weight.size and not self.every_weight.min() > 0:
@@ -214,7 +219,8 @@ class Units:
             return None
         if w.size and not (w.min() >= 0 and w.max() < np.inf):
             raise OutsideDomain
-        return self._kept(w)
+        kept: Floats = self._kept(w)
+        return kept
 
     @property
     def unusable_weights(self) -> Bools:
@@ -225,7 +231,7 @@ class Units:
     def y(self) -> Any:
         """The targets, as (n, *unit_shape), or (n,) class indices."""
         targets = self.targets
-        if not self.inputs.domain_y.each.holds(targets):
+        if not self.arguments.domain_y.each.holds(targets):
             raise OutsideDomain
         return targets.astype(np.intp, copy=False) if self.by_index else targets
 
@@ -233,28 +239,31 @@ class Units:
     def yhat(self) -> Floats:
         """The predictions, as (n, *unit_shape)."""
         predictions = self.predictions
-        if not self.inputs.domain_yhat.each.holds(predictions):
+        if not self.arguments.domain_yhat.each.holds(predictions):
             raise OutsideDomain
         return predictions + 0.0  # −0 is 0: no sign of zero reaches a formula
 
     @property
     def targets(self) -> Any:
         """The targets, whatever they are."""
-        y = self.inputs.y
+        y = self.arguments.y
         return self._kept(
-            y[self.outer].reshape(-1) if self.by_index else self.inputs.reading.block(y, self.outer, self.inner)
+            y[self.outer].reshape(-1) if self.by_index else self.arguments.reading.block(y, self.outer, self.inner)
         )
 
     @property
     def predictions(self) -> Floats:
         """The predictions, whatever they are."""
-        return self._kept(self.inputs.reading.block(self.inputs.yhat, self.outer, self.inner))
+        predictions: Floats = self._kept(self.arguments.reading.block(self.arguments.yhat, self.outer, self.inner))
+        return predictions
 
     @cached_property
     def shares(self) -> dict[str, Floats]:
         """Each unit's share of the parameters that broadcast."""
         outer, n = self.outer, len(self.outer)
-        return {name: self._kept(a[outer].reshape(self.size, *a.shape[n:])) for name, a in self.inputs.shares.items()}
+        return {
+            name: self._kept(a[outer].reshape(self.size, *a.shape[n:])) for name, a in self.arguments.shares.items()
+        }
 
     @property
     def parameters(self) -> list[Floats]:
@@ -293,7 +302,7 @@ def bind(loss: Any, shape: tuple[int, ...]) -> BoundLayout:
         raise ValueError(f"{loss}: {error}") from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def marked(cls: type, mark: str) -> tuple[tuple[str, Any], ...]:
     """The parameters of a loss that are marked `broadcast` or `per_class`, and what the mark says."""
     marks = ((f.name, f.metadata.get(mark)) for f in fields(cls))
@@ -301,9 +310,9 @@ def marked(cls: type, mark: str) -> tuple[tuple[str, Any], ...]:
 
 
 def broadcast_parameters(loss: Any, layout: BoundLayout) -> dict[str, tuple[Floats, int]]:
-    """The parameters that broadcast against the losses, and how many axes of each lie in one share; absent ones are 1."""
+    """The parameters that broadcast against the losses, absent ones as 1, and how many axes a share of each has."""
     found = {}
-    for name, tail_ndim in marked(type(loss), "broadcast"):
+    for name, tail_ndim in marked(loss.__class__, "broadcast"):
         given = getattr(loss, name)
         if given is None and tail_ndim:
             continue
