@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import fields
-from functools import cache, cached_property
+from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reflosses.domain import NON_NEGATIVE, Bools, Classes, Domain, Floats, real_array
-from reflosses.layout import BoundLayout, Box, Layout, boxes
+from reflosses.domain import MAX, NON_NEGATIVE, Bools, Classes, Domain, Floats, real_array, within
+from reflosses.layout import BoundLayout, Box, Layout
 from reflosses.parameters import shown
 
 _CAUTIOUS = 2**15  # units at a time, where only the first number outside a domain is wanted
@@ -118,29 +118,25 @@ class Arguments:
 
     def units(self) -> Units:
         """All units, checked; ValueError names the first number outside its domain."""
-        every = self.all
+        every = self.block(self.reading.whole)
         try:
-            every.weight, every.y, every.yhat  # noqa: B018 (reading is checking)
-            if self.lacks_mass(iter((every,))):
+            every.read()
+            if self.lacks_mass([every]):
                 raise OutsideDomain
         except OutsideDomain:
             raise self.error() from None
         return every
 
-    @property
-    def all(self) -> Units:
-        """All units."""
-        return self.block((slice(None),) * len(self.reading.outer))
-
-    def lacks_mass(self, blocks: Iterator[Units]) -> bool:
+    def lacks_mass(self, blocks: Iterable[Units]) -> bool:
         """Whether predictions that must not all be 0 are: to be asked before anything is computed."""
         if self.domain_yhat.each is self.domain_yhat:
             return False
         some = False
         for block in blocks:
-            if block.yhat.any():
+            predictions = block.predictions
+            if predictions.any():
                 return False
-            some = some or block.yhat.size > 0
+            some = some or predictions.size > 0
         return some
 
     def error(self) -> ValueError:
@@ -152,7 +148,7 @@ class Arguments:
         (as_given.y, as_given.yhat, as_given.weight), as_given.reading = self._given, self.layout
         y_each, yhat_each = self.domain_y.each, self.domain_yhat.each
         return (
-            as_given._first("weight", NON_NEGATIVE, lambda units: units.unusable_weights)
+            as_given._first("weight", NON_NEGATIVE, _unusable_weights)
             or as_given._first("y", self.domain_y, lambda units: y_each.outside(units.targets))
             or as_given._first("yhat", self.domain_yhat, lambda units: yhat_each.outside(units.predictions))
             or as_given._first(
@@ -169,7 +165,7 @@ class Arguments:
         order = self.layout.order if a.shape == self.layout.shape else tuple(range(a.ndim))
         steps = np.array([prod(a.shape[i + 1 :]) for i in order], dtype=np.intp)
         places = []
-        for box in boxes(self.layout.value_shape, max(1, _CAUTIOUS // max(1, self.layout.members))):
+        for box in self.layout.boxes(max(1, _CAUTIOUS // max(1, self.layout.members))):
             units = self.block(box)
             mark = units.placed(outside(units)).reshape(a.transpose(order)[box].shape)
             if mark.any():
@@ -184,64 +180,57 @@ class Arguments:
 
 
 class Units:
-    """Some units of a call, converted to float64 and checked; `keep` marks those that take part (None: all of them).
+    """Some units of a call, in float64; `keep` marks those that take part (None: all of them).
 
     The others, ignored or of zero weight, are left out of everything but `count`, the N of a mean, where those of zero
-    weight are in. A number outside its domain raises OutsideDomain when the argument is first asked for.
+    weight are in. `read` adds the targets y and the predictions yhat, as (n, *unit_shape) or (n,) class indices, and
+    each unit's share of the parameters that broadcast. A number outside its domain raises OutsideDomain.
     """
 
-    def __init__(self, arguments: Arguments, outer: Box, inner: Box = ()) -> None:
-        self.arguments, self.loss, self.layout, self.by_index = (
-            arguments,
-            arguments.loss,
-            arguments.layout,
-            arguments.by_index,
-        )
-        self.outer, self.inner = outer, inner
-        self.keep = self.every_weight = None
-        self.count = self.size = arguments.reading.size_of(outer)
-        ignored = arguments.domain_y.ignored(arguments.y[outer].reshape(-1)) if arguments.ignores else None
-        if ignored is not None and ignored.any():
-            self.keep = ~ignored
-            self.count = int(self.keep.sum())
-        if arguments.weight is not None:
-            self.every_weight = arguments.weight[outer].astype(np.float64, copy=False).reshape(-1)
-            if self.keep is not None:
-                self.every_weight = np.where(self.keep, self.every_weight, 0.0)
-            if self.every_weight.size and not self.every_weight.min() > 0:
-                self.keep = self.every_weight != 0
+    y: Any
+    yhat: Floats
+    shares: dict[str, Floats]
 
-    @cached_property
-    def weight(self) -> Floats | None:
-        """The weight of each unit; None: all have weight 1."""
-        w = self.every_weight
-        if w is None:
-            return None
-        if w.size and not (w.min() >= 0 and w.max() < np.inf):
-            raise OutsideDomain
-        kept: Floats = self._kept(w)
-        return kept
+    def __init__(self, arguments: Arguments, outer: Box, inner: Box = ()) -> None:
+        self.arguments, self.outer, self.inner = arguments, outer, inner
+        self.loss, self.layout, self.by_index = arguments.loss, arguments.layout, arguments.by_index
+        self.count = self.size = arguments.reading.size_of(outer)
+        self.keep: Bools | None = None
+        self.given_weight: Floats | None = None
+        if arguments.ignores:
+            ignored = arguments.domain_y.ignored(arguments.y[outer].reshape(-1))
+            if ignored.any():
+                self.keep = ~ignored
+                self.count = int(self.keep.sum())
+        if arguments.weight is not None:
+            w = arguments.weight[outer].astype(np.float64, copy=False).reshape(-1)
+            if self.keep is not None:
+                w = np.where(self.keep, w, 0.0)
+            if not within(w, 5e-324, np.inf):
+                self.keep = w != 0
+            self.given_weight = self._kept(w)
 
     @property
-    def unusable_weights(self) -> Bools:
-        """Which weights are negative or not finite."""
-        return np.asarray(NON_NEGATIVE.outside(w := self._kept(self.every_weight)) | np.isnan(w))
-
-    @cached_property
-    def y(self) -> Any:
-        """The targets, as (n, *unit_shape), or (n,) class indices."""
-        targets = self.targets
-        if not self.arguments.domain_y.each.holds(targets):
+    def weight(self) -> Floats | None:
+        """The weight of each unit; None: all have weight 1."""
+        w = self.given_weight
+        if w is not None and not within(w, 0.0, MAX):
             raise OutsideDomain
-        return targets.astype(np.intp, copy=False) if self.by_index else targets
+        return w
 
-    @cached_property
-    def yhat(self) -> Floats:
-        """The predictions, as (n, *unit_shape)."""
-        predictions = self.predictions
-        if not self.arguments.domain_yhat.each.holds(predictions):
+    def read(self) -> Units:
+        """Read and check targets and predictions, and with them all that a loss is made of."""
+        arguments = self.arguments
+        self.y, predictions = self.targets, self.predictions
+        if not (arguments.domain_y.each.holds(self.y) and arguments.domain_yhat.each.holds(predictions)):
             raise OutsideDomain
-        return predictions + 0.0  # −0 is 0: no sign of zero reaches a formula
+        if self.by_index:
+            self.y = self.y.astype(np.intp, copy=False)
+        self.yhat = predictions + 0.0  # −0 is 0: no sign of zero reaches a formula
+        self.shares = {}
+        for name, a in arguments.shares.items():
+            self.shares[name] = self._kept(a[self.outer].reshape(self.size, *a.shape[len(self.outer) :]))
+        return self
 
     @property
     def targets(self) -> Any:
@@ -257,17 +246,9 @@ class Units:
         predictions: Floats = self._kept(self.arguments.reading.block(self.arguments.yhat, self.outer, self.inner))
         return predictions
 
-    @cached_property
-    def shares(self) -> dict[str, Floats]:
-        """Each unit's share of the parameters that broadcast."""
-        outer, n = self.outer, len(self.outer)
-        return {
-            name: self._kept(a[outer].reshape(self.size, *a.shape[n:])) for name, a in self.arguments.shares.items()
-        }
-
     @property
     def parameters(self) -> list[Floats]:
-        """The same, as `common` takes them."""
+        """The shares, as `common` takes them."""
         return list(self.shares.values())
 
     @property
@@ -291,6 +272,12 @@ class Units:
 
     def _kept(self, units: Any) -> Any:
         return units if self.keep is None else units[self.keep]
+
+
+def _unusable_weights(units: Units) -> Bools:
+    w = units.given_weight
+    assert w is not None
+    return np.asarray(NON_NEGATIVE.outside(w) | np.isnan(w))
 
 
 def bind(loss: Any, shape: tuple[int, ...]) -> BoundLayout:

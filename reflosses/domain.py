@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+MAX = float(np.finfo(float).max)
+
 # Margins at which float16, float32 and float64 arithmetic saturates: 1 − σ(z) loses its digits at 8, 17 and 37,
 # exp(−z) leaves the normal numbers at 87 and 708 and vanishes at 104 and 745.
 SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
@@ -40,6 +42,13 @@ class Domain(ABC):
     @abstractmethod
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         """`n` members, chosen to be hard: ends, their neighbours, saturation, every magnitude."""
+
+
+def within(a: NDArray[Any], low: float, high: float) -> bool:
+    """Whether all of `a` lies in [low, high]; NaN does not."""
+    if a.size == 1:
+        return bool(low <= a.item() <= high)  # a fifth of the time that two reductions take
+    return not a.size or bool(a.min() >= low and a.max() <= high)
 
 
 def magnitudes(rng: np.random.Generator, n: int) -> Floats:
@@ -69,11 +78,11 @@ class Interval(Domain):
         return np.asarray(below | above)
 
     def holds(self, a: Floats) -> bool:
-        if not a.size or (self.low == -np.inf and self.high == np.inf and not self.open_low and not self.open_high):
+        if self.low == -np.inf and self.high == np.inf and not (self.open_low or self.open_high):
             return True
         if self.open_low or self.open_high:
             return super().holds(a)
-        return bool(self.low <= a.min() and a.max() <= self.high) or super().holds(a)  # NaN is in no comparison
+        return within(a, self.low, self.high) or super().holds(a)  # NaN is not outside
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         pools = [
@@ -136,6 +145,9 @@ class Labels(Domain):
 
     def outside(self, a: Floats) -> Bools:
         return np.asarray(np.logical_and.reduce([a != v for v in self.values]))
+
+    def holds(self, a: Floats) -> bool:
+        return a.item() in self.values if a.size == 1 else super().holds(a)
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         return np.asarray(rng.choice(self.values, n))

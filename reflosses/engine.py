@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from math import prod
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reflosses.arguments import Arguments, OutsideDomain, Units, marked
-from reflosses.domain import Floats
+from reflosses.domain import Floats, within
 from reflosses.layout import Box, boxes
 from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
@@ -50,7 +50,7 @@ class _Evaluation:
         self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.reading
         self.divisor = self._divisor()
         self.value, self.slopes = value, slopes
-        self.total = ExactSum(0)
+        self.total: ExactSum | None = None
         self.lock = threading.Lock()
         self.losses: Floats | None = None
         if value and self.loss.reduction == "none":
@@ -70,8 +70,8 @@ class _Evaluation:
             self._spread(self._add_block, self._boxes())
         return self._reduced(), [out.reshape(self.arguments.layout.shape) for out in self.outs]
 
-    def _boxes(self) -> Iterator[Box]:
-        return boxes(self.layout.value_shape, max(1, _BLOCK // max(1, self.layout.members)))
+    def _boxes(self) -> Iterable[Box]:
+        return self.layout.boxes(max(1, _BLOCK // max(1, self.layout.members)))
 
     def _spread(self, work: Callable[[T], None], items: Iterable[T]) -> None:
         if prod(self.layout.shape) < _WORTH_SHARING:
@@ -92,7 +92,7 @@ class _Evaluation:
 
     def _weight_of(self, box: Box) -> ExactSum:
         units = self.arguments.block(box)
-        own = self.loss.divisor_weight(units.y) if marked(self.loss.__class__, "per_class") else None
+        own = self.loss.divisor_weight(units.read().y) if marked(self.loss.__class__, "per_class") else None
         if own is not None:
             return ExactSum.of(own, units.weight)
         return ExactSum.integer(units.kept) if units.weight is None else ExactSum.of(units.weight)
@@ -100,13 +100,14 @@ class _Evaluation:
     def _reduced(self) -> Any:
         if not self.value or self.losses is not None:
             return self.losses if self.losses is None else self.losses.reshape(self.arguments.layout.value_shape)
-        return float(self.total) if self.loss.reduction == "sum" else self.total.over(self.divisor)
+        total = self.total or ExactSum(0)
+        return float(total) if self.loss.reduction == "sum" else total.over(self.divisor)
 
     # ---- what a block adds -------------------------------------------------------------------------------------
 
     def _add_block(self, box: Box) -> None:
         """Whole units, which need no other."""
-        units = self.arguments.block(box)
+        units = self.arguments.block(box).read()
         sums = () if self.loss.sums is None else map(accurate_sum, self.loss.sums(units.y, units.yhat, units.weight))
         self._add(units, *sums)
 
@@ -141,7 +142,7 @@ class _Evaluation:
             return
         part = ExactSum.of(losses)
         with self.lock:
-            self.total += part
+            self.total = part if self.total is None else self.total + part
 
     def _put(self, which: int, units: Units, slopes: Floats, terms: tuple[Any, ...]) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""
@@ -161,17 +162,17 @@ class _Evaluation:
     def _add_coupled(self) -> None:
         """All units, of which each needs sums over all."""
         if self.loss.sums is None:
-            self._add(self.arguments.all)
+            self._add(self.arguments.block(self.layout.whole).read())
             return
         sums = self._sums((box, ()) for box in self._boxes())
-        self._spread(lambda box: self._add(self.arguments.block(box), *sums), self._boxes())
+        self._spread(lambda box: self._add(self.arguments.block(box).read(), *sums), self._boxes())
 
     def _add_long(self, unit: Box) -> None:
         """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
         last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
         parts = [(unit, part) for part in boxes(last, max(1, _BLOCK * prod(last) // self.layout.members))]
         sums = self._sums(parts)
-        self._spread(lambda part: self._add(self.arguments.block(*part), *sums, value=part is parts[0]), parts)
+        self._spread(lambda part: self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0]), parts)
 
     def _sums(self, parts: Iterable[tuple[Box, Box]]) -> Floats:
         """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
@@ -180,9 +181,9 @@ class _Evaluation:
 
         def add(part: tuple[Box, Box]) -> None:
             nonlocal totals, shape
-            units = self.arguments.block(*part)
+            units = self.arguments.block(*part).read()
             terms = np.stack(self.loss.sums(units.y, units.yhat, units.weight))
-            each = [ExactSum.of(row) for row in terms.reshape(prod(terms.shape[:-1]), -1)]
+            each = [ExactSum.of(row) for row in terms.reshape(prod(terms.shape[:-1]), terms.shape[-1])]
             with self.lock:
                 shape = terms.shape[:-1]
                 totals = [t + e for t, e in zip(totals, each, strict=True)] if totals else each
@@ -194,7 +195,7 @@ class _Evaluation:
 def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
     """Which units the plain forms are not for, and the losses and slopes of these."""
     (low, high), first = loss.plain, terms[0]
-    if not first.size or (first.min() >= low and first.max() <= high):
+    if within(first, low, high):
         return None, None
     rare = ~((first >= low) & (first <= high))
     return rare, loss.extreme(*(a[rare] for a in arguments))

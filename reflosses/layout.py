@@ -7,7 +7,7 @@ at a time are read with `block`, where a *box* of the axes outside the units say
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -127,8 +127,19 @@ class BoundLayout:
         shape = (1, *self.unit_shape[:-1], -1) if inner else (self._units_of(part), *self.unit_shape)
         return part.astype(np.float64, copy=False).reshape(shape)
 
+    @cached_property
+    def whole(self) -> Box:
+        """The box of all units."""
+        return (slice(None),) * len(self.outer)
+
+    def boxes(self, size: int) -> Iterable[Box]:
+        """Boxes of at most `size` units (at least one), which together hold all of them."""
+        return (self.whole,) if self.units <= size else boxes(self.value_shape, size)
+
     def size_of(self, outer: Box) -> int:
         """How many units a box holds."""
+        if outer is self.whole:
+            return self.units
         return prod(len(range(*s.indices(n))) for s, n in zip(outer, self.value_shape, strict=True))
 
     def _units_of(self, part: NDArray[Any]) -> int:

@@ -42,13 +42,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.arguments import Argument, Arguments
-from reflosses.domain import Domain, Floats
+from reflosses.domain import MAX, Domain, Floats
 from reflosses.engine import evaluate
 from reflosses.layout import ELEMENTS
 from reflosses.parameters import choice, parameter
 from reflosses.reduction import REDUCTIONS
-
-MAX = float(np.finfo(float).max)
 
 
 class Domains(NamedTuple):

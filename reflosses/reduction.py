@@ -27,6 +27,8 @@ class ExactSum:
     @classmethod
     def of(cls, x: Floats, weight: Floats | None = None) -> ExactSum:
         """The sum of all elements of `x`, or of their products with `weight`."""
+        if x.size == 1 and weight is None:
+            return _single(x.item())
         if weight is None or not np.isfinite(x).all():
             return _sum(x.reshape(-1))
         total = cls(0)
@@ -59,6 +61,8 @@ class ExactSum:
     def over(self, divisor: ExactSum | int) -> float:
         """This sum divided by another or by a count, rounded once; over nothing it is NaN."""
         if isinstance(divisor, int):
+            if divisor and not self.special:
+                return _rounded(self.count, divisor << _UNIT)
             divisor = ExactSum.integer(divisor)
         if not divisor:
             return np.nan
@@ -90,8 +94,6 @@ def _sum_of_chunk(x: Floats) -> ExactSum:
     integers, these results add up exactly (modulo 2^64). What is left of the number is less than one unit; it is zero
     after two cuts unless the chunk holds numbers 2^40 times smaller than its largest.
     """
-    if x.size == 1:  # often enough to be worth a line
-        return _single(float(x[0]))
     largest = max(x.max(), -x.min())
     if not largest < np.inf:
         with np.errstate(all="ignore"):

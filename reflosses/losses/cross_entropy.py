@@ -89,7 +89,6 @@ class CrossEntropy(Loss):
         return slope
 
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
-        """The full range, and every kind of target."""
         q, largest, d, error, below = self._full(y, z)
         mass = accurate_sum(q)[:, None]
         (top, rest), (_, weighted) = tail(1.0, z, largest), tail(mass, z, largest)  # (2): without the largest
