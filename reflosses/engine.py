@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reflosses.arguments import Arguments, OutsideDomain, Units, marked
-from reflosses.domain import Floats, within
+from reflosses.domain import Bools, Floats, within
 from reflosses.layout import Box, boxes
 from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
 from reflosses.reduction import ExactSum, scaled
 
-_BLOCK = 2**15  # predictions: a few arrays of 256 KiB, which a core's own cache holds
+_BLOCK = 2**16  # predictions: a few arrays of 512 KiB, which the caches hold, and few calls of NumPy a prediction
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
 _WORTH_SHARING = 2**17  # predictions: with fewer, a second thread costs more than it saves
 
@@ -116,46 +116,44 @@ class _Evaluation:
         loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
         terms = loss.common(*arguments, *sums)
         rare, patch = _rare(loss, terms, arguments)
-
-        def patched(form: Callable[..., Floats], which: int) -> Floats:
-            """The plain form, with the extreme one where that holds, as an array of its own and without −0."""
-            whole = np.asarray(form(*terms) + 0.0)
-            if patch is not None:
-                whole[rare] = patch[which] + 0.0
-            return whole
-
         if self.value and value:
-            self._add_losses(units, patched(loss.loss, 0))
-        if self.slopes == 1:
-            self._put(0, units, patched(loss.slope, 1), terms)
-        if self.slopes == 2:
-            left, right = (patched(lambda *terms, i=i: loss.sides(*terms)[i], 1) for i in (0, 1))
-            self._put(0, units, np.minimum(left, right), terms)
-            self._put(1, units, np.maximum(left, right), terms)
+            self._add_losses(units, _patched(loss.loss(*terms), rare, patch, 0))
+        if self.slopes:
+            sides = [loss.slope(*terms)] if self.slopes == 1 else loss.sides(*terms)
+            slopes = [_patched(side, rare, patch, 1) for side in sides]
+            if self.slopes == 2:
+                slopes = [np.minimum(*slopes), np.maximum(*slopes)]
+            through = loss.coupling(*terms)
+            for out, slope in zip(self.outs, slopes, strict=True):
+                self._put(out, units, slope, through)
 
     def _add_losses(self, units: Units, losses: Floats) -> None:
         if units.weight is not None:
-            losses *= units.weight
+            losses = losses * units.weight
         if self.losses is not None:
             place = self.losses[(*units.outer, ...)]
-            place[...] = units.placed(losses).reshape(place.shape)
+            np.add(units.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
             return
         part = ExactSum.of(losses)
         with self.lock:
             self.total = part if self.total is None else self.total + part
 
-    def _put(self, which: int, units: Units, slopes: Floats, terms: tuple[Any, ...]) -> None:
+    def _put(self, out: Floats, units: Units, slopes: Floats, through: Floats | None) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""
-        weight, place = units.weight, self.layout.place(self.outs[which], units.outer, units.inner)
+        place = self.layout.place(out, units.outer, units.inner)
         if not self.divisor:
             place[...] = 0.0
             return
-        aligned = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
-        out = scaled(slopes, aligned, self.divisor)
-        through = self.loss.coupling(*terms)
-        if through is not None:
-            out = out + scaled(through, None, self.divisor)
-        place[...] = units.placed(out).reshape(place.shape)
+        weight = units.weight
+        if weight is None and units.keep is None and through is None:
+            scaled(slopes.reshape(place.shape), None, self.divisor, out=place)
+        else:
+            each = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
+            result = scaled(slopes, each, self.divisor)
+            if through is not None:
+                result = result + scaled(through, None, self.divisor)
+            place[...] = units.placed(result).reshape(place.shape)
+        np.add(place, 0.0, out=place)  # without −0
 
     # ---- sums over more than a block -----------------------------------------------------------------------------
 
@@ -174,7 +172,7 @@ class _Evaluation:
         sums = self._sums(parts)
         self._spread(lambda part: self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0]), parts)
 
-    def _sums(self, parts: Iterable[tuple[Box, Box]]) -> Floats:
+    def _sums(self, parts: Iterable[tuple[Box, Box]]) -> list[Floats]:
         """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
         totals: list[ExactSum] = []
         shape: tuple[int, ...] = ()
@@ -182,14 +180,14 @@ class _Evaluation:
         def add(part: tuple[Box, Box]) -> None:
             nonlocal totals, shape
             units = self.arguments.block(*part).read()
-            terms = np.stack(self.loss.sums(units.y, units.yhat, units.weight))
-            each = [ExactSum.of(row) for row in terms.reshape(prod(terms.shape[:-1]), terms.shape[-1])]
+            terms = self.loss.sums(units.y, units.yhat, units.weight)
+            each = [ExactSum.of(row) for a in terms for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
             with self.lock:
-                shape = terms.shape[:-1]
+                shape = (len(terms), *terms[0].shape[:-1])
                 totals = [t + e for t, e in zip(totals, each, strict=True)] if totals else each
 
         self._spread(add, parts)
-        return np.array([float(t) for t in totals]).reshape(shape)
+        return list(np.array([float(t) for t in totals]).reshape(shape))
 
 
 def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -199,6 +197,15 @@ def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tupl
         return None, None
     rare = ~((first >= low) & (first <= high))
     return rare, loss.extreme(*(a[rare] for a in arguments))
+
+
+def _patched(plain: Floats, rare: Bools | None, patch: Any, which: int) -> Floats:
+    """The plain form, with the extreme one where that holds."""
+    if patch is None:
+        return plain
+    whole = np.array(plain)
+    whole[rare] = patch[which]
+    return whole
 
 
 # ---- threads -------------------------------------------------------------------------------------------------------

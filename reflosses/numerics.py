@@ -41,7 +41,7 @@ def accurate_sum(x: Floats) -> Floats:
 
 def ratio(a: Floats, b: Floats) -> Floats:
     """a / b with 0 / 0 = 0: an overlap of nothing with nothing."""
-    return np.where((a == 0) & (b == 0), 0.0, a / b)
+    return a / b if np.all(b) else np.where((a == 0) & (b == 0), 0.0, a / b)
 
 
 def sum_of_others(x: Floats) -> Floats:

@@ -102,7 +102,7 @@ def _sum_of_chunk(x: Floats) -> ExactSum:
         huge = np.abs(x) >= 2.0**900
         return _sum_of_chunk(x[huge] * 2.0**-200).times_power(200) + _sum_of_chunk(np.where(huge, 0.0, x))
     count, unit = 0, frexp(largest)[1]
-    while True:
+    for cut in range(1, 60):
         unit = max(unit - _BITS + 1, -1074)  # below 2^-1074 there is nothing
         sigma = np.ldexp(1.5, unit + 52)
         shifted = x + sigma
@@ -110,9 +110,10 @@ def _sum_of_chunk(x: Floats) -> ExactSum:
         units = int(shifted.view(np.int64).sum()) - x.size * int(sigma.view(np.int64))
         count += ((units + 2**63) % 2**64 - 2**63) << (unit + _UNIT)
         shifted -= sigma
-        if unit == -1074 or (shifted == x).all():
-            return ExactSum(count)
+        if unit == -1074 or (cut > 1 and (shifted == x).all()):  # one cut is seldom enough: it is not asked
+            break
         x = x - shifted
+    return ExactSum(count)
 
 
 def _single(x: float) -> ExactSum:
@@ -129,16 +130,14 @@ def _rounded(numerator: int, denominator: int) -> float:
         return np.inf if numerator > 0 else -np.inf
 
 
-def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Floats:
+def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float, out: Floats | None = None) -> Floats:
     """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
     if isinstance(divisor, ExactSum) and divisor.special:
-        return np.asarray(a / divisor.special)
+        return np.divide(a, divisor.special, out=out)
     plain = float(divisor)
-    if weight is None and plain == 1.0:
-        return a
     with np.errstate(all="ignore"):
         plainly = a if weight is None else a * weight
-        out = np.asarray(plainly / plain)
+        out = np.asarray(np.divide(plainly, plain, out=out))
         if weight is None and 2.0**-1022 <= plain < np.inf:
             return out
         if 1.0 <= plain < np.inf and -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:

@@ -63,12 +63,8 @@ def settings(loss: Loss, y: Any, yhat: Any) -> list[tuple[Loss, Any]]:
     soft_weighted = np.shape(y) == yhat.shape and getattr(loss, "class_weight", None) is not None
     found = []
     for reduction in ("mean", "weighted_mean", "sum", "none"):
-        if (
-            reduction == "weighted_mean"
-            and np.shape(y) == yhat.shape
-            and getattr(loss, "class_weight", None) is not None
-        ):
-            continue  # soft targets with class weights have none
+        if reduction == "weighted_mean" and soft_weighted:
+            continue  # there is none
         each = replace(loss, reduction=reduction)
         found += [(each, None), (each, weight)]
     return found

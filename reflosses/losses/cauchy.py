@@ -74,8 +74,7 @@ class Cauchy(Loss):
             u, r, _ = self.common(y, yhat)
             value = np.where(u < 1, r * (r * log1p_over(u)), self._far(np.log(np.abs(half))))  # (7)
             return value, np.where(u < 1, 2 * r, self.delta * (self.delta / half))
-        k, g, t = scaled_form(half, information)
-        k, t = k[:, None], t[:, None]
+        k, g, t = (a.reshape(len(half), -1) for a in scaled_form(half, information))
         u, r = product((4.0, k, k, t), (self.delta, self.delta)), product((2.0, k, np.sqrt(t)))
         values = self._far(np.log(k) + np.log(t) / 2), self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u))
         value = np.select([np.isinf(u), u > 1], values[:2], values[2])[:, 0]
@@ -105,9 +104,7 @@ class Cauchy(Loss):
     def rho(self, s: ArrayLike) -> Floats:
         """ρ(s) of the squared error s ≥ 0, element by element."""
         s, u = self._squared("rho", s)
-        return np.where(
-            np.isinf(u), self.delta * (self.delta * (np.log(s) - 2 * np.log(self.delta))), s * log1p_over(u)
-        )
+        return np.where(np.isinf(u), self._far(np.log(s) / 2 - np.log(2)), s * log1p_over(u))
 
     @np.errstate(all="ignore")
     def weight(self, s: ArrayLike) -> Floats:
