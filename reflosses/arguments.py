@@ -104,9 +104,11 @@ class Arguments:
 
     def _flatten(self) -> None:
         flat = self.layout.flat
-        arrays = [a for a in (self.y, self.yhat, self.weight, self.out) if a is not None]
-        if flat is None or not all(a.flags.c_contiguous for a in arrays):
+        if flat is None:
             return
+        for a in (self.y, self.yhat, self.weight, self.out):
+            if a is not None and not a.flags.c_contiguous:
+                return
         self.reading = flat
         self.yhat, self.y = self.yhat.reshape(flat.shape), self.y.reshape(-1 if self.by_index else flat.shape)
         self.weight = None if self.weight is None else self.weight.reshape(-1)

@@ -123,7 +123,7 @@ class _Evaluation:
             slopes = [_patched(side, rare, patch, 1) for side in sides]
             if self.slopes == 2:
                 slopes = [np.minimum(*slopes), np.maximum(*slopes)]
-            through = loss.coupling(*terms)
+            through = loss.coupling(*terms) if loss.coupled else None
             for out, slope in zip(self.outs, slopes, strict=True):
                 self._put(out, units, slope, through)
 
@@ -145,8 +145,8 @@ class _Evaluation:
             place[...] = 0.0
             return
         weight = units.weight
-        if weight is None and units.keep is None and through is None:
-            scaled(slopes.reshape(place.shape), None, self.divisor, out=place)
+        if weight is None and units.keep is None and through is None and isinstance(self.divisor, int):
+            np.divide(slopes.reshape(place.shape), self.divisor, out=place)  # nothing can overflow or underflow early
         else:
             each = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
             result = scaled(slopes, each, self.divisor)
@@ -193,7 +193,7 @@ class _Evaluation:
 def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
     """Which units the plain forms are not for, and the losses and slopes of these."""
     (low, high), first = loss.plain, terms[0]
-    if within(first, low, high):
+    if loss.extreme is None or within(first, low, high):
         return None, None
     rare = ~((first >= low) & (first <= high))
     return rare, loss.extreme(*(a[rare] for a in arguments))

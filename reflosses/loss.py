@@ -86,6 +86,7 @@ class Loss(ABC):
     examples: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
     coupled: ClassVar[bool] = False
     plain: ClassVar[Any] = (-MAX, MAX)
+    extreme: ClassVar[Any] = None
     sums: ClassVar[Any] = None
 
     # ---- what a loss file says (each takes what the list above says) -------------------------------------------
@@ -106,10 +107,6 @@ class Loss(ABC):
     @abstractmethod
     def slope(self, *args: Any, **kwargs: Any) -> Floats:
         """The common terms → the derivative of each loss with respect to its own predictions."""
-
-    def extreme(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats] | None:
-        """As `common`, where its first term is not `plain` → losses and slopes; None: the plain forms hold there."""
-        return None
 
     def sides(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
         """The common terms → the left and right derivatives; a loss without kinks has one slope."""

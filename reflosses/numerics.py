@@ -129,6 +129,8 @@ def times(a: Floats, x: Floats) -> Floats:
 
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, with the rounding error of the product put back (Dekker's two-product)."""
+    if np.frexp(a)[0] == 0.5:  # a power of two: there is no such error
+        return np.asarray(np.exp(-(a * x)))
     x = np.minimum(x, 2.0**500)  # as good as infinite, and splitting it does not overflow
     p, error = two_product(np.float64(a), x)
     grown = np.exp(-p)

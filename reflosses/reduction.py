@@ -130,14 +130,14 @@ def _rounded(numerator: int, denominator: int) -> float:
         return np.inf if numerator > 0 else -np.inf
 
 
-def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float, out: Floats | None = None) -> Floats:
+def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Floats:
     """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
     if isinstance(divisor, ExactSum) and divisor.special:
-        return np.divide(a, divisor.special, out=out)
+        return np.asarray(a / divisor.special)
     plain = float(divisor)
     with np.errstate(all="ignore"):
         plainly = a if weight is None else a * weight
-        out = np.asarray(np.divide(plainly, plain, out=out))
+        out = np.asarray(plainly / plain)
         if weight is None and 2.0**-1022 <= plain < np.inf:
             return out
         if 1.0 <= plain < np.inf and -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:
