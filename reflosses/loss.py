@@ -147,14 +147,18 @@ class Loss(ABC):
     def grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> Floats:
-        """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum)."""
+        """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum).
+
+        out: a float64 array of that shape to write it to, which is then returned; it may share no memory with y, yhat
+        or weight. TypeError or ValueError if it cannot take the gradient.
+        """
         _, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=False, slopes=1)
         return grad if out is None else out
 
     def value_and_grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> tuple[Any, Floats]:
-        """Both, sharing the work."""
+        """Both, sharing the work; `out` takes the gradient, as in `grad`."""
         value, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=True, slopes=1)
         return value, grad if out is None else out
 

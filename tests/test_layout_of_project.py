@@ -18,7 +18,7 @@ LOSS_FILES = sorted(p for p in (PACKAGE / "losses").glob("*.py") if p.name != "_
 STEMS = {p.stem for p in LOSS_FILES}
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
-OTHER_PAGES = {"README", "atlas", "dice_versus_iou"}
+OTHER_PAGES = {"README", "atlas", "dice_versus_iou", "engine"}
 
 CORE = ("domain", "layout", "numerics", "parameters", "reduction", "arguments", "engine", "loss")
 CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
