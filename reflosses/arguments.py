@@ -198,7 +198,7 @@ class Units:
         self.loss, self.layout, self.by_index = arguments.loss, arguments.layout, arguments.by_index
         self.count = self.size = arguments.reading.size_of(outer)
         self.keep: Bools | None = None
-        self.given_weight: Floats | None = None
+        self.weight: Floats | None = None  # of each unit; None: all have weight 1
         if arguments.ignores:
             ignored = arguments.domain_y.ignored(arguments.y[outer].reshape(-1))
             if ignored.any():
@@ -210,19 +210,17 @@ class Units:
                 w = np.where(self.keep, w, 0.0)
             if not within(w, 5e-324, np.inf):
                 self.keep = w != 0
-            self.given_weight = self._kept(w)
+            self.weight = self._kept(w)
 
-    @property
-    def weight(self) -> Floats | None:
-        """The weight of each unit; None: all have weight 1."""
-        w = self.given_weight
-        if w is not None and not within(w, 0.0, MAX):
+    def check_weight(self) -> Units:
+        """Check the weights: not at once, because whoever looks for the first that is wrong wants to see them all."""
+        if self.weight is not None and not within(self.weight, 0.0, MAX):
             raise OutsideDomain
-        return w
+        return self
 
     def read(self) -> Units:
         """Read and check targets and predictions, and with them all that a loss is made of."""
-        arguments = self.arguments
+        arguments = self.check_weight().arguments
         self.y, predictions = self.targets, self.predictions
         if not (arguments.domain_y.each.holds(self.y) and arguments.domain_yhat.each.holds(predictions)):
             raise OutsideDomain
@@ -277,7 +275,7 @@ class Units:
 
 
 def _unusable_weights(units: Units) -> Bools:
-    w = units.given_weight
+    w = units.weight
     assert w is not None
     return np.asarray(NON_NEGATIVE.outside(w) | np.isnan(w))
 
@@ -310,7 +308,8 @@ def broadcast_parameters(loss: Any, layout: BoundLayout) -> dict[str, tuple[Floa
         if tail != layout.unit_shape * tail_ndim:
             raise ValueError(f"{loss}: {name} of shape {a.shape} does not fit yhat of shape {layout.shape}")
         try:
-            np.broadcast_to(a, layout.value_shape + tail)
+            if a.ndim > tail_ndim:
+                np.broadcast_to(a, layout.value_shape + tail)
         except ValueError:
             raise ValueError(
                 f"{loss}: {name} of shape {a.shape} does not broadcast to the losses' shape {layout.value_shape}"

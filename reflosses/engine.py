@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from math import prod
 from typing import Any, TypeVar
 
@@ -91,7 +92,7 @@ class _Evaluation:
         return sum(self.arguments.block(box).count for box in self._boxes())
 
     def _weight_of(self, box: Box) -> ExactSum:
-        units = self.arguments.block(box)
+        units = self.arguments.block(box).check_weight()
         own = self.loss.divisor_weight(units.read().y) if marked(self.loss.__class__, "per_class") else None
         if own is not None:
             return ExactSum.of(own, units.weight)
@@ -237,11 +238,13 @@ def set_num_threads(n: int) -> None:
 
     Raises TypeError for what is not an integer, ValueError below 1.
     """
-    global _threads
+    global _threads, _pool
     if integer("set_num_threads: n", n) < 1:
         raise ValueError(f"set_num_threads: n is {n}, not at least 1")
-    _threads = int(n)
-    _forget_pool()
+    with _lock:
+        old, _pool, _threads = _pool, None, int(n)
+    if old is not None:
+        old.shutdown(wait=False)  # what its threads have been given they finish
 
 
 def share(work: Callable[[T], None], items: Iterable[T]) -> None:
@@ -281,23 +284,14 @@ def share(work: Callable[[T], None], items: Iterable[T]) -> None:
 def _start(work: Callable[[], None], n: int) -> list[Future[None]]:
     """Have `n` threads of the pool do this work; fewer, if the interpreter is shutting down."""
     global _pool
-    if n < 1:
-        return []
-    try:
+    started: list[Future[None]] = []
+    if n > 0:
         with _lock:
-            if _pool is None:
-                _pool = ThreadPoolExecutor(n, "reflosses")
-            return [_pool.submit(work) for _ in range(n)]
-    except RuntimeError:
-        return []
-
-
-def _forget_pool() -> None:
-    """Begin anew, with no thread; those at work finish what they have in hand."""
-    global _pool, _lock
-    old, _pool = _pool, None
-    if old is not None:
-        old.shutdown(wait=False)
+            _pool = _pool or ThreadPoolExecutor(n, "reflosses")
+            with suppress(RuntimeError):  # no work is taken any more
+                for _ in range(n):
+                    started.append(_pool.submit(work))
+    return started
 
 
 def _after_fork() -> None:

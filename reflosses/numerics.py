@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Bools, Floats, as_array
+from reflosses.domain import Bools, Floats, as_array, within
 
 
 def accurate_sum(x: Floats) -> Floats:
@@ -26,8 +26,8 @@ def accurate_sum(x: Floats) -> Floats:
     if n < 3:
         return np.asarray(x.sum(axis=-1))
     top = np.max(np.abs(x), axis=-1, keepdims=True)
-    huge = ~(top < 2.0**900)  # σ would overflow, or something is infinite or NaN
-    if huge.any():
+    if not within(top, 0.0, 2.0**900):  # σ would overflow, or something is infinite or NaN
+        huge = ~(top <= 2.0**900)
         scale = np.where(huge, 2.0**-200, 1.0)
         finite = np.isfinite(top)
         return np.where(finite[..., 0], accurate_sum(np.where(finite, x * scale, 0.0)) / scale[..., 0], x.sum(axis=-1))
