@@ -36,7 +36,6 @@ class Layout:
     groups: tuple[tuple[int, ...] | str, ...] = ()
     kept: tuple[int, ...] = ()
 
-    @lru_cache(maxsize=256)  # noqa: B019 (layouts are few)
     @lru_cache(maxsize=256)  # noqa: B019 (layouts are few, and small)
     def bind(self, shape: tuple[int, ...]) -> BoundLayout:
         """This layout for predictions of the given shape; an axis that they lack raises."""
