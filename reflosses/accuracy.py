@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reflosses.arguments import Arguments, Units
 from reflosses.arithmetic import NoDerivativeError
 from reflosses.domain import Floats
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import Certified, certified
 
@@ -55,7 +56,7 @@ def largest_terms(loss: Loss, units: Units) -> tuple[Floats | None, Floats | Non
 def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
     """Errors of the values and gradients of a loss under reduction "none" at one problem."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
-    units = Units(loss, problem.y, problem.yhat, None)
+    units = Arguments(loss, problem.y, problem.yhat, None).units()
     value_scale, grad_scale = largest_terms(loss, units)
     if value_scale is not None:
         value_scale = value_scale.reshape(units.layout.value_shape)
@@ -94,7 +95,7 @@ def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
     y, yhat = np.asarray(problem.y), problem.yhat
     at = np.unravel_index(int(np.argmax(error)), error.shape)
     if not loss.coupled:
-        units = Units(loss, y, yhat, None)
+        units = Arguments(loss, y, yhat, None).units()
         mark = np.zeros(error.shape)
         mark[at] = 1
         unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))

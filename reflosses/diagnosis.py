@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.arguments import Arguments
 from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
 from reflosses.battery import REGIMES, TARGETS, Inputs, blocks, calls, family
 from reflosses.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, one_hot, ours, spread
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.result import Result
 from reflosses.sampling import single
@@ -497,7 +498,7 @@ class _Search:
         loss = replace(self.loss, reduction="none")
         value, grad = loss.value_and_grad(a, b)
         values, slopes = np.reshape(value, -1), taken_apart(loss, b.shape, grad)
-        units = Units(loss, a, b, None)
+        units = Arguments(loss, a, b, None).units()
         sizes = loss.largest_term(units.y, units.yhat, *units.parameters)
         value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
         grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import approx_fprime
 
+from reflosses.arguments import Arguments, Units
 from reflosses.domain import REAL, Floats
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy
 from reflosses.parameters import first_index
 
@@ -158,7 +159,7 @@ class _Point:
     def __init__(
         self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
     ) -> None:
-        units = Units(loss, y, yhat, weight)
+        units = Arguments(loss, y, yhat, weight).units()
         self.loss, self.y, self.weight, self.layout = loss, y, weight, units.layout
         predictions = np.array(yhat, dtype=np.float64)
         self.shape, self.flat = predictions.shape, predictions.ravel()

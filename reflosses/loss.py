@@ -12,7 +12,10 @@ A loss file holds mathematics only. It tells the machinery, in these words and n
 
 and, only where it has something to say:
 
-    extreme         y, yhat → losses and slopes of the units whose first common term is not finite
+    plain           the interval of the first common term in which the forms above hold (default: where it is finite)
+    extreme         y, yhat → losses and slopes of the units where they do not
+    sums            y, yhat, weight → arrays whose sums along the last axis `common` takes after all else: over the
+                    members of a unit or, if it is coupled, over all units
     sides           those terms → (left, right) derivatives, where they differ from `slope` at a kink
     kinks           y → the predictions at which a formula changes over
     scale           the distance over which the loss bends (1 where nothing says otherwise)
@@ -22,7 +25,7 @@ and, only where it has something to say:
     divisor_weight  y → the class weights that "weighted_mean" divides by
     coupled         True: every loss reads all predictions; `definition` then receives all of them, as two flat
                     sequences, and returns the list of losses
-    coupling        the part of the gradient that passes through what the losses share
+    coupling        those terms → the part of the gradient of Σ weight·loss that passes through what the losses share
     check           relations between parameters
 
 Units are stacked along the first axis: y and yhat come to `common` as (n,), (n, members) or (n, classes, members).
@@ -38,10 +41,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import NON_NEGATIVE, Bools, Classes, Domain, Floats, as_array
-from reflosses.layout import ELEMENTS, BoundLayout, Layout
-from reflosses.parameters import array, choice, first_index, parameter, shown
-from reflosses.reduction import REDUCTIONS, ExactSum, scaled
+from reflosses.arguments import Argument, Arguments
+from reflosses.domain import MAX, Domain, Floats
+from reflosses.engine import evaluate
+from reflosses.layout import ELEMENTS
+from reflosses.parameters import choice, parameter
+from reflosses.reduction import REDUCTIONS
 
 
 class Domains(NamedTuple):
@@ -80,6 +85,9 @@ class Loss(ABC):
     scale: ClassVar[Any] = 1.0
     examples: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
     coupled: ClassVar[bool] = False
+    plain: ClassVar[Any] = (-MAX, MAX)
+    extreme: ClassVar[Any] = None
+    sums: ClassVar[Any] = None
 
     # ---- what a loss file says (each takes what the list above says) -------------------------------------------
 
@@ -99,10 +107,6 @@ class Loss(ABC):
     @abstractmethod
     def slope(self, *args: Any, **kwargs: Any) -> Floats:
         """The common terms → the derivative of each loss with respect to its own predictions."""
-
-    def extreme(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats] | None:
-        """As `common`, where its first term is not finite → losses and slopes; None: the plain forms hold there."""
-        return None
 
     def sides(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
         """The common terms → the left and right derivatives; a loss without kinks has one slope."""
@@ -128,7 +132,7 @@ class Loss(ABC):
         return None
 
     def coupling(self, *args: Any, **kwargs: Any) -> Floats | None:
-        """Weights and common terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
+        """The common terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
         return None
 
     def check(self) -> None:  # noqa: B027 (a hook, not a duty)
@@ -136,32 +140,38 @@ class Loss(ABC):
 
     # ---- what a user calls -------------------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")
     def value(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The loss: a float, or an array of losses under reduction "none"."""
-        return _Evaluation(Units(self, y, yhat, weight)).value()
+        return evaluate(Arguments(self, y, yhat, weight), value=True, slopes=0)[0]
 
-    @np.errstate(all="ignore")
-    def grad(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Floats:
-        """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum)."""
-        return _Evaluation(Units(self, y, yhat, weight)).grad()
+    def grad(
+        self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
+    ) -> Floats:
+        """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum).
 
-    @np.errstate(all="ignore")
-    def value_and_grad(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Any, Floats]:
-        """Both, sharing the work."""
-        both = _Evaluation(Units(self, y, yhat, weight))
-        return both.value(), both.grad()
+        out: a float64 array of that shape to write it to, which is then returned; it may share no memory with y, yhat
+        or weight. TypeError or ValueError if it cannot take the gradient.
+        """
+        _, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=False, slopes=1)
+        return grad if out is None else out
 
-    @np.errstate(all="ignore")
+    def value_and_grad(
+        self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
+    ) -> tuple[Any, Floats]:
+        """Both, sharing the work; `out` takes the gradient, as in `grad`."""
+        value, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=True, slopes=1)
+        return value, grad if out is None else out
+
     def subgradient(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
-        return _Evaluation(Units(self, y, yhat, weight)).subgradient()
+        _, (low, high) = evaluate(Arguments(self, y, yhat, weight), value=False, slopes=2)
+        return low, high
 
     # ---- construction, printing, comparison --------------------------------------------------------------------
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            checked = f.metadata["check"](_Argument(self, f.name), getattr(self, f.name))
+            checked = f.metadata["check"](Argument(self, f.name), getattr(self, f.name))
             object.__setattr__(self, f.name, checked)
         self.check()
 
@@ -190,194 +200,3 @@ def _rebuilt(cls: type[Loss], parameters: dict[str, Any]) -> Loss:
 
 def _shown(value: Any) -> str:
     return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
-
-
-class _Argument(NamedTuple):
-    """What an error calls an argument; put into words only when there is one."""
-
-    loss: Loss
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.loss}: {self.name}"
-
-
-class Units:
-    """The inputs of one call, checked and cut into units; `keep` marks those that take part, the rest are left out."""
-
-    def __init__(self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None) -> None:
-        self.loss = loss
-        predictions, targets = as_array(yhat, _Argument(loss, "yhat")), as_array(y, _Argument(loss, "y"))
-        self.layout = bind(loss, predictions.shape)
-        domain: Domain = loss.domain.y
-        self.by_index = False
-        if isinstance(domain, Classes):
-            domain = self._classes(domain, targets)
-            self.by_index = isinstance(domain, Classes)
-        if not self.by_index and targets.shape != predictions.shape:
-            raise ValueError(f"{loss}: y has shape {targets.shape} and yhat {predictions.shape}; they must be equal")
-        units = targets.reshape(-1) if self.by_index else self.layout.arrange(targets)
-
-        ignored = domain.ignored(units) if isinstance(domain, Classes) else None
-        self.count = self.layout.units if ignored is None else int((~ignored).sum())  # the N of the mean
-        every_weight = self._weights(weight, ignored)
-        left_out = np.zeros(self.layout.units, bool) if ignored is None else ignored
-        if every_weight is not None:
-            left_out = left_out | (every_weight == 0)
-        self.keep = ~left_out if left_out.any() else None
-
-        self.y = self._kept(units)
-        self.yhat = self._kept(self.layout.arrange(predictions)) + 0.0  # −0 is 0: no sign of zero reaches a formula
-        self.weight = None if every_weight is None else self._kept(every_weight)
-        self._check(domain, self.y, targets, "y")
-        self._check(loss.domain.yhat, self.yhat, predictions, "yhat")
-        if self.by_index:
-            self.y = self.y.astype(np.intp)
-        self.shares = {name: self._kept(p) for name, p in broadcast_parameters(loss, self.layout).items()}
-
-    def _classes(self, domain: Classes, targets: Floats) -> Domain:
-        """The domain of index targets, or that of rows of class probabilities, whichever y holds."""
-        classes = self.layout.unit_shape[0]
-        if classes == 0:
-            raise ValueError(f"{self.loss}: yhat of shape {self.layout.shape} has no classes")
-        for f in fields(self.loss):
-            own = getattr(self.loss, f.name)
-            if f.metadata.get("per_class") and own is not None and own.shape != (classes,):
-                raise ValueError(f"{self.loss}: {f.name} has {len(own)} entries, yhat has {classes} classes")
-        if targets.shape == self.layout.value_shape:
-            return domain.of(classes)
-        if domain.rows is not None and targets.ndim == len(self.layout.shape):
-            return domain.rows
-        raise ValueError(
-            f"{self.loss}: y has shape {targets.shape} and yhat {self.layout.shape}; "
-            f"class indices need {self.layout.value_shape}"
-        )
-
-    def _weights(self, weight: ArrayLike | None, ignored: Bools | None) -> Floats | None:
-        if weight is None:
-            return None
-        given = as_array(weight, _Argument(self.loss, "weight"))
-        if ignored is not None and given.size == ignored.size:
-            given = np.where(ignored.reshape(given.shape), 0.0, given)  # not looked at
-        w = np.asarray(array(NON_NEGATIVE)(_Argument(self.loss, "weight"), given))
-        if w.shape != self.layout.value_shape:
-            raise ValueError(
-                f"{self.loss}: weight has shape {w.shape}, one weight a loss needs {self.layout.value_shape}"
-            )
-        return w.reshape(-1)
-
-    def _check(self, domain: Domain, kept: Floats, given: Floats, name: str) -> None:
-        bad = domain.outside(kept)
-        if bad.any():
-            mark = np.zeros((self.layout.units, *bad.shape[1:]), bool)
-            mark[slice(None) if self.keep is None else self.keep] = bad
-            where = mark.reshape(given.shape) if given.shape != self.layout.shape else self.layout.restore(mark)
-            raise ValueError(f"{self.loss}: {name}{first_index(where)} is {shown(given[where][0])}, not {domain}")
-
-    def _kept(self, units: Any) -> Any:
-        return units if self.keep is None else units[self.keep]
-
-    def placed(self, kept: Floats) -> Floats:
-        """Results of the units that take part, among zeros for those that do not."""
-        if self.keep is None:
-            return kept
-        out = np.zeros((self.layout.units, *kept.shape[1:]))
-        out[self.keep] = kept
-        return out
-
-    @property
-    def parameters(self) -> list[Floats]:
-        """Each unit's share of the parameters that broadcast, as `common` takes them."""
-        return list(self.shares.values())
-
-    @property
-    def divisor_weight(self) -> Floats:
-        """The class weights that "weighted_mean" divides by, or ones."""
-        own = self.loss.divisor_weight(self.y)
-        return np.ones(len(self.yhat)) if own is None else own
-
-
-class _Evaluation:
-    """The terms of one call, and the results made of them: weighted, reduced, put back in place."""
-
-    def __init__(self, units: Units) -> None:
-        self.units, self.loss = units, units.loss
-        self.terms = self.loss.common(units.y, units.yhat, *units.parameters)
-        self.rare = ~np.isfinite(self.terms[0])
-        self.patch = None
-        if self.rare.any():
-            self.patch = self.loss.extreme(*(a[self.rare] for a in (units.y, units.yhat, *units.parameters)))
-
-    def value(self) -> Any:
-        losses = self._patched(self.loss.loss(*self.terms), 0)
-        if self.units.weight is not None:
-            losses *= self.units.weight
-        if self.loss.reduction == "none":
-            return self.units.placed(losses).reshape(self.units.layout.value_shape)
-        total = ExactSum.of(losses)
-        return float(total) if self.loss.reduction == "sum" else total.over(self._divisor())
-
-    def grad(self) -> Floats:
-        return self._scaled(self._patched(self.loss.slope(*self.terms), 1))
-
-    def subgradient(self) -> tuple[Floats, Floats]:
-        left, right = (self._scaled(self._patched(side, 1)) for side in self.loss.sides(*self.terms))
-        return np.minimum(left, right), np.maximum(left, right)
-
-    def _divisor(self) -> ExactSum:
-        """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
-        if self.loss.reduction == "weighted_mean":
-            return ExactSum.of(self.units.divisor_weight, self.units.weight)
-        return ExactSum.integer(self.units.count if self.loss.reduction == "mean" else 1)
-
-    def _patched(self, plain: Floats, which: int) -> Floats:
-        """The plain forms, with the extreme ones where those hold, as an array of its own and without −0."""
-        whole = np.asarray(plain + 0.0)
-        if self.patch is not None:
-            whole[self.rare] = self.patch[which] + 0.0
-        return whole
-
-    def _scaled(self, slopes: Floats) -> Floats:
-        """Slopes times weight over divisor, in the shape of yhat."""
-        units, weight, divisor = self.units, self.units.weight, self._divisor()
-        if divisor.count == 0 and not divisor.special:
-            return np.zeros(units.layout.shape)
-        aligned = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
-        out = scaled(slopes, aligned, divisor)
-        through = self.loss.coupling(np.ones(len(slopes)) if weight is None else weight, *self.terms)
-        if through is not None:
-            out = out + scaled(through, None, divisor)
-        return units.layout.restore(units.placed(out))
-
-
-def bind(loss: Loss, shape: tuple[int, ...]) -> BoundLayout:
-    """The layout of a loss for predictions of that shape; errors name the loss."""
-    try:
-        layout: Layout = loss.layout
-        return layout.bind(shape)
-    except ValueError as error:
-        raise ValueError(f"{loss}: {error}") from None
-
-
-def broadcast_parameters(loss: Loss, layout: BoundLayout) -> dict[str, Floats]:
-    """The parameters that broadcast against the losses, one share a unit; absent ones are 1."""
-    shares = {}
-    for f in fields(loss):
-        tail_ndim = f.metadata.get("broadcast")
-        if tail_ndim is None:
-            continue
-        given = getattr(loss, f.name)
-        if given is None and tail_ndim:
-            continue
-        a = np.asarray(1.0 if given is None else given)
-        tail = a.shape[a.ndim - tail_ndim :]
-        if tail != layout.unit_shape * tail_ndim:
-            raise ValueError(f"{loss}: {f.name} of shape {a.shape} does not fit yhat of shape {layout.shape}")
-        try:
-            full = np.broadcast_to(a, layout.value_shape + tail)
-        except ValueError:
-            raise ValueError(
-                f"{loss}: {f.name} of shape {a.shape} does not broadcast to the losses' shape {layout.value_shape}"
-            ) from None
-        shares[f.name] = full.reshape(layout.units, *tail)
-    return shares

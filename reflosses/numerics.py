@@ -12,32 +12,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Bools, Floats, as_array
+from reflosses.domain import Bools, Floats, as_array, within
 
 
 def accurate_sum(x: Floats) -> Floats:
-    """The sum along the last axis, to within one ulp where the terms have one sign.
+    """The sum along the last axis, to within one ulp where the terms have one sign, and the same in any order.
 
     Adding and taking away a power of two σ above n·max|x| splits each x into a multiple of ulp(σ), whose sum is
-    exact in any order, and a small rest (Rump, Ogita, Oishi, 2008).
+    exact in any order, and a small rest, which is split likewise; what then is left does not count (Rump, Ogita,
+    Oishi, 2008).
     """
     n = x.shape[-1]
     if n < 3:
         return np.asarray(x.sum(axis=-1))
     top = np.max(np.abs(x), axis=-1, keepdims=True)
-    huge = ~(top < 2.0**900)  # σ would overflow, or something is infinite or NaN
-    if huge.any():
+    if not within(top, 0.0, 2.0**900):  # σ would overflow, or something is infinite or NaN
+        huge = ~(top <= 2.0**900)
         scale = np.where(huge, 2.0**-200, 1.0)
         finite = np.isfinite(top)
         return np.where(finite[..., 0], accurate_sum(np.where(finite, x * scale, 0.0)) / scale[..., 0], x.sum(axis=-1))
-    sigma = np.ldexp(1.0, np.frexp(top)[1] + int(n).bit_length())
+    bits = int(n).bit_length()
+    sigma = np.ldexp(1.0, np.frexp(top)[1] + bits)
     high = (x + sigma) - sigma
-    return np.asarray(high.sum(axis=-1) + (x - high).sum(axis=-1))
+    sigma = sigma * 2.0 ** (bits - 53)  # above n times what is left
+    low = ((x - high) + sigma) - sigma
+    return np.asarray(high.sum(axis=-1) + low.sum(axis=-1))
 
 
 def ratio(a: Floats, b: Floats) -> Floats:
     """a / b with 0 / 0 = 0: an overlap of nothing with nothing."""
-    return np.where((a == 0) & (b == 0), 0.0, a / b)
+    return a / b if np.all(b) else np.where((a == 0) & (b == 0), 0.0, a / b)
 
 
 def sum_of_others(x: Floats) -> Floats:
@@ -63,7 +67,7 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     d = z - m
     t = d - z
     e = (z - (d - t)) - (m + t)
-    return d, np.where(np.isfinite(e), e, 0.0)
+    return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
 
 
 def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponent: Any = 0) -> Floats:
@@ -125,6 +129,8 @@ def times(a: Floats, x: Floats) -> Floats:
 
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, with the rounding error of the product put back (Dekker's two-product)."""
+    if np.frexp(a)[0] == 0.5:  # a power of two: there is no such error
+        return np.asarray(np.exp(-(a * x)))
     x = np.minimum(x, 2.0**500)  # as good as infinite, and splitting it does not overflow
     p, error = two_product(np.float64(a), x)
     grown = np.exp(-p)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import frexp, isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reflosses.domain import Floats
 from reflosses.numerics import product, two_product
 
 REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
-_CHUNK = 2**25  # 2^25 halves of at most 27 bits still add up below 2^53, exactly
 _UNIT = 2400  # sums are counted in units of 2^-2400: smaller than the last bit of any product of two floats
+_CHUNK = 2**15  # so many numbers at a time: they and what is split off them stay in the cache,
+_BITS = 48  # and so many integers below 2^48 add up below 2^63
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,31 @@ class ExactSum:
     @classmethod
     def of(cls, x: Floats, weight: Floats | None = None) -> ExactSum:
         """The sum of all elements of `x`, or of their products with `weight`."""
-        x = x.ravel()
-        if not np.isfinite(x).all():
-            with np.errstate(all="ignore"):
-                return cls(0, float(np.sum(x[~np.isfinite(x)])))
-        if weight is None:
-            return cls(_count(*np.frexp(x)))
-        m, e = np.frexp(x)
-        n, f = np.frexp(weight.ravel())
-        product, error = two_product(m, n)  # of mantissas: nothing overflows or underflows
-        return cls(_count(product, e + f) + _count(error, e + f))
+        if x.size == 1 and weight is None:
+            return _single(x.item())
+        if weight is None or not np.isfinite(x).all():
+            return _sum(x.reshape(-1))
+        total = cls(0)
+        m, e = np.frexp(x.reshape(-1))
+        n, f = np.frexp(weight.reshape(-1))
+        exponent = e + f
+        for part in two_product(m, n):  # of mantissas: nothing overflows or underflows
+            for centre in (-1500, 0, 1500):  # products reach from 2^-2148 to 2^2048: three ranges of floats
+                here = (exponent >= centre - 750) & (exponent < centre + 750)
+                total += _sum(np.ldexp(part[here], exponent[here] - centre)).times_power(centre)
+        return total
+
+    def __add__(self, other: ExactSum) -> ExactSum:
+        special = self.special + other.special
+        return ExactSum(0 if special else self.count + other.count, special)
+
+    def __bool__(self) -> bool:
+        return bool(self.count or self.special)
+
+    def times_power(self, exponent: int) -> ExactSum:
+        """This sum times 2^exponent; no bit of it may fall below 2^-2400."""
+        count = self.count << exponent if exponent >= 0 else self.count >> -exponent
+        return ExactSum(count, self.special)
 
     @classmethod
     def integer(cls, n: int) -> ExactSum:
@@ -45,8 +61,10 @@ class ExactSum:
     def over(self, divisor: ExactSum | int) -> float:
         """This sum divided by another or by a count, rounded once; over nothing it is NaN."""
         if isinstance(divisor, int):
+            if divisor and not self.special:
+                return _rounded(self.count, divisor << _UNIT)
             divisor = ExactSum.integer(divisor)
-        if not (divisor.count or divisor.special):
+        if not divisor:
             return np.nan
         if self.special or divisor.special:
             with np.errstate(all="ignore"):
@@ -62,18 +80,47 @@ class ExactSum:
         return self.count / (1 << bits), bits - _UNIT
 
 
-def _count(mantissa: Floats, exponent: NDArray[np.intc]) -> int:
-    """Σ mantissa · 2^exponent in units of 2^-2400: mantissas are added as integers, one bin an exponent."""
-    count = 0
-    for start in range(0, mantissa.size, _CHUNK):
-        fraction, shift = np.frexp(mantissa[start : start + _CHUNK])
-        digits = np.ldexp(fraction, 53).astype(np.int64)
-        shift = shift + exponent[start : start + _CHUNK] + (_UNIT - 53)
-        high = np.bincount(shift, weights=digits >> 26)
-        low = np.bincount(shift, weights=digits & (2**26 - 1))
-        for k in np.flatnonzero((high != 0) | (low != 0)):
-            count += ((int(high[k]) << 26) + int(low[k])) << int(k)
-    return count
+def _sum(x: Floats) -> ExactSum:
+    total = ExactSum(0)
+    for start in range(0, x.size, _CHUNK):
+        total += _sum_of_chunk(x[start : start + _CHUNK])
+    return total
+
+
+def _sum_of_chunk(x: Floats) -> ExactSum:
+    """The sum of a chunk: its numbers are cut into integers of 48 bits, the highest bits first, and those are added.
+
+    Adding σ = 1.5 · 2^52 units to a number leaves, in the lowest bits of the result, the number in whole units. Read as
+    integers, these results add up exactly (modulo 2^64). What is left of the number is less than one unit; it is zero
+    after two cuts unless the chunk holds numbers 2^40 times smaller than its largest.
+    """
+    largest = max(x.max(), -x.min())
+    if not largest < np.inf:
+        with np.errstate(all="ignore"):
+            return ExactSum(0, float(np.sum(x[~np.isfinite(x)])))
+    if largest >= 2.0**1000:  # σ would overflow
+        huge = np.abs(x) >= 2.0**900
+        return _sum_of_chunk(x[huge] * 2.0**-200).times_power(200) + _sum_of_chunk(np.where(huge, 0.0, x))
+    count, unit = 0, frexp(largest)[1]
+    for cut in range(1, 60):
+        unit = max(unit - _BITS + 1, -1074)  # below 2^-1074 there is nothing
+        sigma = np.ldexp(1.5, unit + 52)
+        shifted = x + sigma
+        # wraps around as often as it likes: the difference is below 2^63
+        units = int(shifted.view(np.int64).sum()) - x.size * int(sigma.view(np.int64))
+        count += ((units + 2**63) % 2**64 - 2**63) << (unit + _UNIT)
+        shifted -= sigma
+        if unit == -1074 or (cut > 1 and (shifted == x).all()):  # one cut is seldom enough: it is not asked
+            break
+        x = x - shifted
+    return ExactSum(count)
+
+
+def _single(x: float) -> ExactSum:
+    if not isfinite(x):
+        return ExactSum(0, x)
+    mantissa, exponent = frexp(x)
+    return ExactSum(int(mantissa * 2.0**53) << (exponent + _UNIT - 53))
 
 
 def _rounded(numerator: int, denominator: int) -> float:
@@ -85,20 +132,22 @@ def _rounded(numerator: int, denominator: int) -> float:
 
 def scaled(a: Floats, weight: Floats | None, divisor: ExactSum | float) -> Floats:
     """a · weight / divisor, element by element, with no overflow or underflow on the way that the result has not."""
-    if not isinstance(divisor, ExactSum):
-        divisor = ExactSum.of(np.array([divisor]))
-    if divisor.special:
+    if isinstance(divisor, ExactSum) and divisor.special:
         return np.asarray(a / divisor.special)
     plain = float(divisor)
-    if weight is None and plain == 1.0:
-        return a
-    factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
     with np.errstate(all="ignore"):
-        plainly = a * factor
+        plainly = a if weight is None else a * weight
         out = np.asarray(plainly / plain)
+        if weight is None and 2.0**-1022 <= plain < np.inf:
+            return out
+        if 1.0 <= plain < np.inf and -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:
+            return out
         size = np.abs(plainly)
-        doubtful = ~((size > 2.0**-960) & (size < np.inf) & (plain < np.inf)) & np.isfinite(a) & (a != 0)
+        normal = (size > 2.0**-960) & (size < np.inf) & (2.0**-1022 <= plain < np.inf)
+        doubtful = ~normal & np.isfinite(a) & (a != 0)
         if doubtful.any():
-            mantissa, exponent = divisor.frexp()
+            exact = divisor if isinstance(divisor, ExactSum) else ExactSum.of(np.array([divisor]))
+            mantissa, exponent = exact.frexp()
+            factor = np.broadcast_to(1.0 if weight is None else weight, a.shape)
             out[doubtful] = product((a[doubtful], factor[doubtful]), (mantissa,), -exponent)
     return out

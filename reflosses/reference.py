@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.arguments import Arguments
 from reflosses.arithmetic import CannotCertifyError
 from reflosses.domain import Classes, Floats
 from reflosses.formats import Format
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 from reflosses.sampling import shaped, single
 from reflosses.truth import certified
 
@@ -165,7 +166,7 @@ def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Exact:
 
 def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Exact:
     value, *slopes = results
-    units = Units(loss, y, yhat, None)
+    units = Arguments(loss, y, yhat, None).units()
     with np.errstate(all="ignore"):
         value_size, grad_size = loss.largest_term(units.y, units.yhat, *units.parameters)
     grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reflosses.arguments import Arguments, Units
 from reflosses.arithmetic import (
     Arithmetic,
     CannotCertifyError,
@@ -28,7 +29,7 @@ from reflosses.arithmetic import (
     rounded,
 )
 from reflosses.domain import Classes, Floats
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 
 # Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))
@@ -190,7 +191,7 @@ def certified(
     `strict=False` is for measuring errors: see `_refine`. `slopes=False`: the value alone, derivatives are 0.
     """
     _check_environment()
-    units = Units(loss, y, yhat, weight)
+    units = Arguments(loss, y, yhat, weight).units()
     if not (np.isfinite(units.yhat).all() and np.isfinite(units.y).all()):
         raise CannotCertifyError(f"{loss}: only finite inputs can be certified")
     proof = _Proof(loss, units)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses import accuracy, arithmetic, catalogue, truth
+from reflosses.arguments import bind
 from reflosses.arrays import Asked
 from reflosses.battery import REGIMES
 from reflosses.conventions import Framework, Function, brief, frameworks, written
@@ -35,7 +36,6 @@ from reflosses.diagnosis import explain
 from reflosses.formats import FORMATS
 from reflosses.gradcheck import gradcheck
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
-from reflosses.loss import bind
 from reflosses.reference import parts
 from reflosses.result import Result
 from reflosses.sampling import Problem, moderate

@@ -364,6 +364,6 @@ PEERS = {  # ours is first, since the others must agree with it; how many thread
 
 
 def set_threads(n: int) -> None:
-    getattr(reflosses, "set_num_threads", lambda n: None)(n)
+    reflosses.set_num_threads(n)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(n)

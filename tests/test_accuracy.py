@@ -14,8 +14,9 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 import reflosses
 from reflosses import Cauchy
 from reflosses.accuracy import errors, largest_terms, sweep, ulps
+from reflosses.arguments import Arguments
 from reflosses.catalogue import examples, losses
-from reflosses.loss import Loss, Units
+from reflosses.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import certified
 
@@ -66,7 +67,7 @@ def tail_of(classes: int, margin: float) -> list[list[float]]:
     return [[0.0] + [-margin] * (classes - 1)]
 
 
-# Inputs at which a form that was tried lost its digits, and what it did.
+# Arguments at which a form that was tried lost its digits, and what it did.
 HARD_CASES = [
     (reflosses.CrossEntropy(), [0], tail_of(100, 745.2)),  # summed subnormal numbers: 0
     (reflosses.CrossEntropy(), [0], tail_of(100, 720.3)),  # … 49 ulp
@@ -109,6 +110,49 @@ def test_inputs_that_once_broke_a_form(loss: Loss, y: object, yhat: object) -> N
     assert grad.max() <= loss.bounds.grad
 
 
+def around(x: float) -> list[float]:
+    return [float(np.nextafter(x, -np.inf)), x, float(np.nextafter(x, np.inf))]
+
+
+LABELS = [0.0, 1.0, 0.3]
+LOGITS = [z for x in around(600.0) for z in (x, -x)]
+# Where the plain forms end and the extreme ones begin: inputs on both sides of `plain`, with both forms asked for each.
+BORDERS = [
+    *((reflosses.BinaryCrossEntropyWithLogits(w), y, z) for w in (None, 1e-6, 1e6) for y in LABELS for z in LOGITS),
+    *((reflosses.BinaryCrossEntropy(), y, p) for y in LABELS for p in around(2.0**-1022)),
+    *((reflosses.BinaryCrossEntropy(), y, p) for y in (0.0, 0.3) for p in around(1 - 2.0**-53)[:2]),
+    *((reflosses.Cauchy(d), 0.0, r) for d in (0.7, 1e-6, 1e6) for r in around(2.0**-500 * d)),
+    *((reflosses.Cauchy(d), 0.0, r) for d in (0.7, 1e-6) for r in around(2.0**512 * d)),
+    *((reflosses.CrossEntropy(), [k], [[0.0, 3.0, 3.0 - g]]) for k in range(3) for g in around(600.0)),
+    *(
+        (reflosses.CrossEntropy(class_weight=[1e6, 0.3, 1e-6]), [k], [[0.0, -g, -g]])
+        for k in (0, 2)
+        for g in around(600)
+    ),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat"), BORDERS)
+def test_both_speeds_keep_the_bounds_at_their_border(loss: Loss, y: object, yhat: object) -> None:
+    each = replace(loss, reduction="none")
+    problem = Problem(np.asarray(y), np.asarray(yhat, float))
+    value, grad = errors(each, problem, certified(each, *problem, strict=False))
+    assert value.max() <= loss.bounds.value
+    assert grad.max() <= loss.bounds.grad
+
+
+def test_the_borders_are_straddled() -> None:
+    """Each loss with an interval of its own has first terms on both sides of it."""
+    sides: dict[type[Loss], set[bool]] = {}
+    for loss, y, yhat in BORDERS:
+        units = Arguments(loss, y, yhat).units()
+        with np.errstate(all="ignore"):
+            first = loss.common(units.y, units.yhat, *units.parameters)[0]
+        sides.setdefault(type(loss), set()).add(bool((loss.plain[0] <= first) & (first <= loss.plain[1])))
+    narrow = {cls for cls in losses().values() if cls.plain != Loss.plain}
+    assert sides == {cls: {True, False} for cls in narrow}
+
+
 @pytest.mark.parametrize("reduction", ["mean", "weighted_mean", "sum"])
 @pytest.mark.parametrize("loss", EVERY)
 def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str) -> None:
@@ -116,14 +160,14 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
     reduced = replace(loss, reduction=reduction)
     checked = 0
     for y, yhat in few(loss, 21):
-        plain = Units(loss, y, yhat, None)
+        plain = Arguments(loss, y, yhat, None).units()
         if reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None and not plain.by_index:
             continue  # soft targets with class weights have none
         weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-60, 60)))
         weight = np.where(ordinary(loss, y, yhat), weight, 0.0)
         if not weight.any():
             continue
-        units = Units(loss, y, yhat, weight)
+        units = Arguments(loss, y, yhat, weight).units()
         value_scale, scale = largest_terms(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
         if scale is not None:
@@ -152,7 +196,7 @@ def few(loss: Loss, seed: int) -> list[Problem]:
 
 def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
     """Which losses the promise is about: those with a value and slopes that are normal numbers, or 0 at any weight."""
-    layout = Units(loss, y, yhat, None).layout
+    layout = Arguments(loss, y, yhat, None).units().layout
     alone = certified(loss, y, yhat, strict=False)
     heavy = certified(loss, y, yhat, np.full(layout.value_shape, 2.0**62), strict=False)
 

@@ -18,10 +18,10 @@ LOSS_FILES = sorted(p for p in (PACKAGE / "losses").glob("*.py") if p.name != "_
 STEMS = {p.stem for p in LOSS_FILES}
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
-OTHER_PAGES = {"README", "atlas", "dice_versus_iou"}
+OTHER_PAGES = {"README", "atlas", "dice_versus_iou", "engine"}
 MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make bench`
 
-CORE = ("domain", "layout", "numerics", "parameters", "reduction", "engine", "loss")
+CORE = ("domain", "layout", "numerics", "parameters", "reduction", "arguments", "engine", "loss")
 CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
 FOR_LOSSES = {f"reflosses.{name}" for name in ("domain", "layout", "loss", "numerics", "parameters")}
 OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")

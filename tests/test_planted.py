@@ -14,8 +14,8 @@ import pytest
 
 from reflosses import sampling
 from reflosses.accuracy import ulps
+from reflosses.arguments import Arguments
 from reflosses.gradcheck import gradcheck, reductioncheck
-from reflosses.loss import Units
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = sys.modules["planted"] = module_from_spec(spec)
@@ -35,7 +35,7 @@ def hands(right):
 
 @cache
 def calls(right):
-    """Inputs for the checks: those worked by hand, and, where losses stand alone, moderate and hard ones."""
+    """Arguments for the checks: those worked by hand, and, where losses stand alone, moderate and hard ones."""
     worked = [(np.asarray(h.y), np.asarray(h.yhat), h.weight) for h in hands(right)]
     if right.reduction != "none":
         return worked, worked
@@ -63,7 +63,7 @@ def truths(right):
 def by_truth(right, candidate):
     for (y, yhat, weight), truth in zip(calls(right)[1], truths(right), strict=True):
         alone = right.reduction == "none"
-        scales, units = (None, None), Units(right, y, yhat, weight)
+        scales, units = (None, None), Arguments(right, y, yhat, weight).units()
         if alone:
             with np.errstate(all="ignore"):
                 scales = right.largest_term(units.y, units.yhat, *units.parameters)

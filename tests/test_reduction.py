@@ -101,8 +101,62 @@ def test_the_size_of_the_chunks_does_not_matter(x: Any, chunk: int, monkeypatch:
         assert ExactSum.of(x) == total
 
 
-def test_a_chunk_of_the_largest_mantissas_adds_up_exactly_in_float64() -> None:
-    assert reduction._CHUNK * (2**53 // 2**26) <= 2**53
+def test_a_chunk_of_the_largest_integers_adds_up_exactly() -> None:
+    assert reduction._CHUNK * 2**reduction._BITS <= 2**63
+    assert reduction._BITS < 51  # they fit between 2^52 and 2^53 on either side of 1.5 · 2^52
+
+
+def test_numbers_of_every_size_need_many_cuts() -> None:
+    powers = np.ldexp(1.0, np.arange(-1074, 1024))
+    rng = np.random.default_rng(3)
+    for x in (powers, -powers, powers * rng.choice([-1.0, 1.0], powers.size), np.concatenate([powers, -powers[:-1]])):
+        assert Fraction(ExactSum.of(rng.permutation(x)).count, 2**2400) == exact(x)
+
+
+@pytest.mark.parametrize(
+    "size", [reduction._CHUNK - 1, reduction._CHUNK, reduction._CHUNK + 1, 3 * reduction._CHUNK + 7]
+)
+def test_as_many_of_the_largest_integers_as_a_chunk_holds(size: int) -> None:
+    """All bits set, all of one sign: the integers of every cut are as large as they can be."""
+    for x in (2 - 2.0**-52, -(2 - 2.0**-52), 1.0, HUGE, TINY, 2.0**1000, np.nextafter(2.0**1000, 0)):
+        assert Fraction(ExactSum.of(np.full(size, x)).count, 2**2400) == Fraction(x) * size
+
+
+def test_a_million_numbers_add_up_to_what_fractions_say() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(10**6) * np.exp(10 * rng.standard_normal(10**6))
+    mantissa, exponent = np.frexp(x)
+    units = sum(int(m) << int(e) for m, e in zip((mantissa * 2.0**53).astype(np.int64), exponent + 1100, strict=True))
+    assert Fraction(ExactSum.of(x).count, 2**2400) == Fraction(units, 2**1153)
+    assert ExactSum.of(x).over(10**6) == float(Fraction(units, 2**1153) / 10**6)
+
+
+@pytest.mark.parametrize("exponent", [-750, -749, -751, 750, 749, 751, 0])
+def test_products_where_their_ranges_meet(exponent: int) -> None:
+    rng = np.random.default_rng(5)
+    for half in (exponent // 2, exponent // 2 + 1, exponent // 2 - 1):
+        x = np.ldexp(rng.integers(2**52, 2**53, 9).astype(float), half - 53)
+        w = np.ldexp(rng.integers(2**52, 2**53, 9).astype(float), exponent - half - 53)
+        products = sum(Fraction(a) * Fraction(b) for a, b in zip(x.tolist(), w.tolist(), strict=True))
+        assert Fraction(ExactSum.of(x, w).count, 2**2400) == products
+
+
+def test_products_of_every_size() -> None:
+    rng = np.random.default_rng(5)
+    x = magnitudes(rng, 300) * rng.choice([-1.0, 1.0], 300)
+    w = magnitudes(rng, 300)
+    x[:4], w[:4] = [TINY, HUGE, TINY, 0.0], [TINY, HUGE, HUGE, HUGE]
+    products = sum(Fraction(a) * Fraction(b) for a, b in zip(x.tolist(), w.tolist(), strict=True))
+    assert Fraction(ExactSum.of(x, w).count, 2**2400) == products
+
+
+def test_sums_of_sums_are_the_sum_of_all() -> None:
+    for x in VECTORS.values():
+        flat = np.ravel(x)
+        parts = [ExactSum.of(part) for part in np.array_split(flat, 3)]
+        assert sum(parts, ExactSum(0)) == ExactSum.of(flat)
+    for a, b, total in [(INF, 1.0, INF), (INF, -INF, NAN), (1.0, NAN, NAN), (-INF, -INF, -INF)]:
+        np.testing.assert_equal(float(ExactSum.of(np.array([a])) + ExactSum.of(np.array([b]))), total)
 
 
 def test_memory_layout_does_not_matter() -> None:

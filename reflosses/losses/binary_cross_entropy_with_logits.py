@@ -38,25 +38,28 @@ class BinaryCrossEntropyWithLogits(Loss):
     def definition(m: Any, y: Any, yhat: Any, pos_weight: Any) -> Any:
         return pos_weight * y * m.softplus(-yhat) + (1 - y) * m.softplus(yhat)
 
+    plain = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
+
     def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, ...]:
-        z, positive = np.abs(yhat), yhat >= 0
-        agreeing, opposed = np.where(positive, pos_weight * y, 1 - y), np.where(positive, 1 - y, pos_weight * y)
-        missed = np.where(positive, (1 - y) * z, product((pos_weight, y, z)))  # opposed·z
-        return missed, z, np.where(positive, 1.0, -1.0), agreeing, opposed
+        z, side = np.abs(yhat), (yhat > 0).astype(float)
+        other = 1 - side
+        opposed, agreeing = np.abs(side - y), np.abs(other - y)  # 1 − y and y, or y and 1 − y
+        if self.pos_weight is not None:
+            opposed, agreeing = opposed * (side + other * pos_weight), agreeing * (side * pos_weight + other)
+        return yhat, z, side - other, agreeing, opposed, np.exp(-z)
 
-    def loss(self, missed: Floats, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats) -> Floats:
-        mass = agreeing + opposed
-        tail = np.where(z < 600, mass * np.log1p(np.exp(-z)), times_exp(mass, -z))
-        return missed + tail  # (3): neither term is negative
+    def loss(self, yhat: Any, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats, e: Floats) -> Floats:
+        return opposed * z + (agreeing + opposed) * np.log1p(e)  # (3): neither term is negative
 
-    def slope(self, missed: Floats, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats) -> Floats:
-        return sign * (opposed - times_exp(agreeing, -z)) / (1 + np.exp(-z))  # (4)
+    def slope(self, yhat: Any, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats, e: Floats) -> Floats:
+        return sign * (opposed - agreeing * e) / (1 + e)  # (4)
 
     def extreme(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
-        _, z, sign, _, opposed = self.common(y, yhat, pos_weight)
-        nan = np.where(np.isnan(yhat + y), np.nan, 0.0)
-        return times(opposed, z) + nan, sign * opposed + nan
+        _, z, sign, agreeing, opposed, _ = self.common(y, yhat, pos_weight)
+        missed = np.where(sign > 0, (1 - y) * z, product((pos_weight, y, z)))  # opposed·z, rounded once
+        missed = np.where(np.isinf(z), times(opposed, z), missed)
+        return missed + times_exp(agreeing + opposed, -z), sign * (opposed - times_exp(agreeing, -z))
 
     def largest_term(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
-        _, z, _, agreeing, opposed = self.common(y, yhat, pos_weight)
-        return None, np.maximum(opposed, times_exp(agreeing, -z)) / (1 + np.exp(-z))
+        _, z, _, agreeing, opposed, e = self.common(y, yhat, pos_weight)
+        return None, np.maximum(opposed, times_exp(agreeing, -z)) / (1 + e)

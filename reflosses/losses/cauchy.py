@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import POSITIVE, REAL, SQUARED, Floats
+from reflosses.domain import MAX, POSITIVE, REAL, SQUARED, Floats
 from reflosses.layout import ELEMENTS, VECTORS
 from reflosses.loss import Bounds, Domains, Loss
 from reflosses.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
@@ -38,6 +38,7 @@ class Cauchy(Loss):
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)
+    plain = (2.0**-1000, MAX)
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
@@ -54,41 +55,41 @@ class Cauchy(Loss):
         return delta**2 * m.log(1 + s / delta**2)
 
     def common(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, ...]:
-        if information is None:
-            r = pull = yhat - y
-        else:
-            e = np.where(informed(information), yhat - y, 0.0)
+        r = pull = yhat - y
+        if information is not None:
+            e = np.where(informed(information), r, 0.0)
             k, _, t = scaled_form(e, information)
             r, pull = k * np.sqrt(t), np.einsum("nij,nj->ni", information, e)  # √s and Ω e
         return np.square(r / self.delta), r, pull
 
     def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return np.where(u > 1, self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u)))  # (1), (7)
+        return self.delta * (self.delta * np.log1p(u))  # (1)
 
     def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
 
     def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
-        half = yhat / 2 - y / 2  # r²/delta² overflows here: log(1 + u) = log u
+        half = yhat / 2 - y / 2  # where r²/delta² overflows, log(1 + u) = log u
         if information is None:
-            return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)
-        k, g, t = scaled_form(half, information)
-        k, t = k[:, None], t[:, None]
+            u, r, _ = self.common(y, yhat)
+            value = np.where(u < 1, r * (r * log1p_over(u)), self._far(np.log(np.abs(half))))  # (7)
+            return value, np.where(u < 1, 2 * r, self.delta * (self.delta / half))
+        k, g, t = (a.reshape(len(half), -1) for a in scaled_form(half, information))
         u, r = product((4.0, k, k, t), (self.delta, self.delta)), product((2.0, k, np.sqrt(t)))
-        value = np.where(np.isinf(u), self._far(np.log(k) + np.log(t) / 2), self.loss(u, r, g))[:, 0]
+        values = self._far(np.log(k) + np.log(t) / 2), self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u))
+        value = np.select([np.isinf(u), u > 1], values[:2], values[2])[:, 0]
         far, near = product((self.delta, self.delta, g), (k, t)), product((4.0, k, g), (1 + u,))
-        slope = np.where(np.isinf(u), far, near)
         limits = limit_of_form(half, information)
-        return np.select(limits, [np.inf, np.nan], value), np.select([x[:, None] for x in limits], [0.0, np.nan], slope)
+        slope = np.select([*(x[:, None] for x in limits), np.isinf(u)], [0.0, np.nan, far], near)
+        return np.select(limits, [np.inf, np.nan], value), slope
 
     def _far(self, log_half: Floats) -> Floats:
         return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (8)
 
     @property
     def scale(self) -> float:
-        if self.information is None:
-            return self.delta
-        return float(self.delta / np.sqrt(np.max(np.trace(self.information, axis1=-2, axis2=-1)) or 1.0))
+        trace = 1.0 if self.information is None else np.max(np.trace(self.information, axis1=-2, axis2=-1))
+        return float(self.delta / np.sqrt(trace or 1.0))
 
     def largest_term(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
         if information is None:
@@ -103,8 +104,7 @@ class Cauchy(Loss):
     def rho(self, s: ArrayLike) -> Floats:
         """ρ(s) of the squared error s ≥ 0, element by element."""
         s, u = self._squared("rho", s)
-        far = self.delta * (self.delta * (np.log(s) - 2 * np.log(self.delta)))
-        return np.where(np.isinf(u), far, s * log1p_over(u))
+        return np.where(np.isinf(u), self._far(np.log(s) / 2 - np.log(2)), s * log1p_over(u))
 
     @np.errstate(all="ignore")
     def weight(self, s: ArrayLike) -> Floats:

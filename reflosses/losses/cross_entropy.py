@@ -57,7 +57,51 @@ class CrossEntropy(Loss):
         log_sum = m.logsumexp(yhat)
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
-    def common(self, y: Any, z: Floats) -> tuple[Floats, ...]:
+    plain = (-600.0, 0.0)  # of a row's lowest logit below its highest: exp of it does not underflow
+
+    def common(self, y: Any, z: Floats) -> tuple[Any, ...]:
+        label = y if y.ndim == 1 else y.argmax(axis=1)
+        true = np.arange(len(z)), label
+        top = z.max(axis=1, keepdims=True)
+        d, error = gap(z, top)
+        below = top[:, 0] - z[true]
+        e = np.exp(d)
+        e += e * error  # E
+        own = e[true]
+        e[true] = 0.0
+        others = accurate_sum(e)  # of the classes that are not the true one
+        rest = np.where(below == 0, others, (others - 1) + own)  # T (2): without the largest, which is 1
+        weight = np.ones(len(z)) if self.class_weight is None else self.class_weight[label]
+        lowest = d.min(axis=1)
+        if self.label_smoothing:
+            lowest = np.full(len(z), np.nan)  # these forms are for one true class
+        elif y.ndim == 2:
+            lowest = np.where(((y != 0).sum(axis=1) == 1) & (y[true] == 1), lowest, np.nan)
+        return lowest, below, rest, weight, others, e, true
+
+    def loss(self, lowest: Any, below: Any, rest: Any, weight: Any, others: Any, e: Any, true: Any) -> Floats:
+        return weight * (below + np.log1p(rest))  # (3)
+
+    def slope(self, lowest: Any, below: Any, rest: Any, weight: Any, others: Any, e: Any, true: Any) -> Floats:
+        factor = weight / (1 + rest)
+        slope = e * factor[:, None]
+        slope[true] = -others * factor  # (4)
+        return slope
+
+    def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
+        q, largest, d, error, below = self._full(y, z)
+        mass = accurate_sum(q)[:, None]
+        (top, rest), (_, weighted) = tail(1.0, z, largest), tail(mass, z, largest)  # (2): without the largest
+        losses = accurate_sum(below) + np.where(rest > 2.0**-900, mass * np.log1p(rest), weighted)[:, 0]  # (3)
+        gained, lost = self._gained_and_lost(z, q, largest, d, error)
+        infinite = (z == np.inf) | (z.shape[1] == 1)  # a single class has all the probability, whatever its logit
+        alone = (infinite.sum(axis=1, keepdims=True) == 1) & ~np.isnan(z).any(axis=1, keepdims=True)
+        p = np.where(alone, infinite, np.nan)  # the limit of the softmax
+        elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)
+        limit, finite = times(elsewhere, np.full(len(q), np.inf)), np.isfinite(top)
+        return np.where(finite[:, 0], losses, limit), np.where(finite, gained - lost, mass * p - q)  # (4)
+
+    def _full(self, y: Any, z: Floats) -> tuple[Floats, ...]:
         row = y if y.ndim == 2 else (y[:, None] == np.arange(z.shape[1])).astype(float)
         if self.label_smoothing:
             row = (1 - self.label_smoothing) * row + self.label_smoothing / z.shape[1]
@@ -65,16 +109,7 @@ class CrossEntropy(Loss):
         largest = np.argmax(z, axis=1)[:, None]
         top = np.take_along_axis(z, largest, axis=1)
         half_gap = np.where((row == 0) | (weight == 0), 0.0, top / 2 - z / 2)  # the gap itself may overflow
-        return top[:, 0], z, row * weight, largest, *gap(z, top), product((2.0, row, weight, half_gap))
-
-    def loss(self, top: Any, z: Any, q: Any, largest: Any, d: Any, error: Any, below: Any) -> Floats:
-        mass = accurate_sum(q)[:, None]
-        (_, rest), (_, weighted) = tail(1.0, z, largest), tail(mass, z, largest)  # (2): without the largest
-        return accurate_sum(below) + np.where(rest > 2.0**-900, mass * np.log1p(rest), weighted)[:, 0]  # (3)
-
-    def slope(self, top: Any, z: Any, q: Any, largest: Any, d: Any, error: Any, below: Any) -> Floats:
-        gained, lost = self._gained_and_lost(z, q, largest, d, error)
-        return gained - lost  # (4)
+        return row * weight, largest, *gap(z, top), product((2.0, row, weight, half_gap))
 
     def _gained_and_lost(self, z: Any, q: Any, largest: Any, d: Any, error: Any) -> tuple[Floats, Floats]:
         gained = times_exp(sum_of_others(q), d) * (1 + error)
@@ -83,17 +118,8 @@ class CrossEntropy(Loss):
         total = 1 + tail(1.0, z, largest)[1]
         return gained / total, lost / total
 
-    def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
-        q = self.common(y, z)[2]
-        mass = accurate_sum(q)[:, None]
-        infinite = (z == np.inf) | (z.shape[1] == 1)  # a single class has all the probability, whatever its logit
-        alone = (infinite.sum(axis=1, keepdims=True) == 1) & ~np.isnan(z).any(axis=1, keepdims=True)
-        p = np.where(alone, infinite, np.nan)  # the limit of the softmax
-        elsewhere = np.where(p == 1, 0.0, q + 0 * p).sum(axis=1)
-        return times(elsewhere, np.full(len(q), np.inf)), mass * p - q
-
     def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
-        return None, np.maximum(*self._gained_and_lost(*self.common(y, z)[1:-1]))
+        return None, np.maximum(*self._gained_and_lost(z, *self._full(y, z)[:-1]))
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is None:

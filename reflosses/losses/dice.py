@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.layout import pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, mismatch, ratio
+from reflosses.numerics import accurate_sum, ratio
 from reflosses.parameters import axes, number, optional, parameter
 
 
@@ -52,26 +52,29 @@ class Dice(Loss):
             return 0
         return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
-        total = accurate_sum(yhat) + accurate_sum(y) + self.smooth_dr
-        return total, accurate_sum(yhat * y), y, yhat
+    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+        return yhat + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # no digit of P + T − 2I cancels (4)
 
-    def loss(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = mismatch(y, yhat)  # P + T − 2I, no digit cancels (4)
+    def common(
+        self, y: Floats, yhat: Floats, total: Floats, intersection: Floats, missed: Floats
+    ) -> tuple[Floats, ...]:
+        return total + self.smooth_dr, intersection, missed, y
+
+    def loss(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
 
-    def slope(self, total: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+    def slope(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         score = ratio(2 * intersection + self.smooth_nr, total)
         return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        total, intersection, *_ = self.common(y, yhat)
+        total, intersection, missed, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         score = ratio(2 * intersection + self.smooth_nr, total)
         hard = (y == 0) | ((y == 1) & (self.smooth_nr <= self.smooth_dr))  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))
         if self.smooth_nr <= self.smooth_dr:
             return None, slope
-        return ratio(np.maximum(mismatch(y, yhat), self.smooth_nr - self.smooth_dr), total), slope
+        return ratio(np.maximum(missed, self.smooth_nr - self.smooth_dr), total), slope
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

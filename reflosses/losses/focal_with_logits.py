@@ -57,14 +57,15 @@ class FocalWithLogits(Loss):
         return alpha_t * m.exp(-gamma * m.softplus(z_t)) * nats
 
     def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
-        sign = np.where(y == 1, 1.0, -1.0)
+        sign = 2 * y - 1
         z = sign * yhat  # z_t
         e = np.exp(-np.abs(z))
-        p, q = np.where(z >= 0, 1.0, e) / (1 + e), np.where(z >= 0, e, 1.0) / (1 + e)
-        nats = np.maximum(-z, 0.0) + np.log1p(e)  # −log p_t (2)
+        tail, larger, smaller = np.log1p(e), 1 / (1 + e), e / (1 + e)
+        p, q = np.where(z >= 0, larger, smaller), np.where(z >= 0, smaller, larger)
+        nats = np.maximum(-z, 0.0) + tail  # −log p_t (2)
         scale = 1.0 if self.alpha is None else np.where(y == 1, self.alpha, 1 - self.alpha)
-        factor = scale * exp_of_product(self.gamma, np.maximum(z, 0.0)) * np.exp(-self.gamma * np.log1p(e))  # (3)
-        inside = np.ones(z.shape, bool)
+        factor = scale * exp_of_product(self.gamma, np.maximum(z, 0.0)) * np.exp(-self.gamma * tail)  # (3)
+        inside: Any = True
         if self.clamp is not None:
             end = smallest_logit(self.clamp)
             inside = (z >= end) & (-z >= end)
@@ -73,14 +74,21 @@ class FocalWithLogits(Loss):
         return z, p, q, nats, factor, sign, inside
 
     def loss(self, z: Any, p: Any, q: Any, nats: Any, factor: Any, sign: Any, inside: Any) -> Floats:
-        return times(factor, nats)  # (1)
+        return factor * nats  # (1)
 
     def slope(self, z: Any, p: Any, q: Any, nats: Any, factor: Any, sign: Any, inside: Any) -> Floats:
-        fading = self.gamma * times(p, nats)
-        if self.clamp is not None:  # below the clamp nothing outweighs this term, not even where p is subnormal
-            clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
-            fading = np.where(inside, fading, clamped)  # (5)
-        return -sign * factor * (fading + np.where(inside, q, 0.0))  # (4): one sign, no digit cancels
+        if self.clamp is None:
+            return -sign * factor * (self.gamma * p * nats + q)  # (4): one sign, no digit cancels
+        # below the clamp nothing outweighs the first term, not even where p is subnormal
+        clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
+        return -sign * factor * np.where(inside, self.gamma * times(p, nats) + q, clamped)  # (5)
+
+    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        z, p, q, nats, factor, sign, inside = self.common(y, yhat)
+        slope = self.slope(z, p, q, nats, factor, sign, inside)
+        if self.clamp is None:  # 0·∞ is 0 here: what is certain fades faster than its logarithm grows
+            slope = -sign * factor * (self.gamma * times(p, nats) + q)
+        return times(factor, nats), slope
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         if self.clamp is None:

@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import PROBABILITY, Floats
 from reflosses.layout import class_pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, mismatch, ratio
+from reflosses.numerics import accurate_sum, ratio
 from reflosses.parameters import flag, integer, parameter
 
 
@@ -55,23 +55,23 @@ class GeneralizedDice(Loss):
             return 0
         return 1 - 2 * intersection / total
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
-        volume = accurate_sum(y)
+    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+        return y, yhat + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # no digit of R + P − 2I cancels (5)
+
+    def common(self, y: Floats, yhat: Floats, volume: Any, both: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
         smallest = np.min(volume, axis=1, keepdims=True, where=volume > 0, initial=np.inf)
         w = np.where(volume > 0, smallest / volume, 1.0) ** 2  # (2): the weights over the largest of them
-        total = accurate_sum(w * (accurate_sum(yhat) + volume))
-        return total, w, y, yhat
+        return accurate_sum(w * both), accurate_sum(w * shared), accurate_sum(w * missed), w, y
 
-    def loss(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = mismatch(y, yhat)  # R + P − 2I a class, no digit cancels (5)
-        return ratio(accurate_sum(w * missed), total)
+    def loss(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
+        return ratio(missed, total)
 
-    def slope(self, total: Floats, w: Floats, y: Floats, yhat: Floats) -> Floats:
-        score = ratio(2 * accurate_sum(w * accurate_sum(yhat * y)), total)[:, None, None]
+    def slope(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
+        score = ratio(2 * intersection, total)[:, None, None]
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        total, w, *_ = self.common(y, yhat)
-        score = ratio(2 * accurate_sum(w * accurate_sum(yhat * y)), total)[:, None, None]
+        total, intersection, _, w, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+        score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
         return None, np.where(hard, 0.0, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None]))

@@ -40,7 +40,11 @@ class Hinge(Loss):
         return np.maximum(gap, 0.0)  # (1)
 
     def slope(self, gap: Floats, y: Floats) -> Floats:
-        return -y * np.heaviside(gap, 0.0)  # (2)
+        return -y * (gap > 0)  # (2)
+
+    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        gap = 1 - y * yhat
+        return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0)  # NaN where yhat is
 
     def sides(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
         left = np.where(

@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.layout import pooled
 from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, mismatch, ratio
+from reflosses.numerics import accurate_sum, ratio
 from reflosses.parameters import axes, number, optional, parameter
 
 
@@ -52,26 +52,30 @@ class IoU(Loss):
             return 0
         return 1 - (intersection + smooth_nr) / (union + smooth_dr)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
-        union = accurate_sum(yhat * (1 - y) + y) + self.smooth_dr  # P + T − I, no digit cancels (2)
-        return union, accurate_sum(yhat * y), y, yhat
+    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+        # no digit of P + T − I cancels (2), nor of U − I (5)
+        return yhat * (1 - y) + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)
 
-    def loss(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
-        missed = mismatch(y, yhat)  # U − I (5)
+    def common(
+        self, y: Floats, yhat: Floats, union: Floats, intersection: Floats, missed: Floats
+    ) -> tuple[Floats, ...]:
+        return union + self.smooth_dr, intersection, missed, y
+
+    def loss(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
 
-    def slope(self, union: Floats, intersection: Floats, y: Floats, yhat: Floats) -> Floats:
+    def slope(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         score = ratio(intersection + self.smooth_nr, union)
         return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        union, intersection, *_ = self.common(y, yhat)
+        union, intersection, missed, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         score = ratio(intersection + self.smooth_nr, union)
         hard = (y == 0) | (y == 1)  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None]))
         if self.smooth_nr <= self.smooth_dr:
             return None, slope
-        return ratio(np.maximum(mismatch(y, yhat), self.smooth_nr - self.smooth_dr), union), slope
+        return ratio(np.maximum(missed, self.smooth_nr - self.smooth_dr), union), slope
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

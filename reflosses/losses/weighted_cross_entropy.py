@@ -48,31 +48,34 @@ class WeightedCrossEntropy(Loss):
             w = m.constant(w) if weight_grad == "stop" else w
         return [-(w * m.xlogy(t, p) + m.xlogy(1 - t, 1 - p)) for t, p in zip(y, yhat, strict=True)]
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
-        if self.weight != "sudre":
-            return yhat, y, np.float64(self.weight), np.float64(1.0)
-        return yhat, y, accurate_sum(1 - yhat), accurate_sum(yhat)  # w is the third over the fourth
+    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+        nats = -xlogy(y, yhat)  # what w multiplies
+        return 1 - yhat, yhat, nats if weight is None else weight * nats
 
-    def loss(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
+    def common(self, y: Floats, yhat: Floats, background: Any, foreground: Any, nats: Any) -> tuple[Any, ...]:
+        if self.weight != "sudre":
+            return yhat, y, np.float64(self.weight), np.float64(1.0), nats
+        return yhat, y, background, foreground, nats  # w is the third over the fourth
+
+    def loss(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         log_p = xlogy(y, p)
         return -(
             np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
             + xlog1py(1 - y, -p)
         )  # (1)
 
-    def slope(self, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats:
+    def slope(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         return ratio(1 - y, 1 - p) - np.where(
             (y == 0) | (background == 0), 0.0, product((y, background), (foreground, p))
         )  # (2)
 
-    def coupling(self, weight: Floats, p: Floats, y: Floats, background: Any, foreground: Any) -> Floats | None:
+    def coupling(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        nats = accurate_sum(-weight * xlogy(y, p))  # what w multiplies
-        return np.full(p.shape, -product((float(p.size), nats), (foreground, foreground)))  # (3)
+        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
 
     def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        terms = self.common(y, yhat)
+        terms = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         own = np.maximum(ratio(1 - y, 1 - yhat), ratio(y * terms[2] / terms[3], yhat))
-        through = self.coupling(np.ones(y.shape), *terms)
+        through = self.coupling(*terms)
         return None, own if through is None else np.maximum(own, np.abs(through))

@@ -1,0 +1,304 @@
+"""How a loss is evaluated: block by block, on as many threads as pay.
+
+Nothing else in the library knows of blocks, threads or buffers. A block is a box of neighbouring units, small enough
+for what is computed of it to stay in the cache; with a block, `Units` converts and checks its numbers, the loss makes
+losses and slopes of them, the losses are added to an exact sum and the slopes written to their place in the gradient.
+What a unit gets depends on nothing but its own numbers, and exact sums on no order, so the results are the same bits
+whatever the blocks and the threads.
+
+Losses that need sums first (`sums`) take two passes where a unit is longer than a block, or where all units share them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reflosses.arguments import Arguments, OutsideDomain, Units, marked
+from reflosses.domain import Bools, Floats, within
+from reflosses.layout import Box, boxes
+from reflosses.numerics import accurate_sum
+from reflosses.parameters import integer
+from reflosses.reduction import ExactSum, scaled
+
+_BLOCK = 2**16  # predictions: a few arrays of 512 KiB, which the caches hold, and few calls of NumPy a prediction
+_LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
+_WORTH_SHARING = 2**17  # predictions: with fewer, a second thread costs more than it saves
+
+T = TypeVar("T")
+
+
+def evaluate(arguments: Arguments, value: bool, slopes: int) -> tuple[Any, list[Floats]]:
+    """The value if it is asked for, and the gradient (slopes = 1), the one-sided derivatives (2) or nothing (0)."""
+    try:
+        with np.errstate(all="ignore"):
+            return _Evaluation(arguments, value, slopes).results()
+    except OutsideDomain:
+        raise arguments.error() from None
+
+
+class _Evaluation:
+    """One call: its results, and what each block adds to them."""
+
+    def __init__(self, arguments: Arguments, value: bool, slopes: int) -> None:
+        self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.reading
+        self.divisor = self._divisor()
+        self.value, self.slopes = value, slopes
+        self.total: ExactSum | None = None
+        self.lock = threading.Lock()
+        self.losses: Floats | None = None
+        if value and self.loss.reduction == "none":
+            self.losses = np.empty(self.layout.value_shape)
+        self.outs = [np.empty(self.layout.shape) if arguments.out is None else arguments.out for _ in range(slopes)]
+
+    def results(self) -> tuple[Any, list[Floats]]:
+        """The value, or None, and the gradients."""
+        if self.arguments.lacks_mass(map(self.arguments.block, self._boxes())):
+            raise OutsideDomain
+        if self.loss.coupled:
+            self._add_coupled()
+        elif self.loss.sums is not None and self.layout.members > _LONG:
+            for box in boxes(self.layout.value_shape, 1):
+                self._add_long(box)
+        else:
+            self._spread(self._add_block, self._boxes())
+        return self._reduced(), [out.reshape(self.arguments.layout.shape) for out in self.outs]
+
+    def _boxes(self) -> Iterable[Box]:
+        return self.layout.boxes(max(1, _BLOCK // max(1, self.layout.members)))
+
+    def _spread(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        if prod(self.layout.shape) < _WORTH_SHARING:
+            for item in items:
+                work(item)
+        else:
+            share(work, items)
+
+    def _divisor(self) -> ExactSum | int:
+        """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
+        if self.loss.reduction == "weighted_mean":
+            return sum(map(self._weight_of, self._boxes()), ExactSum(0))
+        if self.loss.reduction != "mean":
+            return 1
+        if not self.arguments.ignores:
+            return self.layout.units
+        return sum(self.arguments.block(box).count for box in self._boxes())
+
+    def _weight_of(self, box: Box) -> ExactSum:
+        units = self.arguments.block(box).check_weight()
+        own = self.loss.divisor_weight(units.read().y) if marked(self.loss.__class__, "per_class") else None
+        if own is not None:
+            return ExactSum.of(own, units.weight)
+        return ExactSum.integer(units.kept) if units.weight is None else ExactSum.of(units.weight)
+
+    def _reduced(self) -> Any:
+        if not self.value or self.losses is not None:
+            return self.losses if self.losses is None else self.losses.reshape(self.arguments.layout.value_shape)
+        total = self.total or ExactSum(0)
+        return float(total) if self.loss.reduction == "sum" else total.over(self.divisor)
+
+    # ---- what a block adds -------------------------------------------------------------------------------------
+
+    def _add_block(self, box: Box) -> None:
+        """Whole units, which need no other."""
+        units = self.arguments.block(box).read()
+        sums = () if self.loss.sums is None else map(accurate_sum, self.loss.sums(units.y, units.yhat, units.weight))
+        self._add(units, *sums)
+
+    def _add(self, units: Units, *sums: Floats, value: bool = True) -> None:
+        """Losses and slopes of some units, weighted, reduced and put in place."""
+        loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
+        terms = loss.common(*arguments, *sums)
+        rare, patch = _rare(loss, terms, arguments)
+        if self.value and value:
+            self._add_losses(units, _patched(loss.loss(*terms), rare, patch, 0))
+        if self.slopes:
+            sides = [loss.slope(*terms)] if self.slopes == 1 else loss.sides(*terms)
+            slopes = [_patched(side, rare, patch, 1) for side in sides]
+            if self.slopes == 2:
+                slopes = [np.minimum(*slopes), np.maximum(*slopes)]
+            through = loss.coupling(*terms) if loss.coupled else None
+            for out, slope in zip(self.outs, slopes, strict=True):
+                self._put(out, units, slope, through)
+
+    def _add_losses(self, units: Units, losses: Floats) -> None:
+        if units.weight is not None:
+            losses = losses * units.weight
+        if self.losses is not None:
+            place = self.losses[(*units.outer, ...)]
+            np.add(units.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
+            return
+        part = ExactSum.of(losses)
+        with self.lock:
+            self.total = part if self.total is None else self.total + part
+
+    def _put(self, out: Floats, units: Units, slopes: Floats, through: Floats | None) -> None:
+        """Slopes times weight over divisor, to their place in a gradient."""
+        place = self.layout.place(out, units.outer, units.inner)
+        if not self.divisor:
+            place[...] = 0.0
+            return
+        weight = units.weight
+        if weight is None and units.keep is None and through is None and isinstance(self.divisor, int):
+            np.divide(slopes.reshape(place.shape), self.divisor, out=place)  # nothing can overflow or underflow early
+        else:
+            each = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
+            result = scaled(slopes, each, self.divisor)
+            if through is not None:
+                result = result + scaled(through, None, self.divisor)
+            place[...] = units.placed(result).reshape(place.shape)
+        np.add(place, 0.0, out=place)  # without −0
+
+    # ---- sums over more than a block -----------------------------------------------------------------------------
+
+    def _add_coupled(self) -> None:
+        """All units, of which each needs sums over all."""
+        if self.loss.sums is None:
+            self._add(self.arguments.block(self.layout.whole).read())
+            return
+        sums = self._sums((box, ()) for box in self._boxes())
+        self._spread(lambda box: self._add(self.arguments.block(box).read(), *sums), self._boxes())
+
+    def _add_long(self, unit: Box) -> None:
+        """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
+        last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
+        parts = [(unit, part) for part in boxes(last, max(1, _BLOCK * prod(last) // self.layout.members))]
+        sums = self._sums(parts)
+        self._spread(lambda part: self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0]), parts)
+
+    def _sums(self, parts: Iterable[tuple[Box, Box]]) -> list[Floats]:
+        """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
+        totals: list[ExactSum] = []
+        shape: tuple[int, ...] = ()
+
+        def add(part: tuple[Box, Box]) -> None:
+            nonlocal totals, shape
+            units = self.arguments.block(*part).read()
+            terms = self.loss.sums(units.y, units.yhat, units.weight)
+            each = [ExactSum.of(row) for a in terms for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
+            with self.lock:
+                shape = (len(terms), *terms[0].shape[:-1])
+                totals = [t + e for t, e in zip(totals, each, strict=True)] if totals else each
+
+        self._spread(add, parts)
+        return list(np.array([float(t) for t in totals]).reshape(shape))
+
+
+def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Which units the plain forms are not for, and the losses and slopes of these."""
+    (low, high), first = loss.plain, terms[0]
+    if loss.extreme is None or within(first, low, high):
+        return None, None
+    rare = ~((first >= low) & (first <= high))
+    return rare, loss.extreme(*(a[rare] for a in arguments))
+
+
+def _patched(plain: Floats, rare: Bools | None, patch: Any, which: int) -> Floats:
+    """The plain form, with the extreme one where that holds."""
+    if patch is None:
+        return plain
+    whole = np.array(plain)
+    whole[rare] = patch[which]
+    return whole
+
+
+# ---- threads -------------------------------------------------------------------------------------------------------
+
+_threads: int | None = None  # None: not asked for yet
+_pool: ThreadPoolExecutor | None = None
+_lock = threading.Lock()
+
+
+def get_num_threads() -> int:
+    """How many threads an evaluation may use, the calling one included.
+
+    Unless `set_num_threads` has said so, it is the environment variable REFLOSSES_NUM_THREADS, else OMP_NUM_THREADS,
+    else the number of processors that this process may run on.
+    """
+    if _threads is not None:
+        return _threads
+    for name in ("REFLOSSES_NUM_THREADS", "OMP_NUM_THREADS"):
+        given = os.environ.get(name, "").partition(",")[0].strip()  # OpenMP allows a list, one number a level
+        if given.isdecimal() and int(given) > 0:
+            return int(given)
+        if given and name == "REFLOSSES_NUM_THREADS":
+            raise ValueError(f"REFLOSSES_NUM_THREADS is {given!r}, not a whole number from 1")
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_num_threads(n: int) -> None:
+    """Let evaluations use `n` threads, the calling one included; no result depends on it, not even in its last bit.
+
+    Raises TypeError for what is not an integer, ValueError below 1.
+    """
+    global _threads, _pool
+    if integer("set_num_threads: n", n) < 1:
+        raise ValueError(f"set_num_threads: n is {n}, not at least 1")
+    with _lock:
+        old, _pool, _threads = _pool, None, int(n)
+    if old is not None:
+        old.shutdown(wait=False)  # what its threads have been given they finish
+
+
+def share(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """Call `work` on every item, from this thread and from those of the pool, each taking the next item it can get.
+
+    What one of them raises ends all of them, each after the item in its hands, and is raised here.
+    """
+    end: Any = object()
+    queue = iter(items)
+    lock = threading.Lock()
+
+    def take() -> None:
+        nonlocal queue
+        try:
+            with np.errstate(all="ignore"):
+                while True:
+                    with lock:
+                        item = next(queue, end)
+                    if item is end:
+                        return
+                    work(item)
+        except BaseException:
+            queue = iter(())
+            raise
+
+    helpers = _start(take, get_num_threads() - 1)
+    try:
+        take()
+    finally:
+        queue = iter(())
+        waiting = [helper for helper in helpers if not helper.cancel()]
+        wait(waiting)
+    for helper in waiting:
+        helper.result()
+
+
+def _start(work: Callable[[], None], n: int) -> list[Future[None]]:
+    """Have `n` threads of the pool do this work; fewer, if the interpreter is shutting down."""
+    global _pool
+    started: list[Future[None]] = []
+    if n > 0:
+        with _lock:
+            _pool = _pool or ThreadPoolExecutor(n, "reflosses")
+            with suppress(RuntimeError):  # no work is taken any more
+                for _ in range(n):
+                    started.append(_pool.submit(work))
+    return started
+
+
+def _after_fork() -> None:
+    """A child has its parent's pool, but none of its threads; and the lock may have been held."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,394 @@
+"""Blocks, threads and buffers: they change no bit of a result, and hold no more memory than they say."""
+
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reflosses as rl
+from reflosses import engine, sampling
+from reflosses.catalogue import examples, losses
+from reflosses.loss import Loss
+from reflosses.sampling import Problem
+
+LOSSES = [loss for cls in losses().values() for loss in examples(cls)]
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
+MEBI = 2**20
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Any:
+    """Whatever a test asks for, the next one begins with two threads and the blocks of the library."""
+    rl.set_num_threads(2)
+    yield
+    rl.set_num_threads(2)
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Blocks of so many predictions, evaluated by so many threads however few there are."""
+
+    def chosen(block: int | None, threads: int) -> None:
+        if block is not None:
+            monkeypatch.setattr(engine, "_BLOCK", block)
+        monkeypatch.setattr(engine, "_WORTH_SHARING", 0)
+        rl.set_num_threads(threads)
+
+    return chosen
+
+
+def problems(loss: Loss) -> list[Problem]:
+    """Ordinary numbers and hard ones, some of each."""
+    return [max(sampling.moderate(loss, 5, 60), key=lambda p: p.yhat.size), *list(sampling.hard(loss, 6, 60))[:3]]
+
+
+def results(loss: Loss, y: Any, yhat: Any, weight: Any) -> list[bytes]:
+    value, grad = loss.value_and_grad(y, yhat, weight=weight)
+    low, high = loss.subgradient(y, yhat, weight=weight)
+    alone = loss.value(y, yhat, weight=weight), loss.grad(y, yhat, weight=weight)
+    return [np.asarray(a).tobytes() for a in (value, grad, low, high, *alone)]
+
+
+def settings(loss: Loss, y: Any, yhat: Any) -> list[tuple[Loss, Any]]:
+    """The reductions, without weights and with: some zero, which leaves units out."""
+    shape = loss.layout.bind(yhat.shape).value_shape
+    weight = np.random.default_rng(3).integers(loss.coupled, 4, shape) / 8  # a coupled loss may need every prediction
+    soft_weighted = np.shape(y) == yhat.shape and getattr(loss, "class_weight", None) is not None
+    found = []
+    for reduction in ("mean", "weighted_mean", "sum", "none"):
+        if reduction == "weighted_mean" and soft_weighted:
+            continue  # there is none
+        each = replace(loss, reduction=reduction)
+        found += [(each, None), (each, weight)]
+    return found
+
+
+@every_loss
+def test_blocks_and_threads_change_no_bit(loss: Loss, cut: Any) -> None:
+    rows = [(each, y, yhat, w) for y, yhat in problems(loss) for each, w in settings(loss, y, yhat)]
+    expected = [results(*row) for row in rows]
+    for block, threads in [(1, 1), (1, 5), (7, 2), (1000, 1), (None, 5)]:
+        cut(block, threads)
+        assert [results(*row) for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    "loss", [rl.Dice(), rl.IoU(axis=0), rl.GeneralizedDice(), rl.GeneralizedDice(axis=1, per_sample=True)]
+)
+def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    y, yhat = rng.integers(0, 2, (40, 3, 5)), rng.random((40, 3, 5))
+    monkeypatch.setattr(engine, "_LONG", 10)
+    rows = [(each, y, yhat, w) for each, w in settings(loss, y, yhat)]
+    expected = [results(*row) for row in rows]
+    for block, threads in [(1, 1), (1, 5), (7, 2), (100, 1), (None, 5)]:
+        cut(block, threads)
+        assert [results(*row) for row in rows] == expected
+    monkeypatch.undo()
+    for (each, *arguments), (value, *_) in zip(rows, expected, strict=True):
+        np.testing.assert_array_max_ulp(
+            np.frombuffer(value), np.ravel(each.value(*arguments[:2], weight=arguments[2])), 4
+        )
+
+
+@every_loss
+def test_where_the_arrays_lie_changes_no_bit(loss: Loss, cut: Any) -> None:
+    cut(7, 2)
+    for y, yhat in problems(loss):
+        expected = results(loss, y, yhat, None)
+        apart = np.repeat(yhat[..., None], 2, axis=-1)[..., 0]
+        assert results(loss, y, np.asfortranarray(yhat), None) == expected
+        assert results(loss, np.asfortranarray(y), apart, None) == expected
+
+
+def test_large_inputs_in_blocks_of_the_library() -> None:
+    rng = np.random.default_rng(4)
+    n = 300_001
+    y, z, label = rng.standard_normal(n), 3 * rng.standard_normal(n), rng.integers(0, 2, n)
+    ignored = rl.CrossEntropy(ignore_index=1)
+    rows = z[: 4 * (n // 4)].reshape(-1, 4)
+    cases = [
+        (rl.Huber(delta=0.7), y, z),
+        (rl.BinaryCrossEntropyWithLogits(), label, z),
+        (rl.Dice(), label, 1 / (1 + np.exp(-z))),
+        (ignored, label[: len(rows)], rows),
+    ]
+    for loss, a, b in cases:
+        both = []
+        for threads in (1, 2, 5):
+            rl.set_num_threads(threads)
+            both.append(results(loss, a, b, None))
+        assert both[0] == both[1] == both[2]
+
+
+# ---- the first number outside a domain -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("block", "threads"), [(1, 1), (7, 5), (1000, 2)])
+def test_the_first_number_outside_is_named_whichever_block_is_read_first(cut: Any, block: int, threads: int) -> None:
+    cut(block, threads)
+    p = np.full(5000, 0.5)
+    p[[777, 778, 4000]] = 1.25, 7.0, 9.0
+    with pytest.raises(ValueError, match=r"yhat\[777\] is 1\.25, not"):
+        rl.BinaryCrossEntropy().value(np.zeros(5000), p)
+    y = np.zeros((3, 50), int)
+    y[1, 7], y[2, 0] = 4, 9
+    for z in (np.zeros((3, 4, 50)), np.zeros((3, 50, 4)).transpose(0, 2, 1)):
+        with pytest.raises(ValueError, match=r"y\[1, 7\] is 4, not a class index from 0 to 3"):
+            rl.CrossEntropy(axis=1).value_and_grad(y, z)
+    with pytest.raises(ValueError, match=r"weight\[4999\] is -1, not"):
+        rl.BinaryCrossEntropy().grad(np.zeros(5000), p, weight=np.r_[np.ones(4999), -1])
+
+
+# ---- out -------------------------------------------------------------------------------------------------------------
+
+
+@every_loss
+@pytest.mark.parametrize("order", ["C", "F", "apart"])
+def test_the_gradient_is_written_where_one_says(loss: Loss, order: str) -> None:
+    y, yhat = problems(loss)[0]
+    expected = loss.grad(y, yhat)
+    out = np.full((*yhat.shape, 2), np.nan)[..., 0] if order == "apart" else np.full(yhat.shape, np.nan, order=order)
+    assert loss.grad(y, yhat, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    out[...] = np.nan
+    value, grad = loss.value_and_grad(y, yhat, out=out)
+    assert grad is out
+    np.testing.assert_array_equal(value, loss.value(y, yhat))
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_out_is_an_array_that_can_take_the_gradient() -> None:
+    loss, y, yhat = rl.Huber(delta=0.7), np.zeros(4), np.arange(4.0)
+    read_only = np.empty(4)
+    read_only.flags.writeable = False
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        ([0.0] * 4, TypeError, "out must be an array of float64, got list"),
+        (np.empty(4, np.float32), TypeError, "out must be an array of float64, got float32"),
+        (np.empty((4, 1)), ValueError, r"out has shape \(4, 1\), the gradient \(4,\)"),
+        (read_only, ValueError, "out is read-only"),
+        (yhat, ValueError, "out shares memory with yhat"),
+        (y[::-1], ValueError, "out shares memory with y"),
+    ]
+    for out, error, text in wrong:
+        for method in (loss.grad, loss.value_and_grad):
+            with pytest.raises(error, match=text):
+                method(y, yhat, out=out)
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def peak(work: Any) -> int:
+    """The most memory that `work` held at one time, beyond what was there; NumPy reports its arrays."""
+    work()  # what is made once, such as threads
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+LARGE = 8 * MEBI  # bytes of float32: 2^21 numbers, whose gradient is 16 MiB
+
+
+def large(loss: Loss) -> tuple[Any, Any]:
+    rng = np.random.default_rng(2)
+    yhat = rng.random(LARGE // 4, np.float32)
+    y = (yhat > 0.3).astype(np.float32)
+    if isinstance(loss, rl.Hinge):
+        return 2 * y - 1, yhat
+    if isinstance(loss, rl.CrossEntropy):
+        return y.reshape(-1, 8)[:, 0].astype(np.int8), yhat.reshape(-1, 8)
+    return y, yhat
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        rl.MeanSquaredError(),
+        rl.Huber(),
+        rl.Hinge(),
+        rl.BinaryCrossEntropy(),
+        rl.BinaryCrossEntropyWithLogits(),
+        rl.FocalWithLogits(),
+        rl.Cauchy(),
+        rl.CrossEntropy(),
+        rl.Dice(),
+        rl.IoU(),
+        rl.WeightedCrossEntropy(weight_grad="full"),
+    ],
+    ids=repr,
+)
+def test_memory_does_not_grow_with_the_inputs(loss: Loss) -> None:
+    y, yhat = large(loss)
+    out = np.empty(yhat.shape)
+    assert peak(lambda: loss.value(y, yhat)) < 32 * MEBI
+    assert peak(lambda: loss.value_and_grad(y, yhat, out=out)) < 32 * MEBI
+    rl.set_num_threads(1)  # two need not be at work at the same time
+    few = [a[: len(a) // 4] for a in (y, yhat, out)]
+    small = peak(lambda: loss.value_and_grad(few[0], few[1], out=few[2]))
+    assert peak(lambda: loss.value_and_grad(y, yhat, out=out)) < 1.5 * small + MEBI
+
+
+def test_other_orders_of_axes_are_not_copied() -> None:
+    rng = np.random.default_rng(2)
+    yhat = rng.random((16, 8, 128, 128))  # 16 MiB
+    y = rng.integers(0, 8, (16, 128, 128)).astype(np.int8)
+    out = np.empty_like(yhat)
+    assert peak(lambda: rl.CrossEntropy(axis=1).value_and_grad(y, yhat, out=out)) < 8 * MEBI
+    assert peak(lambda: rl.MeanSquaredError().value(yhat.T, yhat.T)) < 8 * MEBI
+    assert peak(lambda: rl.MeanSquaredError().value(yhat[..., ::2], yhat[..., ::2])) < 8 * MEBI
+
+
+def test_memory_mapped_inputs_are_streamed(tmp_path: Any) -> None:
+    rng = np.random.default_rng(2)
+    numbers = rng.standard_normal((2, LARGE // 4)).astype(np.float32)
+    np.save(tmp_path / "numbers.npy", numbers)
+    y, yhat = np.load(tmp_path / "numbers.npy", mmap_mode="r")
+    assert rl.MeanSquaredError().value(y, yhat) == rl.MeanSquaredError().value(*numbers)
+    assert peak(lambda: rl.MeanSquaredError().value(y, yhat)) < 8 * MEBI
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
+    rl.set_num_threads(3)
+    assert rl.get_num_threads() == 3
+    for wrong in (0, -2):
+        with pytest.raises(ValueError, match=f"n is {wrong}, not at least 1"):
+            rl.set_num_threads(wrong)
+    for wrong in (1.5, "2", None, True):
+        with pytest.raises(TypeError, match="must be an integer"):
+            rl.set_num_threads(wrong)  # type: ignore[arg-type]
+    assert rl.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"REFLOSSES_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, 3),
+        ({"OMP_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "7,2"}, 7),
+        ({"OMP_NUM_THREADS": "many"}, None),
+        ({}, None),
+    ],
+)
+def test_the_environment_says_how_many_threads(
+    variables: dict[str, str], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_threads", None)
+    for name in ("REFLOSSES_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert rl.get_num_threads() == (expected or usable)
+    monkeypatch.setenv("REFLOSSES_NUM_THREADS", "0")
+    with pytest.raises(ValueError, match="REFLOSSES_NUM_THREADS is '0', not a whole number from 1"):
+        rl.get_num_threads()
+
+
+def test_every_item_is_worked_on_once() -> None:
+    rl.set_num_threads(5)
+    done: list[int] = []
+    engine.share(done.append, range(1000))
+    assert sorted(done) == list(range(1000))
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, StopIteration])
+@pytest.mark.parametrize("by_helper", [False, True])
+def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[BaseException], by_helper: bool) -> None:
+    rl.set_num_threads(3)
+    caller = threading.current_thread()
+    both = threading.Barrier(2, timeout=20)
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item < 2:
+            both.wait()  # one is with the caller, one with a helper, or two with helpers
+        if (threading.current_thread() is not caller) == by_helper:
+            raise error(f"item {item}")
+
+    with pytest.raises(error, match="item"):
+        engine.share(work, range(100_000))
+    assert len(begun) < 100_000
+    done: list[int] = []
+    engine.share(done.append, range(100))
+    assert sorted(done) == list(range(100))
+
+
+def test_user_threads_may_evaluate_at_the_same_time() -> None:
+    rng = np.random.default_rng(4)
+    y, yhat = rng.standard_normal((2, 200_000))
+    loss = rl.Huber(delta=0.7)
+    expected = results(loss, y, yhat, None)
+    with ThreadPoolExecutor(6) as pool:
+        assert all(got == expected for got in pool.map(lambda _: results(loss, y, yhat, None), range(12)))
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+PREAMBLE = """
+import os, sys, threading, numpy as np, reflosses as rl
+rl.set_num_threads(3)
+y, yhat = np.random.default_rng(4).standard_normal((2, 300_000))
+loss = rl.Huber(delta=0.7)
+value = loss.value(y, yhat)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_of_a_fork_has_threads_of_its_own() -> None:
+    code = """
+child = os.fork()
+if child == 0:
+    os._exit(0 if loss.value(y, yhat) == value and loss.value(y, yhat) == value else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), loss.value(y, yhat) == value)
+"""
+    assert run(PREAMBLE + code) == "0 True"
+
+
+def test_an_evaluation_while_the_interpreter_shuts_down() -> None:
+    code = """
+import atexit
+atexit.register(lambda: print(loss.value(y, yhat) == value))
+def late():
+    threading.main_thread().join()
+    print(loss.value(y, yhat) == value)
+threading.Thread(target=late).start()
+"""
+    assert run(PREAMBLE + code) == "True\nTrue"
+
+
+def test_interrupting_an_evaluation_leaves_it_usable() -> None:
+    code = """
+import signal
+big = np.zeros(30_000_000)
+caught = 0
+for after in (0.02, 0.05, 0.1):
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        while True:
+            loss.value(big, big)
+    except KeyboardInterrupt:
+        caught += 1
+    assert loss.value(y, yhat) == value
+print(caught)
+"""
+    assert run(PREAMBLE + code) == "3"
