@@ -26,28 +26,50 @@ from reflosses.domain import Bools, Floats, within
 from reflosses.layout import Box, boxes
 from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
-from reflosses.reduction import ExactSum, scaled
+from reflosses.reduction import ExactSum, UndecidedError, scaled
 
 _BLOCK = 2**16  # predictions: a few arrays of 512 KiB, which the caches hold, and few calls of NumPy a prediction
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
 _WORTH_SHARING = 2**17  # predictions: with fewer, a second thread costs more than it saves
+_WORTH_PRIMING = 2**12  # predictions: with fewer, no temporary array reaches the allocator's thresholds
 
 T = TypeVar("T")
 
 
 def evaluate(arguments: Arguments, value: bool, slopes: int) -> tuple[Any, list[Floats]]:
     """The value if it is asked for, and the gradient (slopes = 1), the one-sided derivatives (2) or nothing (0)."""
+    if not _primed and arguments.yhat.size > _WORTH_PRIMING:
+        _prime()
     try:
         with np.errstate(all="ignore"):
-            return _Evaluation(arguments, value, slopes).results()
+            try:
+                return _Evaluation(arguments, value, slopes, ExactSum.enclosed).results()
+            except UndecidedError:
+                return _Evaluation(arguments, value, slopes, ExactSum.of).results()
     except OutsideDomain:
         raise arguments.error() from None
+
+
+_primed = False
+
+
+def _prime() -> None:
+    """Let the C library keep what temporary arrays give back.
+
+    Untold, glibc maps an array of 128 KiB or more anew at every operation, and hands freed memory back to the system at
+    once: each operation then waits for pages. Freeing one array of nearly 32 MiB, the largest that counts, raises both
+    of its thresholds, for the whole process and once; other C libraries take no notice.
+    """
+    global _primed
+    _primed = True
+    np.empty(2**22 - 2**10)
 
 
 class _Evaluation:
     """One call: its results, and what each block adds to them."""
 
-    def __init__(self, arguments: Arguments, value: bool, slopes: int) -> None:
+    def __init__(self, arguments: Arguments, value: bool, slopes: int, summed: Callable[[Floats], ExactSum]) -> None:
+        self.summed = summed
         self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.reading
         self.divisor = self._divisor()
         self.value, self.slopes = value, slopes
@@ -135,7 +157,7 @@ class _Evaluation:
             place = self.losses[(*units.outer, ...)]
             np.add(units.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
             return
-        part = ExactSum.of(losses)
+        part = self.summed(losses)
         with self.lock:
             self.total = part if self.total is None else self.total + part
 
@@ -182,7 +204,7 @@ class _Evaluation:
             nonlocal totals, shape
             units = self.arguments.block(*part).read()
             terms = self.loss.sums(units.y, units.yhat, units.weight)
-            each = [ExactSum.of(row) for a in terms for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
+            each = [self.summed(row) for a in terms for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
             with self.lock:
                 shape = (len(terms), *terms[0].shape[:-1])
                 totals = [t + e for t, e in zip(totals, each, strict=True)] if totals else each

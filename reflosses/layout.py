@@ -117,6 +117,8 @@ class BoundLayout:
 
         `inner` is a box of the axes in the last group: some members of each unit.
         """
+        if not self.groups and len(outer) == 1:  # the most frequent ones: elements in a row
+            return a[outer].astype(np.float64, copy=False)
         classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
         if len(self.groups) == 1 and not inner and self.unit_shape[0] < _FEW:
             every: Box = (slice(None),) * len(self.groups[0])
@@ -146,6 +148,8 @@ class BoundLayout:
 
     def place(self, out: NDArray[Any], outer: Box, inner: Box = ()) -> NDArray[Any]:
         """The part of `out` (shaped like yhat) that a block comes from, as a view with the axes in `order`."""
+        if not self.groups:
+            return out[(*outer, ...)]
         classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
         return out.transpose(self.order)[(*outer, *classes, *inner, ...)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import frexp, isfinite
+from math import frexp, isfinite, ldexp
 
 import numpy as np
 
@@ -17,12 +17,21 @@ _CHUNK = 2**15  # so many numbers at a time: they and what is split off them sta
 _BITS = 48  # and so many integers below 2^48 add up below 2^63
 
 
+class UndecidedError(ArithmeticError):
+    """A sum that is known to within its slack may round to either of two floats."""
+
+
 @dataclass(frozen=True)
 class ExactSum:
-    """A sum of floats, held exactly: `count` units of 2^-2400, or the `special` ±inf or NaN that it is."""
+    """A sum of floats: `count` units of 2^-2400, or the `special` ±inf or NaN that it is.
+
+    It is exact, or, if it was only `enclosed`, within `slack` units. Rounding it then gives the float that the exact
+    sum rounds to, or raises UndecidedError.
+    """
 
     count: int
     special: float = 0.0
+    slack: int = 0
 
     @classmethod
     def of(cls, x: Floats, weight: Floats | None = None) -> ExactSum:
@@ -41,9 +50,31 @@ class ExactSum:
                 total += _sum(np.ldexp(part[here], exponent[here] - centre)).times_power(centre)
         return total
 
+    @classmethod
+    def enclosed(cls, x: Floats) -> ExactSum:
+        """The sum of all elements of `x`, nearly: one cut instead of several, at half the time.
+
+        Adding σ = 1.5 · 2^52 units and taking it away again rounds a number to whole units, of which n add up below
+        2^53, without error. What is left of each is at most half a unit; n of these are added with an error of at most
+        n² half units times 2^-53.
+        """
+        n = x.size
+        if n < 2:
+            return cls.of(x)
+        largest = max(x.max(), -x.min())
+        if not 0 < largest < 2.0**900:
+            return cls.of(x)
+        unit = max(frexp(largest)[1] + n.bit_length() - 52, -1074)
+        sigma = ldexp(1.5, unit + 52)
+        whole = x + sigma
+        whole -= sigma
+        count = _single(float(whole.sum())).count
+        np.subtract(x, whole, out=whole)
+        return cls(count + _single(float(whole.sum())).count, slack=n * n << unit + _UNIT - 54)
+
     def __add__(self, other: ExactSum) -> ExactSum:
         special = self.special + other.special
-        return ExactSum(0 if special else self.count + other.count, special)
+        return ExactSum(0 if special else self.count + other.count, special, self.slack + other.slack)
 
     def __bool__(self) -> bool:
         return bool(self.count or self.special)
@@ -62,17 +93,23 @@ class ExactSum:
         """This sum divided by another or by a count, rounded once; over nothing it is NaN."""
         if isinstance(divisor, int):
             if divisor and not self.special:
-                return _rounded(self.count, divisor << _UNIT)
+                return self._rounded(divisor << _UNIT)
             divisor = ExactSum.integer(divisor)
         if not divisor:
             return np.nan
         if self.special or divisor.special:
             with np.errstate(all="ignore"):
                 return float(np.float64(self.special or float(self)) / np.float64(divisor.special or float(divisor)))
-        return _rounded(self.count, divisor.count)
+        return self._rounded(divisor.count)
 
     def __float__(self) -> float:
-        return self.special or _rounded(self.count, 1 << _UNIT)
+        return self.special or self._rounded(1 << _UNIT)
+
+    def _rounded(self, divisor: int) -> float:
+        low = _rounded(self.count - self.slack, divisor)
+        if self.slack and low != _rounded(self.count + self.slack, divisor):
+            raise UndecidedError
+        return low
 
     def frexp(self) -> tuple[float, int]:
         """A finite sum as mantissa · 2^exponent, where it may lie beyond the floats."""
