@@ -530,8 +530,13 @@ class _Search:
         leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
-        fitting = self.fitting(sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair]))
-        two = numbers.best(numbers.promising(fitting, base, wrong), base, wrong)
+        ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
+        hopes = {
+            e: guess
+            for e, guess in numbers.promising(ordered, base, wrong).items()
+            if numbers.score(e, guess, base, wrong) > best[0] + WORTH
+        }  # before the moderate answers are looked at, which takes longer
+        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, base, wrong)
         for e, guess in numbers.overlaid(guesses, base, wrong):
             if numbers.score(e, guess, base, wrong) > two[0]:
                 two = max(two, numbers.best({e: guess}, base, wrong), key=lambda found: found[0])

@@ -16,6 +16,7 @@ import reflosses as rl
 from reflosses import engine, sampling
 from reflosses.catalogue import examples, losses
 from reflosses.loss import Loss
+from reflosses.reduction import ExactSum
 from reflosses.sampling import Problem
 
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]
@@ -68,6 +69,28 @@ def settings(loss: Loss, y: Any, yhat: Any) -> list[tuple[Loss, Any]]:
         each = replace(loss, reduction=reduction)
         found += [(each, None), (each, weight)]
     return found
+
+
+@pytest.mark.parametrize(("last", "total"), [(0.0, 1.0), (5e-324, 1 + 2.0**-52)])
+def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float, monkeypatch: Any) -> None:
+    """Two floats are as near to 1 + 2^-53, and less than a subnormal number decides."""
+    asked, of = [], ExactSum.of
+    monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
+    yhat = np.array([1.0, 2.0**-53, last])
+    assert rl.MeanAbsoluteError(reduction="sum").value(np.zeros(3), yhat) == total
+    assert asked
+    asked.clear()
+    assert rl.MeanAbsoluteError(reduction="sum").value(np.zeros(3), np.array([1.0, 2.0**-50, 0.3])) == 1.3 + 2.0**-50
+    assert not asked
+
+
+@pytest.mark.parametrize("tail", [0.0, 2.0**-80])
+def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: Any) -> None:
+    monkeypatch.setattr(engine, "_LONG", 2)
+    y, yhat = np.ones(4), np.array([1.0, 2.0**-53, tail, 0.0])
+    dice = rl.Dice().value(y, yhat)
+    monkeypatch.setattr(engine, "_LONG", 2**17)
+    assert dice == pytest.approx(rl.Dice().value(y, yhat), rel=1e-15)
 
 
 @every_loss

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from reflosses import reduction
 from reflosses.domain import magnitudes
-from reflosses.reduction import ExactSum, scaled
+from reflosses.reduction import ExactSum, UndecidedError, scaled
 
 INF, NAN = math.inf, math.nan
 TINY, HUGE = 5e-324, 1.7976931348623157e308
@@ -68,6 +69,32 @@ def test_the_sum_is_held_exactly(x: Any) -> None:
     assert total.special == 0
     assert type(float(total)) is float
     assert is_nearest(float(total), exact(x))
+
+
+@vector
+def test_an_enclosed_sum_is_rounded_as_the_exact_one_or_undecided(x: Any) -> None:
+    near = ExactSum.enclosed(x)
+    assert abs(Fraction(near.count, 2**2400) - exact(x)) <= Fraction(near.slack, 2**2400)
+    for divisor in (1, 3, 10):
+        with suppress(UndecidedError):
+            assert is_nearest(near.over(divisor), exact(x) / divisor)
+
+
+@pytest.mark.parametrize("n", [2, 3, 100, 2**16])
+def test_one_cut_is_enough_for_ordinary_numbers(n: int) -> None:
+    """The rounding error of what is left of them is bounded, and seldom in the way."""
+    rng = np.random.default_rng(n)
+    for x in (rng.random(n), rng.standard_normal(n) ** 2, np.exp(20 * rng.standard_normal(n)), -rng.random(n)):
+        near, total = ExactSum.enclosed(x), ExactSum.of(x)
+        assert abs(near.count - total.count) <= near.slack
+        assert near.over(n) == total.over(n)
+
+
+def test_a_sum_next_to_a_tie_is_undecided() -> None:
+    for x in ([1.0, 2.0**-53], [1.0, 2.0**-53, TINY], [3.0, 2.0**-52, -TINY]):
+        with pytest.raises(UndecidedError):
+            float(ExactSum.enclosed(np.array(x)))
+    assert float(ExactSum.enclosed(np.array([1.0, 2.0**-52]))) == 1 + 2.0**-52
 
 
 @vector
