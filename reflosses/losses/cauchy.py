@@ -63,33 +63,36 @@ class Cauchy(Loss):
         return np.square(r / self.delta), r, pull
 
     def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
-        return self.delta * (self.delta * np.log1p(u))  # (1)
+        value = self.delta * (self.delta * np.log1p(u))  # (1)
+        return value if pull.ndim == 1 else np.where(u > 1, value, r * (r * log1p_over(u)))  # (7): √s errs more
 
     def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
 
     def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
-        half = yhat / 2 - y / 2  # where r²/delta² overflows, log(1 + u) = log u
+        u, r, pull = self.common(y, yhat, information)
+        far, steep = self._beyond(yhat / 2 - y / 2, information)
+        each = u < 1 if pull.ndim == 1 else u[:, None] < 1
+        return np.where(u < 1, r * (r * log1p_over(u)), far), np.where(each, 2 * pull, steep)  # (7)
+
+    def _beyond(self, half: Floats, information: Floats | None) -> tuple[Floats, Floats]:
         if information is None:
-            u, r, _ = self.common(y, yhat)
-            value = np.where(u < 1, r * (r * log1p_over(u)), self._far(np.log(np.abs(half))))  # (7)
-            return value, np.where(u < 1, 2 * r, self.delta * (self.delta / half))
+            return self._far(np.log(np.abs(half))), self.delta * (self.delta / half)  # log(1 + u) = log u
         k, g, t = (a.reshape(len(half), -1) for a in scaled_form(half, information))
-        u, r = product((4.0, k, k, t), (self.delta, self.delta)), product((2.0, k, np.sqrt(t)))
-        values = self._far(np.log(k) + np.log(t) / 2), self.delta * (self.delta * np.log1p(u)), r * (r * log1p_over(u))
-        value = np.select([np.isinf(u), u > 1], values[:2], values[2])[:, 0]
-        far, near = product((self.delta, self.delta, g), (k, t)), product((4.0, k, g), (1 + u,))
+        u = product((4.0, k, k, t), (self.delta, self.delta))
+        value = np.where(np.isinf(u), self._far(np.log(k) + np.log(t) / 2), self.delta * (self.delta * np.log1p(u)))
+        slope = np.where(np.isinf(u), product((self.delta, self.delta, g), (k, t)), product((4.0, k, g), (1 + u,)))
         limits = limit_of_form(half, information)
-        slope = np.select([*(x[:, None] for x in limits), np.isinf(u)], [0.0, np.nan, far], near)
-        return np.select(limits, [np.inf, np.nan], value), slope
+        slopes = np.select([x[:, None] for x in limits], [0.0, np.nan], slope)
+        return np.select(limits, [np.inf, np.nan], value[:, 0]), slopes
 
     def _far(self, log_half: Floats) -> Floats:
         return self.delta * (self.delta * (2 * (log_half + np.log(2) - np.log(self.delta))))  # (8)
 
     @property
     def scale(self) -> float:
-        trace = 1.0 if self.information is None else np.max(np.trace(self.information, axis1=-2, axis2=-1))
-        return float(self.delta / np.sqrt(trace or 1.0))
+        trace = 1.0 if self.information is None else np.trace(self.information, axis1=-2, axis2=-1)
+        return float(self.delta / np.sqrt(np.max(trace) or 1.0))
 
     def largest_term(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
         if information is None:
@@ -118,12 +121,9 @@ class Cauchy(Loss):
         return -np.square(self.weight(s) / self.delta)  # (3)
 
     def scipy_rho(self, z: ArrayLike) -> Floats:
-        """ρ, ρ′ and ρ″ stacked, for `scipy.optimize.least_squares(loss=cauchy.scipy_rho, f_scale=C)`.
-
-        SciPy hands over z = (f/C)², so the kernel bends at residuals of C·delta.
-        """
+        """ρ, ρ′ and ρ″ for `least_squares(loss=cauchy.scipy_rho, f_scale=C)`, which bends at residuals of C·delta."""
         return np.stack([self.rho(z), self.weight(z), self.rho_second(z)])
 
     def _squared(self, name: str, s: ArrayLike) -> tuple[Floats, Floats]:
-        a = np.asarray(array(SQUARED, nan=True)(f"{self}: {name}: s", s))
-        return a, a / self.delta / self.delta
+        checked = np.asarray(array(SQUARED, nan=True)(f"{self}: {name}: s", s))
+        return checked, checked / self.delta / self.delta
