@@ -79,9 +79,9 @@ FUNCTIONS = (
     _metric(
         "brier_score_loss",
         "MeanSquaredError(reduction='weighted_mean')",
-        "y, yhat, sample_weight=weight, pos_label=1",
+        "y.ravel(), yhat.ravel(), sample_weight=weight, pos_label=1",
         inputs=probabilities,
-        note="forms 1 − yhat",
+        note="forms 1 − yhat; of two axes it is the score of several classes, another loss",
     ),
     _metric(
         "log_loss",

@@ -94,7 +94,7 @@ FUNCTIONS = (
     ),
     Function(
         "torch.multilabel_soft_margin_loss",
-        "torch.nn.functional.multilabel_soft_margin_loss(yhat[:, None], y[:, None], reduction=reduction)",
+        "torch.nn.functional.multilabel_soft_margin_loss(yhat[..., None], y[..., None], reduction=reduction)",
         "BinaryCrossEntropyWithLogits(reduction=reduction)",
         {"reduction": "mean"},
         ({"reduction": "none"}, {"reduction": "mean"}),
