@@ -97,7 +97,7 @@ def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: An
 def test_blocks_and_threads_change_no_bit(loss: Loss, cut: Any) -> None:
     rows = [(each, y, yhat, w) for y, yhat in problems(loss) for each, w in settings(loss, y, yhat)]
     expected = [results(*row) for row in rows]
-    for block, threads in [(1, 1), (1, 5), (7, 2), (1000, 1), (None, 5)]:
+    for block, threads in [(1, 1), (7, 5), (1000, 2)]:
         cut(block, threads)
         assert [results(*row) for row in rows] == expected
 
