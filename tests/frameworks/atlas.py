@@ -4,10 +4,13 @@ The head of the atlas goes to the README too, between its markers; everything, i
 """
 
 import json
+import platform
 import re
 import sys
 import time
 from pathlib import Path
+
+from numpy._core import _multiarray_umath as umath
 
 from reflosses import catalogue, report
 from reflosses.battery import REGIMES
@@ -28,6 +31,12 @@ units in the last place of its own dtype, and to half of the digits where a regi
 
 Written by `make atlas`, which runs everything again; `reflosses explain NAME` says which loss a function equals.
 """
+
+
+def machine():
+    """The processor, as far as the last digits of the frameworks' results depend on it."""
+    features = [f for f in umath.__cpu_dispatch__ if umath.__cpu_features__.get(f)]
+    return f"Measured on {platform.machine()} with {', '.join(features)}."
 
 
 def head(rows):
@@ -97,7 +106,7 @@ def main(out):
     if missing:
         sys.exit("\n".join(missing))
     rows.sort(key=lambda row: row.place)
-    parts = [INTRODUCTION, head(rows) + "\n", legend()]
+    parts = [INTRODUCTION, machine() + "\n", head(rows) + "\n", legend()]
     parts += [section(f, [row for row in rows if row.framework == f.name]) for f in frameworks()]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
     text = README.read_text("utf-8")

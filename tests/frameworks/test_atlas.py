@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from atlas import machine
+
 from reflosses import report
 from reflosses.conventions import frameworks
 from reflosses.conventions.scripts import checked
@@ -62,6 +64,8 @@ def test_the_atlas_is_that_of_the_installed_versions(framework):
     if framework.version is None:
         pytest.skip(f"{framework.name} is not installed")
     assert SECTIONS[framework.name].startswith(f"{framework.name} {framework.version}\n")
+    if machine() not in TEXT:
+        return  # on another processor the last digits are others, and with them a mark here and there
     rows = [(f, given, dtype) for f in framework.functions for given in f.tried for dtype in f.dtypes]
     for k in np.random.default_rng(5).choice(len(rows), 4, replace=False):
         function, given, dtype = rows[k]
