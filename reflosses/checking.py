@@ -135,6 +135,7 @@ class _Question:
     """One call: losses along the first axis, each with its regime and name, and the arrays that are handed over.
 
     period: of a whole call, the number of losses after which they repeat; gradients of repetitions are not looked at.
+    optional: who raises does not take such arrays, and is not wrong.
     """
 
     regimes: Any
@@ -145,6 +146,7 @@ class _Question:
     weight: Floats | None = None
     upstream: Floats | None = None
     period: int | None = None
+    optional: bool = False
 
 
 class _Run:
@@ -221,10 +223,7 @@ class _Run:
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
         if call.shape is not None:
             a, b = (array.reshape(call.shape) for array in question.arrays)
-            question = replace(question, arrays=(a, b))
-            if error := self.asked.ask(a, b).error:
-                self.found.notes.append(f"arrays of shape {call.shape} were not asked: it raises {error}")
-                return
+            question = replace(question, arrays=(a, b), optional=True)
         self._ask(replace(question, period=len(y) if call.slopes else 0), each.at(many))
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
@@ -264,6 +263,10 @@ class _Run:
         if answer.note and answer.note not in self.found.notes:
             self.found.notes.append(answer.note)
         truth, total = reduced(self.loss, question.y, each, question.weight)
+        if answer.error and question.optional:
+            shape = question.arrays[1].shape
+            self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {answer.error}")
+            return True
         if answer.error:
             alone = len(question.y) <= 1 or self.one_a_call
             if alone or question.period is not None:

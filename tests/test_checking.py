@@ -163,7 +163,9 @@ def test_a_slope_next_to_a_kink_may_err_by_ulps_of_its_sides():
 
 
 def test_shapes_that_differ_may_be_lined_up_but_not_broadcast():
-    squeezed = lambda y, yhat: (y.reshape(yhat.shape) - yhat) ** 2  # noqa: E731
+    def squeezed(y, yhat):
+        return (y.reshape(yhat.shape) - yhat) ** 2
+
     loss = MeanSquaredError(reduction="none")
     assert check(squeezed, loss, regimes=["K"]).ok
     result = check(lambda y, yhat: (y - yhat) ** 2, loss, regimes=["K"])

@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,16 @@ def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float,
 
 @pytest.mark.parametrize("tail", [0.0, 2.0**-80])
 def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: Any) -> None:
+    """P + T is 1.5 + 2^-53, halfway between two floats, and a little more; P + T − 2I is a float."""
     monkeypatch.setattr(engine, "_LONG", 2)
-    y, yhat = np.ones(4), np.array([1.0, 2.0**-53, tail, 0.0])
-    dice = rl.Dice().value(y, yhat)
-    monkeypatch.setattr(engine, "_LONG", 2**17)
-    assert dice == pytest.approx(rl.Dice().value(y, yhat), rel=1e-15)
+    asked, of = [], ExactSum.of
+    monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
+    y, yhat = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 2.0**-53, tail, 0.0])
+    p = [Fraction(x) for x in yhat.tolist()]
+    total, missed = float(1 + sum(p)), float(1 - p[0] + sum(p[1:]))
+    assert total == (1.5 + 2.0**-52 if tail else 1.5)
+    assert rl.Dice().value(y, yhat) == missed / total
+    assert asked
 
 
 @every_loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import log
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -146,6 +147,11 @@ def _convention(name: str, says: str, seen: str, change: Change) -> Hypothesis:
 
 def _defect(name: str, says: str, seen: str, change: Change, inside: str = "", scarce: bool = False) -> Hypothesis:
     return Hypothesis(name, "defect", says, seen, change, inside, scarce=scarce)
+
+
+def _clip_of_logits(c: float) -> tuple[Any, Any]:
+    """Logits within ±c, and the gradient that is left of the clip."""
+    return lambda z, axis: np.clip(z, -c, c), lambda z, g, axis: np.where(np.abs(z) <= c, g, 0.0)
 
 
 def _gradient(name: str, says: str, seen: str, change: Change, kind: str = "defect") -> Hypothesis:
@@ -727,8 +733,7 @@ EDGES = (
             f"clips logits at ±{c}, so that beyond it the value stays and the gradient is 0",
             "",
             with_yhat(
-                lambda z, axis, c=float(c): np.clip(z, -c, c),  # type: ignore[misc]
-                lambda z, g, axis, c=float(c): np.where(np.abs(z) <= c, g, 0.0),  # type: ignore[misc]
+                *_clip_of_logits(float(c)),
                 BinaryCrossEntropyWithLogits,
                 FocalWithLogits,
             ),
