@@ -1,0 +1,122 @@
+"""Moderate calls that tell losses apart: by what they multiply with, divide by and sum over.
+
+Every sensible formula is right on them, so that what a candidate answers shows which formula it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from reflosses.battery import Inputs, family
+from reflosses.domain import REAL, Floats, Interval, Labels, Logit
+from reflosses.formats import Format
+from reflosses.hypotheses import Question, one_hot
+from reflosses.loss import Loss
+from reflosses.reference import assembled
+
+
+def moderate_questions(
+    loss: Loss, form: Format, kinds: Iterable[int], weights: bool, factor: float = 1.0, inputs: Inputs | None = None
+) -> Iterator[Question]:
+    """Calls that tell apart whatever a loss could be multiplied with, divided by or summed over."""
+    rng = np.random.default_rng(7)
+
+    def ask(y: Floats, yhat: Floats, shape: tuple[int, ...], weigh: bool = False) -> Iterator[Question]:
+        """Losses along the first axis, as one call of that shape."""
+        if inputs is not None:
+            y, yhat = inputs(y, yhat, form.eps)
+            if not len(y):
+                return
+        y, yhat = form.round(y), form.round(yhat)
+        a, b = (y, yhat) if _own_shape(loss) else assembled(loss, y, yhat)
+        if not loss.layout.groups and len(y) == prod(shape):
+            a, b = a.reshape(shape), b.reshape(shape)
+        weight = rng.integers(1, 32, loss.layout.bind(b.shape).value_shape) / 8 if weigh else None
+        yield Question(loss, a, b, weight, form, factor)
+        if weight is not None and weight.size > 1:
+            yield Question(
+                loss, a, b, np.where(np.arange(weight.size).reshape(weight.shape) % 3, weight, 0), form, factor
+            )
+
+    for y, yhat, shape in _drawn(loss, kinds, rng):
+        yield from ask(y, yhat, shape)
+        if weights:
+            yield from ask(y, yhat, shape, weigh=True)
+
+
+def _own_shape(loss: Loss) -> bool:
+    """Whether the drawn arrays are those of a call already."""
+    return family(loss) == "overlaps"
+
+
+def _drawn(
+    loss: Loss, kinds: Iterable[int], rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats, tuple[int, ...]]]:
+    """Targets and predictions, of sizes that all differ."""
+    kind = family(loss)
+    y: Any
+    if kind == "overlaps":
+        for shape in _overlap_shapes(loss):
+            for soft in (False, True):
+                y = rng.integers(0, 65, shape) / 64 if soft else (rng.random(shape) < 0.4) * 1.0
+                yield y, rng.integers(2, 63, shape) / 64, shape
+    elif "rows" in kind:
+        given = getattr(loss, "class_weight", None)
+        ignore = getattr(loss, "ignore_index", None)
+        for n, count in ((3, 5), (7, 4), (1, 3)):
+            count = count if given is None else len(given)
+            yhat = _numbers(loss.domain.yhat, rng, (n, count))
+            if kind == "log rows":
+                yhat = -np.abs(yhat) - 0.125
+            if 1 in kinds:
+                y = rng.integers(0, count, n) * 1.0
+                yield y, yhat, (n,)
+                if kind == "probability rows":
+                    yield y, yhat / yhat.sum(axis=1, keepdims=True), (n,)
+                if ignore is not None and n > 1:
+                    yield np.where(np.arange(n) % 3 == 1, float(ignore), y), yhat, (n,)
+            if 2 in kinds and loss.domain.y.rows is not None:
+                yield rng.multinomial(16, [1 / count] * count, n) / 16, yhat, (n,)
+                yield one_hot(rng.integers(0, count, n), count), yhat, (n,)
+    elif kind == "vectors":
+        for n in (3, 1):
+            width = np.shape(getattr(loss, "information", ()))[-1]  # only Cauchy has it
+            r = loss.scale * rng.integers(1, 48, (n, width)) / 16
+            yield 0 * r, r, (n,)
+    else:
+        for shape in ((3,), (7,), (1,), (2, 5), (2, 3, 4)):
+            n = prod(shape)
+            y = _numbers(loss.domain.y, rng, (n,))
+            yhat = _numbers(loss.domain.yhat, rng, (n,))
+            if loss.domain.y is REAL:
+                y = loss.scale * rng.integers(-16, 17, n) / 8
+                yhat = y + loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4 * 2.0 ** rng.integers(
+                    -2, 3, n
+                )
+            yield y, yhat, shape
+            if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL and n < 10:  # hard labels too
+                yield np.rint(y), yhat, shape
+
+
+def _overlap_shapes(loss: Any) -> list[tuple[int, ...]]:
+    """Shapes in which the axes that the loss names exist, with sizes that differ."""
+    named = [i for g in loss.layout.groups if not isinstance(g, str) for i in g]
+    least = max([1, *(i + 1 if i >= 0 else -i for i in named)])
+    sizes = (2, 3, 5, 4)
+    return [sizes[:n] for n in (4, 3, 2) if n >= least and n > len(named)] or [sizes[:least]]
+
+
+def _numbers(domain: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Members of a domain that every format has."""
+    if isinstance(domain, Labels):
+        drawn = rng.choice(domain.values, shape)
+        drawn.flat[: len(domain.values)] = np.resize(domain.values, min(drawn.size, len(domain.values)))
+        return np.asarray(drawn, np.float64)
+    if isinstance(domain, Interval) and np.isfinite(domain.high):
+        return np.asarray(rng.integers(3, 62, shape) / 64)
+    away = rng.integers(1, 25, shape) / 8 * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(away if isinstance(domain, Logit) else away + 1 / 16)
