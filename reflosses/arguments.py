@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import prod
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from reflosses.domain import MAX, NON_NEGATIVE, Bools, Classes, Domain, Floats, 
 from reflosses.layout import BoundLayout, Box, Layout
 from reflosses.parameters import shown
 
+_PLANS = 64  # kept by a loss at most
 _CAUTIOUS = 2**15  # units at a time, where only the first number outside a domain is wanted
 
 
@@ -33,64 +34,90 @@ class OutsideDomain(Exception):
     """A block holds a number outside its domain; `Arguments.error` finds out which is the first."""
 
 
-class Arguments:
-    """The arguments of one call, of fitting shapes and real dtypes, and the array `out` that is to take the gradient.
+@dataclass(frozen=True)
+class Plan:
+    """What the shapes of the arguments decide: how they are read, and by which domains.
 
     `layout` is that of the arguments as they were given. Where all of them lie in C order, they are read as if they had
     one axis outside the units; that layout is `reading`.
+    """
+
+    layout: BoundLayout
+    reading: BoundLayout
+    domain_y: Domain
+    domain_yhat: Domain
+    shares: dict[str, Floats]  # the parameters that broadcast, as `reading` has them
+    by_index: bool  # y holds class indices
+    ignores: bool  # and some of them may say that their row takes no part
+    needs_mass: bool  # the predictions must not all be 0
+    ends_at_zero: bool  # of the domain of predictions: a formula may have a pole there, beyond which −0 would be
+
+    @classmethod
+    def of(cls, loss: Any, shape: tuple[int, ...], y: tuple[int, ...], weight: Any, in_order: bool) -> Plan:
+        """The plan for predictions, targets and weights of these shapes; ValueError where they do not fit."""
+        layout = reading = bind(loss, shape)
+        domain_y, domain_yhat = loss.domain
+        if isinstance(domain_y, Classes):
+            domain_y = _classes(loss, domain_y, layout, y)
+        by_index = isinstance(domain_y, Classes)
+        if not by_index and y != shape:
+            raise ValueError(f"{loss}: y has shape {y} and yhat {shape}; they must be equal")
+        if weight is not None and weight != layout.value_shape:
+            raise ValueError(f"{loss}: weight has shape {weight}, one weight a loss needs {layout.value_shape}")
+        parameters = broadcast_parameters(loss, layout)
+        if in_order and layout.flat is not None and all(a.ndim == tail_ndim for a, tail_ndim in parameters.values()):
+            reading = layout.flat
+        return cls(
+            layout,
+            reading,
+            domain_y,
+            domain_yhat,
+            {
+                name: np.broadcast_to(a, reading.value_shape + a.shape[a.ndim - tail_ndim :])
+                for name, (a, tail_ndim) in parameters.items()
+            },
+            by_index,
+            ignores=by_index and domain_y.ignore_index is not None,
+            needs_mass=domain_yhat.each is not domain_yhat,
+            ends_at_zero=domain_yhat.low == 0.0,
+        )
+
+
+class Arguments:
+    """The arguments of one call, of fitting shapes and real dtypes, and the array `out` that is to take the gradient.
+
+    Most calls are like one before, so a loss keeps the plans of the last few shapes.
     """
 
     def __init__(
         self, loss: Any, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> None:
         self.loss = loss
-        self.yhat, self.y = real_array(yhat, Argument(loss, "yhat")), real_array(y, Argument(loss, "y"))
-        self.weight = None if weight is None else real_array(weight, Argument(loss, "weight"))
+        self.yhat, self.y = real_array(yhat, loss, "yhat"), real_array(y, loss, "y")
+        self.weight = None if weight is None else real_array(weight, loss, "weight")
         self.out = out
-        self.layout = self.reading = bind(loss, self.yhat.shape)
-        self.domain_y, self.domain_yhat = loss.domain
-        self.by_index = False
-        if isinstance(self.domain_y, Classes):
-            self.domain_y = self._classes(self.domain_y)
-            self.by_index = isinstance(self.domain_y, Classes)
-        if not self.by_index and self.y.shape != self.yhat.shape:
-            raise ValueError(f"{loss}: y has shape {self.y.shape} and yhat {self.yhat.shape}; they must be equal")
-        if self.weight is not None and self.weight.shape != self.layout.value_shape:
-            raise ValueError(
-                f"{loss}: weight has shape {self.weight.shape}, one weight a loss needs {self.layout.value_shape}"
-            )
         if out is not None:
             self._check_out(out)
-        self._given = self.y, self.yhat, self.weight
-        self.ignores = self.by_index and getattr(self.domain_y, "ignore_index", None) is not None
-        parameters = broadcast_parameters(loss, self.layout)
-        if all(a.ndim == tail_ndim for a, tail_ndim in parameters.values()):
-            self._flatten()
-        self.shares = {
-            name: np.broadcast_to(a, self.reading.value_shape + a.shape[a.ndim - tail_ndim :])
-            for name, (a, tail_ndim) in parameters.items()
-        }
-
-    def _classes(self, domain: Classes) -> Domain:
-        """The domain of index targets, or that of rows of class probabilities, whichever y holds."""
-        classes = self.layout.unit_shape[0]
-        if classes == 0:
-            raise ValueError(f"{self.loss}: yhat of shape {self.layout.shape} has no classes")
-        for name, _ in marked(self.loss.__class__, "per_class"):
-            own = getattr(self.loss, name)
-            if own is not None and own.shape != (classes,):
-                raise ValueError(f"{self.loss}: {name} has {len(own)} entries, yhat has {classes} classes")
-        if self.y.shape == self.layout.value_shape:
-            return domain.of(classes)
-        if domain.rows is not None and self.y.ndim == len(self.layout.shape):
-            return domain.rows
-        raise ValueError(
-            f"{self.loss}: y has shape {self.y.shape} and yhat {self.layout.shape}; "
-            f"class indices need {self.layout.value_shape}"
-        )
+        given = self._given = self.y, self.yhat, self.weight
+        in_order = True
+        for a in (*given, out):
+            in_order = in_order and (a is None or a.flags.c_contiguous)
+        key = self.yhat.shape, self.y.shape, None if self.weight is None else self.weight.shape, in_order
+        plan = loss.plans.get(key)
+        if plan is None:
+            plan = Plan.of(loss, *key)
+            if len(loss.plans) >= _PLANS:
+                loss.plans.clear()
+            loss.plans[key] = plan
+        self.plan: Plan = plan
+        if plan.reading is not plan.layout:
+            shape = plan.reading.shape
+            self.yhat, self.y = self.yhat.reshape(shape), self.y.reshape(-1 if plan.by_index else shape)
+            self.weight = None if self.weight is None else self.weight.reshape(-1)
+            self.out = None if out is None else out.reshape(shape)
 
     def _check_out(self, out: Any) -> None:
-        what = Argument(self.loss, "out")
+        what = f"{self.loss}: out"
         if not isinstance(out, np.ndarray) or out.dtype != np.float64:
             raise TypeError(f"{what} must be an array of float64, got {getattr(out, 'dtype', type(out).__name__)}")
         if out.shape != self.yhat.shape:
@@ -102,25 +129,13 @@ class Arguments:
             if given is not None and np.may_share_memory(given, out):
                 raise ValueError(f"{what} shares memory with {name}, which is still read while it is written")
 
-    def _flatten(self) -> None:
-        flat = self.layout.flat
-        if flat is None:
-            return
-        for a in (self.y, self.yhat, self.weight, self.out):
-            if a is not None and not a.flags.c_contiguous:
-                return
-        self.reading = flat
-        self.yhat, self.y = self.yhat.reshape(flat.shape), self.y.reshape(-1 if self.by_index else flat.shape)
-        self.weight = None if self.weight is None else self.weight.reshape(-1)
-        self.out = None if self.out is None else self.out.reshape(flat.shape)
-
     def block(self, outer: Box, inner: Box = ()) -> Units:
         """The units in a box; of long ones, the members in the box `inner`."""
         return Units(self, outer, inner)
 
     def units(self) -> Units:
         """All units, checked; ValueError names the first number outside its domain."""
-        every = self.block(self.reading.whole)
+        every = self.block(self.plan.reading.whole)
         try:
             every.read()
             if self.lacks_mass([every]):
@@ -131,7 +146,7 @@ class Arguments:
 
     def lacks_mass(self, blocks: Iterable[Units]) -> bool:
         """Whether predictions that must not all be 0 are: to be asked before anything is computed."""
-        if self.domain_yhat.each is self.domain_yhat:
+        if not self.plan.needs_mass:
             return False
         some = False
         for block in blocks:
@@ -146,15 +161,15 @@ class Arguments:
 
         First is the one that comes first in the array as it was given, whatever the order of the blocks.
         """
-        as_given = copy(self)
-        (as_given.y, as_given.yhat, as_given.weight), as_given.reading = self._given, self.layout
-        y_each, yhat_each = self.domain_y.each, self.domain_yhat.each
+        as_given, plan = copy(self), self.plan
+        (as_given.y, as_given.yhat, as_given.weight), as_given.plan = self._given, replace(plan, reading=plan.layout)
+        y_each, yhat_each = plan.domain_y.each, plan.domain_yhat.each
         return (
             as_given._first("weight", NON_NEGATIVE, _unusable_weights)
-            or as_given._first("y", self.domain_y, lambda units: y_each.outside(units.targets))
-            or as_given._first("yhat", self.domain_yhat, lambda units: yhat_each.outside(units.predictions))
+            or as_given._first("y", plan.domain_y, lambda units: y_each.outside(units.targets))
+            or as_given._first("yhat", plan.domain_yhat, lambda units: yhat_each.outside(units.predictions))
             or as_given._first(
-                "yhat", self.domain_yhat, lambda units: np.ones(units.predictions.shape, bool)
+                "yhat", plan.domain_yhat, lambda units: np.ones(units.predictions.shape, bool)
             )  # no mass
             or ValueError(f"{self.loss}: an argument changed while it was read")
         )
@@ -164,10 +179,11 @@ class Arguments:
         a = getattr(self, name)
         if a is None:
             return None
-        order = self.layout.order if a.shape == self.layout.shape else tuple(range(a.ndim))
+        layout = self.plan.layout
+        order = layout.order if a.shape == layout.shape else tuple(range(a.ndim))
         steps = np.array([prod(a.shape[i + 1 :]) for i in order], dtype=np.intp)
         places = []
-        for box in self.layout.boxes(max(1, _CAUTIOUS // max(1, self.layout.members))):
+        for box in layout.boxes(max(1, _CAUTIOUS // max(1, layout.members))):
             units = self.block(box)
             mark = units.placed(outside(units)).reshape(a.transpose(order)[box].shape)
             if mark.any():
@@ -194,13 +210,15 @@ class Units:
     shares: dict[str, Floats]
 
     def __init__(self, arguments: Arguments, outer: Box, inner: Box = ()) -> None:
+        plan = arguments.plan
         self.arguments, self.outer, self.inner = arguments, outer, inner
-        self.loss, self.layout, self.by_index = arguments.loss, arguments.layout, arguments.by_index
-        self.count = self.size = arguments.reading.size_of(outer)
+        self.loss, self.layout, self.by_index = arguments.loss, plan.layout, plan.by_index
+        self.count = self.size = plan.reading.size_of(outer)
         self.keep: Bools | None = None
         self.weight: Floats | None = None  # of each unit; None: all have weight 1
-        if arguments.ignores:
-            ignored = arguments.domain_y.ignored(arguments.y[outer].reshape(-1))
+        if plan.ignores:
+            classes: Any = plan.domain_y
+            ignored = classes.ignored(arguments.y[outer].reshape(-1))
             if ignored.any():
                 self.keep = ~ignored
                 self.count = int(self.keep.sum())
@@ -220,30 +238,30 @@ class Units:
 
     def read(self) -> Units:
         """Read and check targets and predictions, and with them all that a loss is made of."""
-        arguments = self.check_weight().arguments
-        self.y, predictions = self.targets, self.predictions
-        if not (arguments.domain_y.each.holds(self.y) and arguments.domain_yhat.each.holds(predictions)):
+        plan = self.check_weight().arguments.plan
+        self.y, self.yhat = self.targets, self.predictions
+        if not (plan.domain_y.each.holds(self.y) and plan.domain_yhat.each.holds(self.yhat)):
             raise OutsideDomain
-        if self.by_index:
+        if plan.by_index:
             self.y = self.y.astype(np.intp, copy=False)
-        self.yhat = predictions + 0.0  # −0 is 0: no sign of zero reaches a formula
+        if plan.ends_at_zero:
+            self.yhat = self.yhat + 0.0  # −0 is 0
         self.shares = {}
-        for name, a in arguments.shares.items():
+        for name, a in plan.shares.items():
             self.shares[name] = self._kept(a[self.outer].reshape(self.size, *a.shape[len(self.outer) :]))
         return self
 
     @property
     def targets(self) -> Any:
         """The targets, whatever they are."""
-        y = self.arguments.y
-        return self._kept(
-            y[self.outer].reshape(-1) if self.by_index else self.arguments.reading.block(y, self.outer, self.inner)
-        )
+        y, plan = self.arguments.y, self.arguments.plan
+        return self._kept(y[self.outer].reshape(-1) if plan.by_index else plan.reading.block(y, self.outer, self.inner))
 
     @property
     def predictions(self) -> Floats:
         """The predictions, whatever they are."""
-        predictions: Floats = self._kept(self.arguments.reading.block(self.arguments.yhat, self.outer, self.inner))
+        arguments = self.arguments
+        predictions: Floats = self._kept(arguments.plan.reading.block(arguments.yhat, self.outer, self.inner))
         return predictions
 
     @property
@@ -278,6 +296,22 @@ def _unusable_weights(units: Units) -> Bools:
     w = units.weight
     assert w is not None
     return np.asarray(NON_NEGATIVE.outside(w) | np.isnan(w))
+
+
+def _classes(loss: Any, domain: Classes, layout: BoundLayout, y: tuple[int, ...]) -> Domain:
+    """The domain of index targets, or that of rows of class probabilities, whichever targets of that shape are."""
+    classes = layout.unit_shape[0]
+    if classes == 0:
+        raise ValueError(f"{loss}: yhat of shape {layout.shape} has no classes")
+    for name, _ in marked(loss.__class__, "per_class"):
+        own = getattr(loss, name)
+        if own is not None and own.shape != (classes,):
+            raise ValueError(f"{loss}: {name} has {len(own)} entries, yhat has {classes} classes")
+    if y == layout.value_shape:
+        return domain.of(classes)
+    if domain.rows is not None and len(y) == len(layout.shape):
+        return domain.rows
+    raise ValueError(f"{loss}: y has shape {y} and yhat {layout.shape}; class indices need {layout.value_shape}")
 
 
 def bind(loss: Any, shape: tuple[int, ...]) -> BoundLayout:

@@ -46,9 +46,25 @@ class Domain(ABC):
 
 def within(a: NDArray[Any], low: float, high: float) -> bool:
     """Whether all of `a` lies in [low, high]; NaN does not."""
-    if a.size == 1:
-        return bool(low <= a.item() <= high)  # a fifth of the time that two reductions take
-    return not a.size or bool(a.min() >= low and a.max() <= high)
+    if a.size <= 1:
+        return not a.size or low <= a.item() <= high  # a fifth of the time that two reductions take
+    if low == 0.0 and 0.0 < _in_bits(a) <= high:
+        return True
+    return bool(a.min() >= low and a.max() <= high)
+
+
+def magnitude(a: Floats) -> float:
+    """The largest |a|, or NaN if there is one."""
+    top = _in_bits(a)
+    return top if top > 0.0 else float(max(a.max(), -a.min()))
+
+
+def _in_bits(a: Floats) -> float:
+    """The largest of positive numbers and 0, in one pass. Where there are others, it is −0, negative or NaN.
+
+    Read as unsigned integers floats from 0 on are in order, and those with a sign come after all of them.
+    """
+    return float(np.maximum.reduce(a.view(np.uint64), axis=None).view(np.float64))
 
 
 def magnitudes(rng: np.random.Generator, n: int) -> Floats:
@@ -144,7 +160,10 @@ class Labels(Domain):
         return "a label in {" + ", ".join(f"{v:g}" for v in self.values) + "}"
 
     def outside(self, a: Floats) -> Bools:
-        return np.asarray(np.logical_and.reduce([a != v for v in self.values]))
+        none = a != self.values[0]
+        for value in self.values[1:]:
+            none &= a != value
+        return np.asarray(none)
 
     def holds(self, a: Floats) -> bool:
         return a.item() in self.values if a.size == 1 else super().holds(a)
@@ -190,20 +209,26 @@ FRACTION = Interval("a number", 0.0, 1.0)
 CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
 
 
-def real_array(a: Any, what: object) -> NDArray[Any]:
+def real_array(a: Any, *names: object) -> NDArray[Any]:
     """`a` as an array of whatever real dtype it has, refusing what is not a plain array of real numbers. Never a copy.
 
-    `what` names it in an error; it is printed only then.
+    The names, which say in an error what it is, are printed only then.
     """
+    if type(a) is np.ndarray and a.dtype.kind in "buif":
+        return a
+
+    def refused(why: str) -> TypeError:
+        return TypeError(f"{': '.join(map(str, names))} {why}")
+
     if isinstance(a, np.ma.MaskedArray):
-        raise TypeError(f"{what} is a masked array; drop or weight its masked entries, they would be read as data")
+        raise refused("is a masked array; drop or weight its masked entries, they would be read as data")
     try:
         raw = np.asarray(a)
     except Exception as error:  # whatever a foreign tensor raises when NumPy cannot view it
-        raise TypeError(f"{what} cannot be read as an array of real numbers: {error}") from error
+        raise refused(f"cannot be read as an array of real numbers: {error}") from error
     kind = raw.dtype.kind
     if kind not in "buif" and not (kind == "V" and raw.dtype.names is None and np.can_cast(raw.dtype, np.float64)):
-        raise TypeError(f"{what} must be an array of real numbers, got dtype {raw.dtype}")
+        raise refused(f"must be an array of real numbers, got dtype {raw.dtype}")
     return raw
 
 

@@ -70,7 +70,7 @@ class _Evaluation:
 
     def __init__(self, arguments: Arguments, value: bool, slopes: int, summed: Callable[[Floats], ExactSum]) -> None:
         self.summed = summed
-        self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.reading
+        self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.plan.reading
         self.divisor = self._divisor()
         self.value, self.slopes = value, slopes
         self.total: ExactSum | None = None
@@ -91,7 +91,7 @@ class _Evaluation:
                 self._add_long(box)
         else:
             self._spread(self._add_block, self._boxes())
-        return self._reduced(), [out.reshape(self.arguments.layout.shape) for out in self.outs]
+        return self._reduced(), [out.reshape(self.arguments.plan.layout.shape) for out in self.outs]
 
     def _boxes(self) -> Iterable[Box]:
         return self.layout.boxes(max(1, _BLOCK // max(1, self.layout.members)))
@@ -109,7 +109,7 @@ class _Evaluation:
             return sum(map(self._weight_of, self._boxes()), ExactSum(0))
         if self.loss.reduction != "mean":
             return 1
-        if not self.arguments.ignores:
+        if not self.arguments.plan.ignores:
             return self.layout.units
         return sum(self.arguments.block(box).count for box in self._boxes())
 
@@ -122,7 +122,7 @@ class _Evaluation:
 
     def _reduced(self) -> Any:
         if not self.value or self.losses is not None:
-            return self.losses if self.losses is None else self.losses.reshape(self.arguments.layout.value_shape)
+            return self.losses if self.losses is None else self.losses.reshape(self.arguments.plan.layout.value_shape)
         total = self.total or ExactSum(0)
         return float(total) if self.loss.reduction == "sum" else total.over(self.divisor)
 

@@ -36,12 +36,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.arguments import Argument, Arguments
+from reflosses.arguments import Argument, Arguments, Plan
 from reflosses.domain import MAX, Domain, Floats
 from reflosses.engine import evaluate
 from reflosses.layout import ELEMENTS
@@ -166,6 +167,11 @@ class Loss(ABC):
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
         _, (low, high) = evaluate(Arguments(self, y, yhat, weight), value=False, slopes=2)
         return low, high
+
+    @cached_property
+    def plans(self) -> dict[Any, Plan]:
+        """How arguments of the last few shapes are read; the machinery's own."""
+        return {}
 
     # ---- construction, printing, comparison --------------------------------------------------------------------
 

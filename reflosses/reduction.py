@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import frexp, isfinite
+from math import frexp, isfinite, ldexp
 
 import numpy as np
 
-from reflosses.domain import Floats
+from reflosses.domain import Floats, magnitude
 from reflosses.numerics import product, two_product
 
 REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
 _UNIT = 2400  # sums are counted in units of 2^-2400: smaller than the last bit of any product of two floats
-_CHUNK = 2**15  # so many numbers at a time: they and what is split off them stay in the cache,
-_BITS = 48  # and so many integers below 2^48 add up below 2^63
+_CHUNK = 2**17  # so many numbers at a time,
+_BITS = 46  # and so many integers below 2^46 add up below 2^63
 
 
 class UndecidedError(ArithmeticError):
@@ -108,15 +108,15 @@ def _sum(x: Floats, exact: bool = True) -> ExactSum:
 
 
 def _sum_of_chunk(x: Floats, exact: bool = True) -> ExactSum:
-    """The sum of a chunk: its numbers are cut into integers of 48 bits, the highest bits first, and those are added.
+    """The sum of a chunk: its numbers are cut into integers of 46 bits, the highest bits first, and those are added.
 
     Adding σ = 1.5 · 2^52 units to a number leaves, in the lowest bits of the result, the number in whole units. Read as
     integers, these results add up exactly (modulo 2^64). What is left of the number is less than one unit; it is zero
-    after two cuts unless the chunk holds numbers 2^40 times smaller than its largest. Unless the sum is to be exact,
+    after two cuts unless the chunk holds numbers 2^38 times smaller than its largest. Unless the sum is to be exact,
     what the first cut leaves of n numbers, at most half a unit each, is added in floats, with an error of at most
     n² · 2^-53 half units.
     """
-    largest = max(x.max(), -x.min())
+    largest = magnitude(x)
     if not largest < np.inf:
         with np.errstate(all="ignore"):
             return ExactSum(0, float(np.sum(x[~np.isfinite(x)])))
@@ -126,17 +126,17 @@ def _sum_of_chunk(x: Floats, exact: bool = True) -> ExactSum:
     count, unit = 0, frexp(largest)[1]
     for cut in range(1, 60):
         unit = max(unit - _BITS + 1, -1074)  # below 2^-1074 there is nothing
-        sigma = np.ldexp(1.5, unit + 52)
+        sigma = np.float64(ldexp(1.5, unit + 52))
         shifted = x + sigma
         # wraps around as often as it likes: the difference is below 2^63
-        units = int(shifted.view(np.int64).sum()) - x.size * int(sigma.view(np.int64))
+        units = int(np.add.reduce(shifted.view(np.int64))) - x.size * int(sigma.view(np.int64))
         count += ((units + 2**63) % 2**64 - 2**63) << (unit + _UNIT)
         shifted -= sigma
         if unit == -1074 or (cut > 1 and (shifted == x).all()):  # one cut is seldom enough: it is not asked
             break
         x = np.subtract(x, shifted, out=shifted)
         if not exact:
-            return ExactSum(count + _single(float(x.sum())).count, slack=x.size**2 << (unit + _UNIT - 54))
+            return ExactSum(count + _single(float(np.add.reduce(x))).count, slack=x.size**2 << (unit + _UNIT - 54))
     return ExactSum(count)
 
 
