@@ -236,11 +236,13 @@ class Units:
             raise OutsideDomain
         return self
 
-    def read(self) -> Units:
-        """Read and check targets and predictions, and with them all that a loss is made of."""
-        plan = self.check_weight().arguments.plan
+    def read(self, checked: bool = False) -> Units:
+        """Read and (unless that is done) check targets and predictions, and with them all that a loss is made of."""
+        plan = self.arguments.plan
         self.y, self.yhat = self.targets, self.predictions
-        if not (plan.domain_y.each.holds(self.y) and plan.domain_yhat.each.holds(self.yhat)):
+        if not checked:
+            self.check_weight()
+        if not checked and not (plan.domain_y.each.holds(self.y) and plan.domain_yhat.each.holds(self.yhat)):
             raise OutsideDomain
         if plan.by_index:
             self.y = self.y.astype(np.intp, copy=False)

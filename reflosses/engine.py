@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from math import prod
@@ -69,20 +69,22 @@ class _Evaluation:
     """One call: its results, and what each block adds to them."""
 
     def __init__(self, arguments: Arguments, value: bool, slopes: int, summed: Callable[[Floats], ExactSum]) -> None:
-        self.summed = summed
         self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.plan.reading
+        self.value, self.slopes, self.summed = value, slopes, summed
+        layout = self.layout
+        self.boxes = layout.boxes(_BLOCK // (layout.members or 1) or 1)
         self.divisor = self._divisor()
-        self.value, self.slopes = value, slopes
         self.total: ExactSum | None = None
         self.lock = threading.Lock()
         self.losses: Floats | None = None
         if value and self.loss.reduction == "none":
-            self.losses = np.empty(self.layout.value_shape)
-        self.outs = [np.empty(self.layout.shape) if arguments.out is None else arguments.out for _ in range(slopes)]
+            self.losses = np.empty(layout.value_shape)
+        self.outs = [arguments.out] if arguments.out is not None else [np.empty(layout.shape) for _ in range(slopes)]
 
     def results(self) -> tuple[Any, list[Floats]]:
         """The value, or None, and the gradients."""
-        if self.arguments.lacks_mass(map(self.arguments.block, self._boxes())):
+        plan = self.arguments.plan
+        if plan.needs_mass and self.arguments.lacks_mass(map(self.arguments.block, self.boxes)):
             raise OutsideDomain
         if self.loss.coupled:
             self._add_coupled()
@@ -90,28 +92,28 @@ class _Evaluation:
             for box in boxes(self.layout.value_shape, 1):
                 self._add_long(box)
         else:
-            self._spread(self._add_block, self._boxes())
-        return self._reduced(), [out.reshape(self.arguments.plan.layout.shape) for out in self.outs]
+            self._spread(self._add_block, self.boxes)
+        if plan.reading is not plan.layout:
+            self.outs = [out.reshape(plan.layout.shape) for out in self.outs]
+        return self._reduced(), self.outs
 
-    def _boxes(self) -> Iterable[Box]:
-        return self.layout.boxes(max(1, _BLOCK // max(1, self.layout.members)))
-
-    def _spread(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        if prod(self.layout.shape) < _WORTH_SHARING:
+    def _spread(self, work: Callable[[T], None], items: Sequence[T]) -> None:
+        if len(items) > 1 and prod(self.layout.shape) >= _WORTH_SHARING:
+            share(work, items)
+        else:
             for item in items:
                 work(item)
-        else:
-            share(work, items)
 
     def _divisor(self) -> ExactSum | int:
         """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
-        if self.loss.reduction == "weighted_mean":
-            return sum(map(self._weight_of, self._boxes()), ExactSum(0))
-        if self.loss.reduction != "mean":
+        reduction = self.loss.reduction
+        if reduction == "weighted_mean":
+            return sum(map(self._weight_of, self.boxes), ExactSum(0))
+        if reduction != "mean":
             return 1
         if not self.arguments.plan.ignores:
             return self.layout.units
-        return sum(self.arguments.block(box).count for box in self._boxes())
+        return sum(self.arguments.block(box).count for box in self.boxes)
 
     def _weight_of(self, box: Box) -> ExactSum:
         units = self.arguments.block(box).check_weight()
@@ -138,15 +140,13 @@ class _Evaluation:
         """Losses and slopes of some units, weighted, reduced and put in place."""
         loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
         terms = loss.common(*arguments, *sums)
-        rare, patch = _rare(loss, terms, arguments)
+        rare = _rare(loss, terms[0])
+        patch = None if rare is None else loss.extreme(*(a[rare] for a in arguments))
         if self.value and value:
             self._add_losses(units, _patched(loss.loss(*terms), rare, patch, 0))
         if self.slopes:
-            sides = [loss.slope(*terms)] if self.slopes == 1 else loss.sides(*terms)
-            slopes = [_patched(side, rare, patch, 1) for side in sides]
-            if self.slopes == 2:
-                slopes = [np.minimum(*slopes), np.maximum(*slopes)]
             through = loss.coupling(*terms) if loss.coupled else None
+            slopes = [_patched(side, rare, patch, 1) for side in self._slopes(terms)]
             for out, slope in zip(self.outs, slopes, strict=True):
                 self._put(out, units, slope, through)
 
@@ -161,22 +161,30 @@ class _Evaluation:
         with self.lock:
             self.total = part if self.total is None else self.total + part
 
+    def _slopes(self, terms: tuple[Any, ...]) -> Sequence[Floats]:
+        """The slope, or both one-sided derivatives in the order of their size."""
+        if self.slopes == 1:
+            return (self.loss.slope(*terms),)
+        left, right = self.loss.sides(*terms)
+        return np.minimum(left, right), np.maximum(left, right)
+
     def _put(self, out: Floats, units: Units, slopes: Floats, through: Floats | None) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""
-        place = self.layout.place(out, units.outer, units.inner)
-        if not self.divisor:
+        place, weight, divisor = self.layout.place(out, units.outer, units.inner), units.weight, self.divisor
+        if not divisor:
             place[...] = 0.0
             return
-        weight = units.weight
-        if weight is None and units.keep is None and through is None and isinstance(self.divisor, int):
-            np.divide(slopes.reshape(place.shape), self.divisor, out=place)  # nothing can overflow or underflow early
+        if weight is None and units.keep is None and through is None and isinstance(divisor, int):
+            slopes = slopes.reshape(place.shape)
+            if divisor > 1:
+                slopes = np.divide(slopes, divisor, out=place)  # nothing can overflow or underflow early
         else:
             each = None if weight is None else weight.reshape(-1, *[1] * (slopes.ndim - 1))
-            result = scaled(slopes, each, self.divisor)
+            result = scaled(slopes, each, divisor)
             if through is not None:
-                result = result + scaled(through, None, self.divisor)
-            place[...] = units.placed(result).reshape(place.shape)
-        np.add(place, 0.0, out=place)  # without −0
+                result = result + scaled(through, None, divisor)
+            slopes = units.placed(result).reshape(place.shape)
+        np.add(slopes, 0.0, out=place)  # without −0
 
     # ---- sums over more than a block -----------------------------------------------------------------------------
 
@@ -185,17 +193,21 @@ class _Evaluation:
         if self.loss.sums is None:
             self._add(self.arguments.block(self.layout.whole).read())
             return
-        sums = self._sums((box, ()) for box in self._boxes())
-        self._spread(lambda box: self._add(self.arguments.block(box).read(), *sums), self._boxes())
+        sums = self._sums([(box, ()) for box in self.boxes])
+        self._spread(lambda box: self._add(self.arguments.block(box).read(checked=True), *sums), self.boxes)
 
     def _add_long(self, unit: Box) -> None:
         """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
         last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
         parts = [(unit, part) for part in boxes(last, max(1, _BLOCK * prod(last) // self.layout.members))]
         sums = self._sums(parts)
-        self._spread(lambda part: self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0]), parts)
 
-    def _sums(self, parts: Iterable[tuple[Box, Box]]) -> list[Floats]:
+        def add(part: tuple[Box, Box]) -> None:
+            self._add(self.arguments.block(*part).read(checked=True), *sums, value=part is parts[0])
+
+        self._spread(add, parts if self.slopes else parts[:1])
+
+    def _sums(self, parts: Sequence[tuple[Box, Box]]) -> list[Floats]:
         """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
         totals: list[ExactSum] = []
         shape: tuple[int, ...] = ()
@@ -213,13 +225,10 @@ class _Evaluation:
         return list(np.array([float(t) for t in totals]).reshape(shape))
 
 
-def _rare(loss: Any, terms: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
-    """Which units the plain forms are not for, and the losses and slopes of these."""
-    (low, high), first = loss.plain, terms[0]
-    if loss.extreme is None or within(first, low, high):
-        return None, None
-    rare = ~((first >= low) & (first <= high))
-    return rare, loss.extreme(*(a[rare] for a in arguments))
+def _rare(loss: Any, first: Floats) -> Bools | None:
+    """Which units the plain forms are not for; None: they are for all."""
+    low, high = loss.plain
+    return None if loss.extreme is None or within(first, low, high) else ~((first >= low) & (first <= high))
 
 
 def _patched(plain: Floats, rare: Bools | None, patch: Any, which: int) -> Floats:

@@ -7,7 +7,7 @@ at a time are read with `block`, where a *box* of the axes outside the units say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -133,9 +133,9 @@ class BoundLayout:
         """The box of all units."""
         return (slice(None),) * len(self.outer)
 
-    def boxes(self, size: int) -> Iterable[Box]:
+    def boxes(self, size: int) -> Sequence[Box]:
         """Boxes of at most `size` units (at least one), which together hold all of them."""
-        return (self.whole,) if self.units <= size else boxes(self.value_shape, size)
+        return (self.whole,) if self.units <= size else tuple(boxes(self.value_shape, size))
 
     def size_of(self, outer: Box) -> int:
         """How many units a box holds."""

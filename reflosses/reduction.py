@@ -21,7 +21,7 @@ class UndecidedError(ArithmeticError):
     """A sum that is known to within its slack may round to either of two floats."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ExactSum:
     """A sum of floats: `count` units of 2^-2400, or the `special` ±inf or NaN that it is.
 

@@ -40,26 +40,31 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     plain = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
 
-    def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, ...]:
-        z, side = np.abs(yhat), (yhat > 0).astype(float)
-        other = 1 - side
-        opposed, agreeing = np.abs(side - y), np.abs(other - y)  # 1 − y and y, or y and 1 − y
-        if self.pos_weight is not None:
-            opposed, agreeing = opposed * (side + other * pos_weight), agreeing * (side * pos_weight + other)
-        return yhat, z, side - other, agreeing, opposed, np.exp(-z)
+    def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
+        side = (~np.signbit(yhat)).astype(float)  # the label that the logit speaks for
+        if self.pos_weight is None:
+            toward, mass = side - y, None  # t; m = 1
+        else:
+            toward, mass = side * (1 - y) - (1 - side) * (pos_weight * y), (1 - y) + pos_weight * y
+        return yhat, toward, mass, np.exp(-np.abs(yhat))
 
-    def loss(self, yhat: Any, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats, e: Floats) -> Floats:
-        return opposed * z + (agreeing + opposed) * np.log1p(e)  # (3): neither term is negative
+    def loss(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
+        unsure = np.log1p(e)
+        return toward * z + (unsure if mass is None else mass * unsure)  # (3): neither term is negative
 
-    def slope(self, yhat: Any, z: Floats, sign: Floats, agreeing: Floats, opposed: Floats, e: Floats) -> Floats:
-        return sign * (opposed - agreeing * e) / (1 + e)  # (4)
+    def slope(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
+        tail = e / (1 + e)
+        return toward - np.copysign(tail if mass is None else mass * tail, z)  # (4)
 
     def extreme(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
-        _, z, sign, agreeing, opposed, _ = self.common(y, yhat, pos_weight)
-        missed = np.where(sign > 0, (1 - y) * z, product((pos_weight, y, z)))  # opposed·z, rounded once
-        missed = np.where(np.isinf(z), times(opposed, z), missed)
-        return missed + times_exp(agreeing + opposed, -z), sign * (opposed - times_exp(agreeing, -z))
+        z, toward, _, _ = self.common(y, yhat, pos_weight)
+        size, opposed, mass = np.abs(z), np.abs(toward), (1 - y) + pos_weight * y
+        missed = np.where(z > 0, (1 - y) * size, product((pos_weight, y, size)))  # t·z, rounded once
+        missed = np.where(np.isinf(z), times(opposed, size), missed)
+        tail = times_exp(mass, -size)
+        return missed + tail, toward - np.copysign(tail, z)
 
     def largest_term(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
-        _, z, _, agreeing, opposed, e = self.common(y, yhat, pos_weight)
-        return None, np.maximum(opposed, times_exp(agreeing, -z)) / (1 + e)
+        z, toward, _, e = self.common(y, yhat, pos_weight)
+        agreeing = np.where(z > 0, pos_weight * y, 1 - y)
+        return None, np.maximum(np.abs(toward), times_exp(agreeing, -np.abs(z))) / (1 + e)

@@ -41,10 +41,10 @@ class Huber(Loss):
 
     def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         r = yhat - y
-        return r, np.clip(r, -self.delta, self.delta)  # (2)
+        return r, r.clip(-self.delta, self.delta)  # (2)
 
     def loss(self, r: Floats, c: Floats) -> Floats:
-        return c * (r - c / 2)  # (3): both pieces at once
+        return c * (r - 0.5 * c)  # (3): both pieces at once
 
     def slope(self, r: Floats, c: Floats) -> Floats:
         return c  # (4)

@@ -40,4 +40,4 @@ class MeanSquaredError(Loss):
         return np.square(r)  # (1)
 
     def slope(self, r: Floats) -> Floats:
-        return 2 * r  # (2)
+        return r + r  # (2)
