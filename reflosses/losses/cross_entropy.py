@@ -57,36 +57,31 @@ class CrossEntropy(Loss):
         log_sum = m.logsumexp(yhat)
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
-    plain = (-600.0, 0.0)  # of a row's lowest logit below its highest: exp of it does not underflow
+    plain = (0.0, 300.0)  # of a row's largest |logit|: no exp of them leaves the floats, nor does a quotient of sums
 
     def common(self, y: Any, z: Floats) -> tuple[Any, ...]:
-        label = y if y.ndim == 1 else y.argmax(axis=1)
-        true = np.arange(len(z)), label
-        top = z.max(axis=1, keepdims=True)
-        d, error = gap(z, top)
-        below = top[:, 0] - z[true]
-        e = np.exp(d)
-        e += e * error  # E
+        true = np.arange(len(z)), (y if y.ndim == 1 else y.argmax(axis=1))
+        e = np.exp(z)
         own = e[true]
         e[true] = 0.0
-        others = accurate_sum(e)  # of the classes that are not the true one
-        rest = np.where(below == 0, others, (others - 1) + own)  # T (2): without the largest, which is 1
-        weight = np.ones(len(z)) if self.class_weight is None else self.class_weight[label]
-        lowest = d.min(axis=1)
-        if self.label_smoothing:
-            lowest = np.full(len(z), np.nan)  # these forms are for one true class
-        elif y.ndim == 2:
-            lowest = np.where(((y != 0).sum(axis=1) == 1) & (y[true] == 1), lowest, np.nan)
-        return lowest, below, rest, weight, others, e, true
+        weight = 1.0 if self.class_weight is None else self.class_weight[true[1]]
+        return self._size(y, z, true), e, own, accurate_sum(e), weight, true
 
-    def loss(self, lowest: Any, below: Any, rest: Any, weight: Any, others: Any, e: Any, true: Any) -> Floats:
-        return weight * (below + np.log1p(rest))  # (3)
+    def loss(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
+        return weight * np.log1p(others / own)  # (6)
 
-    def slope(self, lowest: Any, below: Any, rest: Any, weight: Any, others: Any, e: Any, true: Any) -> Floats:
-        factor = weight / (1 + rest)
+    def slope(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
+        factor = weight / (own + others)
         slope = e * factor[:, None]
-        slope[true] = -others * factor  # (4)
+        slope[true] = -others * factor  # (7)
         return slope
+
+    def _size(self, y: Any, z: Floats, true: Any) -> Floats:
+        """The largest |logit| of each row; NaN, which is in no interval, if the row has not one true class."""
+        if self.label_smoothing:
+            return np.full(len(z), np.nan)
+        size = np.maximum(np.maximum.reduce(z, axis=1), -np.minimum.reduce(z, axis=1))
+        return size if y.ndim == 1 else np.where(((y != 0).sum(axis=1) == 1) & (y[true] == 1), size, np.nan)
 
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
         q, largest, d, error, below = self._full(y, z)
