@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reflosses.domain import MAX, NON_NEGATIVE, Bools, Classes, Domain, Floats, real_array, within
+from reflosses.domain import MAX, NON_NEGATIVE, Bools, Classes, Domain, Floats, OutsideDomain, real_array, within
 from reflosses.layout import BoundLayout, Box, Layout
 from reflosses.parameters import shown
 
@@ -28,10 +28,6 @@ class Argument(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.loss}: {self.name}"
-
-
-class OutsideDomain(Exception):
-    """A block holds a number outside its domain; `Arguments.error` finds out which is the first."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,6 @@ class Plan:
     by_index: bool  # y holds class indices
     ignores: bool  # and some of them may say that their row takes no part
     needs_mass: bool  # the predictions must not all be 0
-    ends_at_zero: bool  # of the domain of predictions: a formula may have a pole there, beyond which −0 would be
 
     @classmethod
     def of(cls, loss: Any, shape: tuple[int, ...], y: tuple[int, ...], weight: Any, in_order: bool) -> Plan:
@@ -79,7 +74,6 @@ class Plan:
             by_index,
             ignores=by_index and domain_y.ignore_index is not None,
             needs_mass=domain_yhat.each is not domain_yhat,
-            ends_at_zero=domain_yhat.low == 0.0,
         )
 
 
@@ -236,18 +230,12 @@ class Units:
             raise OutsideDomain
         return self
 
-    def read(self, checked: bool = False) -> Units:
-        """Read and (unless that is done) check targets and predictions, and with them all that a loss is made of."""
-        plan = self.arguments.plan
-        self.y, self.yhat = self.targets, self.predictions
-        if not checked:
-            self.check_weight()
-        if not checked and not (plan.domain_y.each.holds(self.y) and plan.domain_yhat.each.holds(self.yhat)):
-            raise OutsideDomain
+    def read(self) -> Units:
+        """Read and check targets and predictions, and with them all that a loss is made of."""
+        plan = self.check_weight().arguments.plan
+        self.y, self.yhat = plan.domain_y.each.read(self.targets), plan.domain_yhat.each.read(self.predictions)
         if plan.by_index:
             self.y = self.y.astype(np.intp, copy=False)
-        if plan.ends_at_zero:
-            self.yhat = self.yhat + 0.0  # −0 is 0
         self.shares = {}
         for name, a in plan.shares.items():
             self.shares[name] = self._kept(a[self.outer].reshape(self.size, *a.shape[len(self.outer) :]))

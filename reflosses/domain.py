@@ -23,6 +23,10 @@ MAX = float(np.finfo(float).max)
 SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
 
 
+class OutsideDomain(Exception):
+    """Some number is outside its domain; `Arguments.error` finds out which is the first."""
+
+
 class Domain(ABC):
     """A set of numbers; `str(domain)` is how an error names it."""
 
@@ -33,6 +37,12 @@ class Domain(ABC):
     def holds(self, a: Floats) -> bool:
         """Whether nothing of `a` is outside; where that can be said faster than where it is."""
         return not self.outside(a).any()
+
+    def read(self, a: Floats) -> Floats:
+        """`a` as formulas take it, or OutsideDomain."""
+        if not self.holds(a):
+            raise OutsideDomain
+        return a
 
     @property
     def each(self) -> Domain:
@@ -99,6 +109,14 @@ class Interval(Domain):
         if self.open_low or self.open_high:
             return super().holds(a)
         return within(a, self.low, self.high) or super().holds(a)  # NaN is not outside
+
+    def read(self, a: Floats) -> Floats:
+        """`a`, but where 0 is an end −0 is made 0: beyond it a formula may have a pole."""
+        if self.low != 0.0:
+            return super().read(a)
+        if a.size > 1 and not self.open_high and 0.0 < _in_bits(a) <= self.high:
+            return a
+        return super().read(a) + 0.0
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         pools = [

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reflosses.arguments import Arguments, OutsideDomain, Units, marked
-from reflosses.domain import Bools, Floats, within
+from reflosses.arguments import Arguments, Units, marked
+from reflosses.domain import Bools, Floats, OutsideDomain, within
 from reflosses.layout import Box, boxes
 from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
@@ -194,7 +194,7 @@ class _Evaluation:
             self._add(self.arguments.block(self.layout.whole).read())
             return
         sums = self._sums([(box, ()) for box in self.boxes])
-        self._spread(lambda box: self._add(self.arguments.block(box).read(checked=True), *sums), self.boxes)
+        self._spread(lambda box: self._add(self.arguments.block(box).read(), *sums), self.boxes)
 
     def _add_long(self, unit: Box) -> None:
         """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
@@ -203,7 +203,7 @@ class _Evaluation:
         sums = self._sums(parts)
 
         def add(part: tuple[Box, Box]) -> None:
-            self._add(self.arguments.block(*part).read(checked=True), *sums, value=part is parts[0])
+            self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0])
 
         self._spread(add, parts if self.slopes else parts[:1])
 

@@ -53,7 +53,7 @@ def _sum_in_order(x: Floats) -> Floats:
 
 def ratio(a: Floats, b: Floats) -> Floats:
     """a / b with 0 / 0 = 0: an overlap of nothing with nothing."""
-    return a / b if np.all(b) else np.where((a == 0) & (b == 0), 0.0, a / b)
+    return a / b if b.all() else np.where((a == 0) & (b == 0), 0.0, a / b)
 
 
 def sum_of_others(x: Floats) -> Floats:
@@ -127,11 +127,6 @@ def tail(a: Any, z: Floats, largest: Any) -> tuple[Floats, Floats]:
     d, e = gap(others, np.where(np.isneginf(second), 0.0, second))
     down, error = gap(second, top)
     return top, times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error)
-
-
-def mismatch(y: Floats, yhat: Floats) -> Floats:
-    """Σ yhat (1 − y) + y (1 − yhat), what two overlapping masses do not share: P + T − 2I, with no digit cancelled."""
-    return accurate_sum(yhat * (1 - y) + y * (1 - yhat))
 
 
 def times(a: Floats, x: Floats) -> Floats:

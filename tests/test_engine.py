@@ -87,15 +87,15 @@ def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float,
 
 @pytest.mark.parametrize("tail", [0.0, 2.0**-80])
 def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: Any) -> None:
-    """P + T is 1.5 + 2^-53, halfway between two floats, and a little more; P + T − 2I is a float."""
+    """P + T − 2I is 0.5 + 2^-54, halfway between two floats, and a little more; P + T is 1 more, and rounds to 1.5."""
     monkeypatch.setattr(engine, "_LONG", 2)
     asked, of = [], ExactSum.of
     monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
-    y, yhat = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 2.0**-53, tail, 0.0])
+    y, yhat = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 2.0**-54, tail, 0.0])
     p = [Fraction(x) for x in yhat.tolist()]
-    total, missed = float(1 + sum(p)), float(1 - p[0] + sum(p[1:]))
-    assert total == (1.5 + 2.0**-52 if tail else 1.5)
-    assert rl.Dice().value(y, yhat) == missed / total
+    missed = float(1 - p[0] + sum(p[1:]))
+    assert missed == (0.5 + 2.0**-53 if tail else 0.5)
+    assert rl.Dice().value(y, yhat) == missed / 1.5
     assert asked
 
 

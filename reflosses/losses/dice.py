@@ -53,12 +53,10 @@ class Dice(Loss):
         return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
-        return yhat + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # no digit of P + T − 2I cancels (4)
+        return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and P + T − 2I, of which no digit cancels (4)
 
-    def common(
-        self, y: Floats, yhat: Floats, total: Floats, intersection: Floats, missed: Floats
-    ) -> tuple[Floats, ...]:
-        return total + self.smooth_dr, intersection, missed, y
+    def common(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
+        return missed + 2 * intersection + self.smooth_dr, intersection, missed, y
 
     def loss(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), total)

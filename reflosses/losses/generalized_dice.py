@@ -56,12 +56,13 @@ class GeneralizedDice(Loss):
         return 1 - 2 * intersection / total
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
-        return y, yhat + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # no digit of R + P − 2I cancels (5)
+        return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
-    def common(self, y: Floats, yhat: Floats, volume: Any, both: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
+    def common(self, y: Floats, yhat: Floats, volume: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
         smallest = np.min(volume, axis=1, keepdims=True, where=volume > 0, initial=np.inf)
         w = np.where(volume > 0, smallest / volume, 1.0) ** 2  # (2): the weights over the largest of them
-        return accurate_sum(w * both), accurate_sum(w * shared), accurate_sum(w * missed), w, y
+        intersection, apart = accurate_sum(w * shared), accurate_sum(w * missed)
+        return apart + 2 * intersection, intersection, apart, w, y
 
     def loss(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
         return ratio(missed, total)

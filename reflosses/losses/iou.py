@@ -53,13 +53,10 @@ class IoU(Loss):
         return 1 - (intersection + smooth_nr) / (union + smooth_dr)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
-        # no digit of P + T − I cancels (2), nor of U − I (5)
-        return yhat * (1 - y) + y, yhat * y, yhat * (1 - y) + y * (1 - yhat)
+        return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and U − I, of which no digit cancels (2), (5)
 
-    def common(
-        self, y: Floats, yhat: Floats, union: Floats, intersection: Floats, missed: Floats
-    ) -> tuple[Floats, ...]:
-        return union + self.smooth_dr, intersection, missed, y
+    def common(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
+        return missed + intersection + self.smooth_dr, intersection, missed, y
 
     def loss(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
