@@ -114,7 +114,7 @@ class Interval(Domain):
         """`a`, but where 0 is an end −0 is made 0: beyond it a formula may have a pole."""
         if self.low != 0.0:
             return super().read(a)
-        if a.size > 1 and not self.open_high and 0.0 < _in_bits(a) <= self.high:
+        if a.size and not self.open_high and 0.0 < (a.item() if a.size == 1 else _in_bits(a)) <= self.high:
             return a
         return super().read(a) + 0.0
 
@@ -211,6 +211,9 @@ class Classes(Domain):
 
     def outside(self, a: Floats) -> Bools:
         return np.asarray(~((a >= 0) & (a < self.count) & (a == np.floor(a))))
+
+    def holds(self, a: Floats) -> bool:
+        return within(a, -0.5, self.count - 0.5) and (a.dtype.kind in "bui" or bool((a == np.floor(a)).all()))
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         return rng.integers(0, self.count, n).astype(float)

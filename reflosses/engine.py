@@ -28,9 +28,9 @@ from reflosses.numerics import accurate_sum
 from reflosses.parameters import integer
 from reflosses.reduction import ExactSum, UndecidedError, scaled
 
-_BLOCK = 2**16  # predictions: a few arrays of 512 KiB, which the caches hold, and few calls of NumPy a prediction
+_BLOCK = 2**17  # predictions: a few arrays of a megabyte, which the caches hold, and few calls of NumPy a prediction
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
-_WORTH_SHARING = 2**17  # predictions: with fewer, a second thread costs more than it saves
+_WORTH_SHARING = 2**19  # predictions: with fewer, a second thread costs more than it saves
 _WORTH_PRIMING = 2**12  # predictions: with fewer, no temporary array reaches the allocator's thresholds
 
 T = TypeVar("T")
@@ -72,7 +72,8 @@ class _Evaluation:
         self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.plan.reading
         self.value, self.slopes, self.summed = value, slopes, summed
         layout = self.layout
-        self.boxes = layout.boxes(_BLOCK // (layout.members or 1) or 1)
+        self.sharing = get_num_threads() if prod(layout.shape) >= _WORTH_SHARING else 1
+        self.boxes = layout.boxes(self._size(layout.units, layout.members))
         self.divisor = self._divisor()
         self.total: ExactSum | None = None
         self.lock = threading.Lock()
@@ -97,8 +98,16 @@ class _Evaluation:
             self.outs = [out.reshape(plan.layout.shape) for out in self.outs]
         return self._reduced(), self.outs
 
+    def _size(self, units: int, predictions: int) -> int:
+        """How many of so many units of so many predictions are a block: as many for each thread, if they share."""
+        most = _BLOCK // (predictions or 1) or 1
+        if units <= most:
+            return most
+        blocks = self.sharing * -(-units // (most * self.sharing))
+        return -(-units // blocks)
+
     def _spread(self, work: Callable[[T], None], items: Sequence[T]) -> None:
-        if len(items) > 1 and prod(self.layout.shape) >= _WORTH_SHARING:
+        if self.sharing > 1 and len(items) > 1:
             share(work, items)
         else:
             for item in items:
@@ -199,7 +208,7 @@ class _Evaluation:
     def _add_long(self, unit: Box) -> None:
         """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
         last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
-        parts = [(unit, part) for part in boxes(last, max(1, _BLOCK * prod(last) // self.layout.members))]
+        parts = [(unit, part) for part in boxes(last, self._size(prod(last), self.layout.members // prod(last)))]
         sums = self._sums(parts)
 
         def add(part: tuple[Box, Box]) -> None:
@@ -279,7 +288,7 @@ def set_num_threads(n: int) -> None:
 
 
 def share(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Call `work` on every item, from this thread and from those of the pool, each taking the next item it can get.
+    """Call `work` on every item, from this thread and others of the pool, each taking the next item it can get.
 
     What one of them raises ends all of them, each after the item in its hands, and is raised here.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
+from math import frexp
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ _FEW = 64  # along an axis with fewer numbers whole rows are added to each other
 def accurate_sum(x: Floats) -> Floats:
     """The sum along the last axis, to within one ulp where the terms have one sign; memory's order has no part in it.
 
-    Adding and taking away a power of two σ above n·max|x| leaves of each x a multiple of ulp(σ); the sum of these is
-    exact in any order (Rump, Ogita, Oishi, 2008). What is split off is so small that its rounded sum will do.
+    Adding and taking away a number σ above n·max|x| leaves of each x a multiple of ulp(σ); the sum of these is exact in
+    any order (Rump, Ogita, Oishi, 2008). What is split off is so small that its rounded sum will do.
     """
     n = x.shape[-1]
     if n < 3:
@@ -33,7 +34,7 @@ def accurate_sum(x: Floats) -> Floats:
         finite = np.isfinite(top)
         scaled = np.where(finite[..., None], x * scale[..., None], 0.0)
         return np.where(finite, accurate_sum(scaled) / scale, x.sum(axis=-1))
-    sigma = np.ldexp(1.0, np.frexp(top)[1] + int(n).bit_length())[..., None]
+    sigma = (top * 2.0 ** int(n).bit_length())[..., None]
     high = x + sigma
     high -= sigma
     return np.asarray(np.add.reduce(high, axis=-1) + _sum_in_order(x - high))
@@ -136,7 +137,7 @@ def times(a: Floats, x: Floats) -> Floats:
 
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, with the rounding error of the product put back (Dekker's two-product)."""
-    if np.frexp(a)[0] == 0.5:  # a power of two: there is no such error
+    if frexp(a)[0] == 0.5:  # a power of two: there is no such error
         return np.asarray(np.exp(-(a * x)))
     x = np.minimum(x, 2.0**500)  # as good as infinite, and splitting it does not overflow
     p, error = two_product(np.float64(a), x)

@@ -273,9 +273,9 @@ def test_other_orders_of_axes_are_not_copied() -> None:
     yhat = rng.random((16, 8, 128, 128))  # 16 MiB
     y = rng.integers(0, 8, (16, 128, 128)).astype(np.int8)
     out = np.empty_like(yhat)
-    assert peak(lambda: rl.CrossEntropy(axis=1).value_and_grad(y, yhat, out=out)) < 8 * MEBI
-    assert peak(lambda: rl.MeanSquaredError().value(yhat.T, yhat.T)) < 8 * MEBI
-    assert peak(lambda: rl.MeanSquaredError().value(yhat[..., ::2], yhat[..., ::2])) < 8 * MEBI
+    assert peak(lambda: rl.CrossEntropy(axis=1).value_and_grad(y, yhat, out=out)) < 12 * MEBI
+    assert peak(lambda: rl.MeanSquaredError().value(yhat.T, yhat.T)) < 12 * MEBI
+    assert peak(lambda: rl.MeanSquaredError().value(yhat[..., ::2], yhat[..., ::2])) < 12 * MEBI
 
 
 def test_memory_mapped_inputs_are_streamed(tmp_path: Any) -> None:
@@ -284,7 +284,7 @@ def test_memory_mapped_inputs_are_streamed(tmp_path: Any) -> None:
     np.save(tmp_path / "numbers.npy", numbers)
     y, yhat = np.load(tmp_path / "numbers.npy", mmap_mode="r")
     assert rl.MeanSquaredError().value(y, yhat) == rl.MeanSquaredError().value(*numbers)
-    assert peak(lambda: rl.MeanSquaredError().value(y, yhat)) < 8 * MEBI
+    assert peak(lambda: rl.MeanSquaredError().value(y, yhat)) < 12 * MEBI
 
 
 # ---- threads ---------------------------------------------------------------------------------------------------------
