@@ -106,7 +106,7 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
     return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-def times_exp(a: Floats, x: Floats) -> Floats:
+def times_exp(a: Any, x: Floats) -> Floats:
     """a·exp(x) for x ≤ 0, where a large `a` lifts a result whose exp(x) alone would be subnormal or 0."""
     plain = np.asarray(a * np.exp(x))
     if not (x < -600).any():

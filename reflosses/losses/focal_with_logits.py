@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import CLAMP, FRACTION, LOGIT, NON_NEGATIVE, Floats, Labels
+from reflosses.domain import CLAMP, FRACTION, LOGIT, NON_NEGATIVE, Bools, Floats, Labels
 from reflosses.loss import Bounds, Domains, Loss
 from reflosses.numerics import exp_of_product, smallest_logit, times, times_exp
 from reflosses.parameters import number, optional, parameter
@@ -56,39 +56,47 @@ class FocalWithLogits(Loss):
             nats = max(-m.log(1 - clamp), min(nats, -m.log(clamp)))
         return alpha_t * m.exp(-gamma * m.softplus(z_t)) * nats
 
+    plain = (-300.0, 300.0)  # of z_t: neither exp(−z_t) nor what is made of it leaves the floats
+
     def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
         sign = 2 * y - 1
         z = sign * yhat  # z_t
-        e = np.exp(-np.abs(z))
-        tail, larger, smaller = np.log1p(e), 1 / (1 + e), e / (1 + e)
-        p, q = np.where(z >= 0, larger, smaller), np.where(z >= 0, smaller, larger)
-        nats = np.maximum(-z, 0.0) + tail  # −log p_t (2)
-        scale = 1.0 if self.alpha is None else np.where(y == 1, self.alpha, 1 - self.alpha)
-        factor = scale * exp_of_product(self.gamma, np.maximum(z, 0.0)) * np.exp(-self.gamma * tail)  # (3)
-        inside: Any = True
+        e = np.exp(-z)
+        nats, inside = np.log1p(e), None  # −log p_t (2)
         if self.clamp is not None:
-            end = smallest_logit(self.clamp)
-            inside = (z >= end) & (-z >= end)
-            limit = np.where(z < 0, -np.log(self.clamp), -np.log1p(-self.clamp))
-            nats = np.where(inside | np.isnan(z), nats, limit)
-        return z, p, q, nats, factor, sign, inside
+            inside, nats = self._clamped(self.clamp, z, nats)
+        return z, e, nats, self._fading(y, z), sign, inside
 
-    def loss(self, z: Any, p: Any, q: Any, nats: Any, factor: Any, sign: Any, inside: Any) -> Floats:
-        return factor * nats  # (1)
+    def loss(self, z: Floats, e: Floats, nats: Floats, fading: Floats, sign: Floats, inside: Any) -> Floats:
+        return fading * nats  # (1)
 
-    def slope(self, z: Any, p: Any, q: Any, nats: Any, factor: Any, sign: Any, inside: Any) -> Floats:
-        if self.clamp is None:
-            return -sign * factor * (self.gamma * p * nats + q)  # (4): one sign, no digit cancels
-        # below the clamp nothing outweighs the first term, not even where p is subnormal
-        clamped = times_exp(self.gamma * nats, np.minimum(z, 0.0)) * np.maximum(p, q)
-        return -sign * factor * np.where(inside, self.gamma * times(p, nats) + q, clamped)  # (5)
+    def slope(self, z: Floats, e: Floats, nats: Floats, fading: Floats, sign: Floats, inside: Any) -> Floats:
+        steep = e if inside is None else np.where(inside, e, 0.0)
+        return -sign * (fading * ((self.gamma * nats + steep) / (1 + e)))  # (4), (5): one sign, no digit cancels
+
+    def _fading(self, y: Floats, z: Floats) -> Floats:
+        """α_t q^γ."""
+        tail = np.log1p(np.exp(-np.abs(z)))
+        power = exp_of_product(self.gamma, np.maximum(z, 0.0)) * exp_of_product(self.gamma, tail)  # (3)
+        return power if self.alpha is None else np.where(y == 1, self.alpha, 1 - self.alpha) * power
+
+    def _clamped(self, c: float, z: Floats, nats: Floats) -> tuple[Bools, Floats]:
+        """Where p_t is inside the clamp, and −log of what the clamp makes of it."""
+        end = smallest_logit(c)
+        inside = (z >= end) & (-z >= end)
+        limit = np.where(z < 0, -np.log(c), -np.log1p(-c))
+        return inside, np.where(inside | np.isnan(z), nats, limit)
 
     def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
-        z, p, q, nats, factor, sign, inside = self.common(y, yhat)
-        slope = self.slope(z, p, q, nats, factor, sign, inside)
-        if self.clamp is None:  # 0·∞ is 0 here: what is certain fades faster than its logarithm grows
-            slope = -sign * factor * (self.gamma * times(p, nats) + q)
-        return times(factor, nats), slope
+        sign = 2 * y - 1
+        z = sign * yhat
+        nats, fading = np.where(z > 0, np.exp(-np.abs(z)), -z), self._fading(y, z)
+        bracket = np.where(z > 0, times_exp(1 + self.gamma, -np.abs(z)), 1.0)  # γ p L + q
+        if self.clamp is not None:
+            inside, nats = self._clamped(self.clamp, z, nats)
+            # below the clamp nothing outweighs this term, not even where p is subnormal
+            bracket = np.where(inside, bracket, times_exp(self.gamma * nats, np.minimum(z, 0.0)))
+        return times(fading, nats), -sign * fading * bracket
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         if self.clamp is None:
