@@ -63,18 +63,20 @@ def within(a: NDArray[Any], low: float, high: float) -> bool:
     return bool(a.min() >= low and a.max() <= high)
 
 
-def magnitude(a: Floats) -> float:
-    """The largest |a|, or NaN if there is one."""
-    top = _in_bits(a)
-    return top if top > 0.0 else float(max(a.max(), -a.min()))
+def magnitude(a: Floats, axis: int | None = None) -> Any:
+    """The largest |a| along an axis, or NaN if there is one."""
+    top = _in_bits(a, axis)
+    if within(top, 5e-324, np.inf):
+        return top
+    return np.maximum(np.maximum.reduce(a, axis=axis), -np.minimum.reduce(a, axis=axis))
 
 
-def _in_bits(a: Floats) -> float:
+def _in_bits(a: Floats, axis: int | None = None) -> Any:
     """The largest of positive numbers and 0, in one pass. Where there are others, it is −0, negative or NaN.
 
     Read as unsigned integers floats from 0 on are in order, and those with a sign come after all of them.
     """
-    return float(np.maximum.reduce(a.view(np.uint64), axis=None).view(np.float64))
+    return np.maximum.reduce(a.view(np.uint64), axis=axis).view(np.float64)
 
 
 def magnitudes(rng: np.random.Generator, n: int) -> Floats:

@@ -71,11 +71,13 @@ class _Evaluation:
     def __init__(self, arguments: Arguments, value: bool, slopes: int, summed: Callable[[Floats], ExactSum]) -> None:
         self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.plan.reading
         self.value, self.slopes, self.summed = value, slopes, summed
-        layout = self.layout
-        self.sharing = get_num_threads() if prod(layout.shape) >= _WORTH_SHARING else 1
-        self.boxes = layout.boxes(self._size(layout.units, layout.members))
+        layout, predictions = self.layout, arguments.yhat.size
+        self.sharing = get_num_threads() if predictions >= _WORTH_SHARING else 1
+        few = predictions <= _BLOCK
+        self.boxes = (layout.whole,) if few else layout.boxes(self._size(layout.units, layout.members))
         self.divisor = self._divisor()
         self.total: ExactSum | None = None
+        self.only: float | None = None  # the one loss there is
         self.lock = threading.Lock()
         self.losses: Floats | None = None
         if value and self.loss.reduction == "none":
@@ -132,8 +134,10 @@ class _Evaluation:
         return ExactSum.integer(units.kept) if units.weight is None else ExactSum.of(units.weight)
 
     def _reduced(self) -> Any:
-        if not self.value or self.losses is not None:
-            return self.losses if self.losses is None else self.losses.reshape(self.arguments.plan.layout.value_shape)
+        if self.losses is not None:
+            return self.losses.reshape(self.arguments.plan.layout.value_shape)
+        if not self.value or self.only is not None:
+            return self.only
         total = self.total or ExactSum(0)
         return float(total) if self.loss.reduction == "sum" else total.over(self.divisor)
 
@@ -165,6 +169,9 @@ class _Evaluation:
         if self.losses is not None:
             place = self.losses[(*units.outer, ...)]
             np.add(units.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
+            return
+        if self.layout.units == losses.size == self.divisor == 1:
+            self.only = losses.item() + 0.0  # there is nothing to add or to divide by
             return
         part = self.summed(losses)
         with self.lock:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Bools, Floats, as_array, within
+from reflosses.domain import Bools, Floats, as_array, magnitude, within
 
 _FEW = 64  # along an axis with fewer numbers whole rows are added to each other
 
@@ -27,7 +27,7 @@ def accurate_sum(x: Floats) -> Floats:
     n = x.shape[-1]
     if n < 3:
         return np.asarray(np.add.reduce(x, axis=-1))
-    top = np.maximum(np.maximum.reduce(x, axis=-1), -np.minimum.reduce(x, axis=-1))
+    top = magnitude(x, axis=-1)
     if not within(top, 0.0, 2.0**900):  # σ would overflow, or something is infinite or NaN
         huge = ~(top <= 2.0**900)
         scale = np.where(huge, 2.0**-200, 1.0)
@@ -47,7 +47,7 @@ def _sum_in_order(x: Floats) -> Floats:
         return np.asarray(np.add.reduce(np.ascontiguousarray(x), axis=-1))
     while n > 1:  # pairs, then pairs of these
         half = n // 2
-        x[..., :half] += x[..., n - half : n]
+        np.add(x[..., :half], x[..., n - half : n], out=x[..., :half])
         n -= half
     return np.asarray(x[..., 0])
 

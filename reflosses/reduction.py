@@ -101,8 +101,8 @@ class ExactSum:
 
 
 def _sum(x: Floats, exact: bool = True) -> ExactSum:
-    total = ExactSum(0)
-    for start in range(0, x.size, _CHUNK):
+    total = _sum_of_chunk(x[:_CHUNK], exact) if x.size else ExactSum(0)
+    for start in range(_CHUNK, x.size, _CHUNK):
         total += _sum_of_chunk(x[start : start + _CHUNK], exact)
     return total
 

@@ -50,7 +50,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (1, 100, 10_000, 1_000_000, 10_000_000)
 AGREE = {"float64": 1e-6, "float32": 1e-2}  # tells a factor or a divisor; sums of 1e7 float32 are rough
 SAMPLE, SHORT = 2e-3, 2e-2  # seconds that a sample lasts, and below which a call is made once before
-REST, ROUNDS = 8e-3, 3  # seconds until OpenMP's idle threads sleep; the fewest rounds
+REST, ROUNDS = 8e-3, 3  # seconds until OpenMP's idle threads are done with waiting; the fewest rounds
 BLOCK = 1 << 15  # elements that stay in the cache
 BUFFER = 1 << 23  # bytes read at once
 MOST = 2_000_000_000  # bytes that a loss of mapped files may take before it fails
@@ -89,9 +89,14 @@ class Run(NamedTuple):
     samples: Any = None
 
     def seconds(self) -> float:
-        """Of one call, after a moment in which the threads of the run before fall asleep."""
+        """Of one call, after a moment in which the threads of the run before stop waiting for work.
+
+        This one does not sleep meanwhile: a processor that has slept is slow at first, and most so with an interpreter.
+        """
         set_threads(self.threads)
-        time.sleep(REST)
+        end = time.perf_counter() + REST
+        while time.perf_counter() < end:
+            pass
         if self.warm:
             self.call()
         start = time.perf_counter()

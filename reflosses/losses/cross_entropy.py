@@ -80,7 +80,7 @@ class CrossEntropy(Loss):
         """The largest |logit| of each row; NaN, which is in no interval, if the row has not one true class."""
         if self.label_smoothing:
             return np.full(len(z), np.nan)
-        size = np.maximum(np.maximum.reduce(z, axis=1), -np.minimum.reduce(z, axis=1))
+        size = np.maximum.reduce(np.abs(z), axis=1)
         return size if y.ndim == 1 else np.where(((y != 0).sum(axis=1) == 1) & (y[true] == 1), size, np.nan)
 
     def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
