@@ -41,8 +41,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import bench_page
+import code_paths
 import numpy as np
 from bench_losses import BOTH, GRADIENT, PEERS, ROWS, VALUE, WHATS, Call, Pair, Row, logits, set_threads
 
@@ -166,7 +168,7 @@ def triad(n: int = 1 << 25, rounds: int = 7) -> dict[str, float]:
     return {threads: statistics.median(s) for threads, s in found.items()}
 
 
-# ---- memory and files, each in a fresh process -----------------------------------------------------------------------
+# ---- memory, files and narrower instructions, each in a fresh process ------------------------------------------------
 
 
 def fresh(f: Callable[..., Any], *arguments: Any) -> Any:
@@ -196,6 +198,21 @@ def memory(peer: str, names: list[str], n: int) -> dict[str, int]:
         found[row.name] = max(0, resident("VmHWM") - before)
         del call
     return found
+
+
+def timed(names: list[str], sizes: list[int], seconds: float) -> list[dict[str, Any]]:
+    """Ours and plain NumPy, in float64."""
+    rows = [row for row in ROWS if row.name in names]
+    return [t for row in rows for n in sizes for t in cell(row, "float64", n, ["ours", "naive NumPy"], seconds, {})]
+
+
+def narrow(names: list[str], sizes: list[int], seconds: float) -> dict[str, Any]:
+    """The same without AVX-512, if this machine has it: log1p and others are then no vector code in NumPy."""
+    disabled = code_paths.paths()["AVX2"]
+    if not (disabled and sizes):
+        return {"missing": "float64 not asked for" if disabled else "this machine has no AVX-512"}
+    with mock.patch.dict(os.environ, {"NPY_DISABLE_CPU_FEATURES": disabled}):
+        return {"disabled": disabled, "times": fresh(timed, names, sizes, seconds)}
 
 
 def forget(paths: list[str]) -> None:
@@ -305,6 +322,9 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
             report["memory"]["peaks"][peer] = fresh(memory, peer, wanted.losses, wanted.memory)
         except Exception as error:  # as in `cell`
             failed.setdefault(peer, f"memory of {peer}: {type(error).__name__}: {error}")
+    tell("without AVX-512")
+    sizes = wanted.sizes if "float64" in wanted.dtypes else []
+    report["narrow"] = narrow(wanted.losses, sizes, wanted.seconds / 4)
     tell(f"{wanted.files / 1e9:g} GB of files")
     report["files"] = files(wanted.files)
     machine["seconds"] = time.perf_counter() - begun

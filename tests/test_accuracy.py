@@ -123,11 +123,20 @@ BORDERS = [
     *((reflosses.BinaryCrossEntropy(), y, p) for y in (0.0, 0.3) for p in around(1 - 2.0**-53)[:2]),
     *((reflosses.Cauchy(d), 0.0, r) for d in (0.7, 1e-6, 1e6) for r in around(2.0**-500 * d)),
     *((reflosses.Cauchy(d), 0.0, r) for d in (0.7, 1e-6) for r in around(2.0**512 * d)),
-    *((reflosses.CrossEntropy(), [k], [[0.0, 3.0, 3.0 - g]]) for k in range(3) for g in around(600.0)),
     *(
-        (reflosses.CrossEntropy(class_weight=[1e6, 0.3, 1e-6]), [k], [[0.0, -g, -g]])
-        for k in (0, 2)
-        for g in around(600)
+        (reflosses.CrossEntropy(class_weight=w), [k], [[0.0, s * g, -s * 299.0]])
+        for w in (None, [1e6, 0.3, 1e-6])
+        for k in range(3)
+        for s in (1, -1)
+        for g in around(300.0)
+    ),
+    *(
+        (reflosses.FocalWithLogits(gamma, alpha, clamp), y, s * z)
+        for gamma in (0.0, 0.7, 2.0, 30.0)
+        for alpha, clamp in ((None, None), (0.2, 1e-6), (0.2, 1e-200))
+        for y in (0.0, 1.0)
+        for s in (1, -1)
+        for z in around(300.0)
     ),
 ]
 

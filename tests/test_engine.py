@@ -1,6 +1,7 @@
 """Blocks, threads and buffers: they change no bit of a result, and hold no more memory than they say."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import reflosses as rl
 from reflosses import engine, sampling
+from reflosses.arguments import Arguments
 from reflosses.catalogue import examples, losses
 from reflosses.loss import Loss
 from reflosses.reduction import ExactSum
@@ -125,6 +127,34 @@ def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: p
         np.testing.assert_array_max_ulp(
             np.frombuffer(value), np.ravel(each.value(*arguments[:2], weight=arguments[2])), 4
         )
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("units", [1, 9, 10, 11, 29, 30, 31, 100])
+def test_blocks_hold_every_unit_once_and_threads_get_as_many(units: int, threads: int, cut: Any) -> None:
+    cut(10, threads)
+    arguments = Arguments(rl.Huber(), np.zeros(units), np.zeros(units))
+    boxes = engine._Evaluation(arguments, True, 0, ExactSum.enclosed).boxes
+    held = [np.arange(units)[box].tolist() for box in boxes]
+    assert [i for each in held for i in each] == list(range(units))
+    sizes = [len(each) for each in held]
+    assert max(sizes) <= 10
+    if units > 10 * threads:
+        assert max(sizes) - min(sizes[:-1]) == 0  # the last may be shorter
+        assert len(sizes) % threads == 0 or max(sizes) < 10
+
+
+def test_plans_of_a_few_shapes_are_kept() -> None:
+    loss = rl.Huber()
+    for n in [*range(1, 200), 3, 3]:
+        assert loss.value(np.zeros(n), np.full(n, 0.5)) == 0.125
+        assert loss.value(np.zeros((n, 2)), np.full((n, 2), 0.5)) == 0.125
+        assert len(loss.plans) <= 64
+    for _ in range(2):
+        with pytest.raises(ValueError, match="they must be equal"):
+            loss.value(np.zeros(3), np.zeros(4))
+    assert loss == rl.Huber()
+    assert pickle.loads(pickle.dumps(loss)).plans == {}
 
 
 @every_loss

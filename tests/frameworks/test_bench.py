@@ -111,7 +111,10 @@ def test_a_missed_target_is_bold_and_listed():
         return about | {"peer": peer, "threads": threads, "median": seconds, "min": seconds}
 
     slow = [times("ours", 1, 1.0), times("ours", 2, 1.0), times("torch eager", 2, 2.4), times("jax.jit", 2, 1.3)]
-    misses = []
+    misses = {}
     text = bench_page.ratios(bench_page.Times({"times": slow}), "float64", 10_000_000, misses)
     assert "| **2.4** (≥ 2.5) | – | 1.3 |" in text
-    assert misses == ["MSE, N = 10,000,000: torch eager 2:2 is 2.40 instead of 2.5"]
+    assert misses == {10_000_000: {"MSE": ["torch eager 2:2 2.40 (≥ 2.5)"]}}
+    text = bench_page.targets(bench_page.Times({"times": slow}), misses)
+    assert text.startswith("Of 2 targets 1 are met.\n")
+    assert text.endswith("\n- MSE: torch eager 2:2 2.40 (≥ 2.5)\n")
