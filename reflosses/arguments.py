@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reflosses.domain import MAX, NON_NEGATIVE, Bools, Classes, Domain, Floats, OutsideDomain, real_array, within
+from reflosses.domain import (
+    MAX,
+    NON_NEGATIVE,
+    Bools,
+    Classes,
+    Domain,
+    Floats,
+    OutsideDomain,
+    positive,
+    real_array,
+    within,
+)
 from reflosses.layout import BoundLayout, Box, Layout
 from reflosses.parameters import shown
 
@@ -220,7 +231,7 @@ class Units:
             w = arguments.weight[outer].astype(np.float64, copy=False).reshape(-1)
             if self.keep is not None:
                 w = np.where(self.keep, w, 0.0)
-            if not within(w, 5e-324, np.inf):
+            if not positive(w):
                 self.keep = w != 0
             self.weight = self._kept(w)
 

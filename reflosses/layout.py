@@ -118,7 +118,7 @@ class BoundLayout:
         `inner` is a box of the axes in the last group: some members of each unit.
         """
         if not self.groups and len(outer) == 1:  # the most frequent ones: elements in a row
-            return a[outer].astype(np.float64, copy=False)
+            return a[outer].astype(np.float64, order="C", copy=False)
         classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
         if len(self.groups) == 1 and not inner and self.unit_shape[0] < _FEW:
             every: Box = (slice(None),) * len(self.groups[0])
@@ -126,7 +126,7 @@ class BoundLayout:
             return part.astype(np.float64, order="C", copy=False).reshape(self.unit_shape[0], self._units_of(part)).T
         part = a.transpose(self.order)[(*outer, *classes, *inner, ...)]
         shape = (1, *self.unit_shape[:-1], -1) if inner else (self._units_of(part), *self.unit_shape)
-        return part.astype(np.float64, copy=False).reshape(shape)
+        return part.astype(np.float64, order="C", copy=False).reshape(shape)
 
     @cached_property
     def whole(self) -> Box:

@@ -22,7 +22,7 @@ def accurate_sum(x: Floats) -> Floats:
     """The sum along the last axis, to within one ulp where the terms have one sign; memory's order has no part in it.
 
     Adding and taking away a number σ above n·max|x| leaves of each x a multiple of ulp(σ); the sum of these is exact in
-    any order (Rump, Ogita, Oishi, 2008). What is split off is so small that its rounded sum will do.
+    any order (Rump, Ogita, Oishi, 2008). What is split off is so small, for n up to 2^26, that its rounded sum will do.
     """
     n = x.shape[-1]
     if n < 3:

@@ -75,6 +75,7 @@ HARD_CASES = [
     (reflosses.CrossEntropy(label_smoothing=0.03), [1], [[-1.7e308, 1.7e308]]),
     (reflosses.CrossEntropy(class_weight=[0.3, 7.0, 0.05]), [[0.45, 0.0, 5e-324]], [[0.0, -720.25, -720.25]]),
     (reflosses.Focal(gamma=1e-6), 0.0, 5e-324),  # q^(γ − 1) overflowed
+    (reflosses.FocalWithLogits(gamma=1.0, alpha=3.3e-310), 1.0, -30.3),  # alpha·q^γ rounded alone
     (reflosses.Focal(gamma=0.01), 0.0, 1e-315),
     (reflosses.Focal(gamma=0.04, clamp=1e-3), 0.0, 5e-324),
     (reflosses.Focal(gamma=0.97), 1.0, 1 - 2.0**-53),
@@ -131,9 +132,14 @@ BORDERS = [
         for g in around(300.0)
     ),
     *(
+        (reflosses.CrossEntropy(class_weight=[w, 1, 1]), [0], [[s * 299.0, s * 299.5, s * 298.0]])
+        for w in (5e-324, 1e-310, 1e-250, 1e-180, 1e180, 1e250)
+        for s in (1, -1, 1.01)
+    ),
+    *(
         (reflosses.FocalWithLogits(gamma, alpha, clamp), y, s * z)
         for gamma in (0.0, 0.7, 2.0, 30.0)
-        for alpha, clamp in ((None, None), (0.2, 1e-6), (0.2, 1e-200))
+        for alpha, clamp in ((None, None), (0.2, 1e-6), (0.2, 1e-200), (3.3e-310, None))
         for y in (0.0, 1.0)
         for s in (1, -1)
         for z in around(300.0)

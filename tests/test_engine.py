@@ -1,5 +1,6 @@
 """Blocks, threads and buffers: they change no bit of a result, and hold no more memory than they say."""
 
+import itertools
 import os
 import pickle
 import subprocess
@@ -18,6 +19,7 @@ import reflosses as rl
 from reflosses import engine, sampling
 from reflosses.arguments import Arguments
 from reflosses.catalogue import examples, losses
+from reflosses.domain import PROBABILITY
 from reflosses.loss import Loss
 from reflosses.reduction import ExactSum
 from reflosses.sampling import Problem
@@ -165,6 +167,37 @@ def test_where_the_arrays_lie_changes_no_bit(loss: Loss, cut: Any) -> None:
         apart = np.repeat(yhat[..., None], 2, axis=-1)[..., 0]
         assert results(loss, y, np.asfortranarray(yhat), None) == expected
         assert results(loss, np.asfortranarray(y), apart, None) == expected
+        reverse = (slice(None, None, -1),) * yhat.ndim
+        assert results(loss, y, yhat[reverse].copy()[reverse], None) == expected
+
+
+@pytest.mark.parametrize("loss", [rl.CrossEntropy(), rl.CrossEntropy(label_smoothing=0.1)])
+def test_long_rows_may_lie_anywhere(loss: Loss) -> None:
+    rng = np.random.default_rng(9)
+    y, yhat = rng.integers(0, 70, (20, 3)), 10 * rng.standard_normal((20, 3, 70))
+    expected = results(loss, y, yhat, None)
+    for axes in [(0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)]:
+        for steps in itertools.product((1, -1, 2), repeat=3):
+            room = np.zeros([n * abs(s) for n, s in zip(yhat.transpose(axes).shape, steps, strict=True)])
+            view = room[tuple(slice(None, None, s) for s in steps)]
+            view[...] = yhat.transpose(axes)
+            assert results(loss, y, view.transpose(np.argsort(axes)), None) == expected
+
+
+@every_loss
+@pytest.mark.parametrize("weighted", [False, True])
+def test_minus_zero_is_zero(loss: Loss, weighted: bool) -> None:
+    rng = np.random.default_rng(11)
+    for y, yhat in sampling.moderate(loss, 5, 200):
+        some = rng.random(yhat.shape) < 0.5
+        zero, minus = np.where(some, 0.0, yhat), np.where(some, -0.0, yhat)
+        if not zero.any():
+            continue
+        weight = rng.random(loss.layout.bind(yhat.shape).value_shape) if weighted else None
+        assert results(loss, y, minus, weight) == results(loss, y, zero, weight)
+        if loss.domain[0] == PROBABILITY:
+            soft = np.where(some, 0.0, rng.integers(0, 2**54, yhat.shape) / 2.0**54)
+            assert results(loss, soft, minus, weight) == results(loss, soft, zero, weight)
 
 
 def test_large_inputs_in_blocks_of_the_library() -> None:

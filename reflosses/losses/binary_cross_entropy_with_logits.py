@@ -41,12 +41,13 @@ class BinaryCrossEntropyWithLogits(Loss):
     plain = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
 
     def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
-        side = (~np.signbit(yhat)).astype(float)  # the label that the logit speaks for
+        z = yhat + 0.0  # −0 is on the side of 0
+        side = (~np.signbit(z)).astype(float)  # the label that the logit speaks for
         if self.pos_weight is None:
             toward, mass = side - y, None  # t; m = 1
         else:
             toward, mass = side * (1 - y) - (1 - side) * (pos_weight * y), (1 - y) + pos_weight * y
-        return yhat, toward, mass, np.exp(-np.abs(yhat))
+        return z, toward, mass, np.exp(-np.abs(z))
 
     def loss(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
         unsure = np.log1p(e)

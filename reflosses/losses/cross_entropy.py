@@ -57,7 +57,10 @@ class CrossEntropy(Loss):
         log_sum = m.logsumexp(yhat)
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
-    plain = (0.0, 300.0)  # of a row's largest |logit|: no exp of them leaves the floats, nor does a quotient of sums
+    plain = (
+        0.0,
+        300.0,
+    )  # of a row's largest |logit|: no exp of them leaves the floats, nor does a quotient of their sums
 
     def common(self, y: Any, z: Floats) -> tuple[Any, ...]:
         true = np.arange(len(z)), (y if y.ndim == 1 else y.argmax(axis=1))
@@ -65,18 +68,18 @@ class CrossEntropy(Loss):
         own = e[true]
         e[true] = 0.0
         weight = 1.0 if self.class_weight is None else self.class_weight[true[1]]
-        return self._size(y, z, true), e, own, accurate_sum(e), weight, true
+        return self._largest(y, z, true), e, own, accurate_sum(e), weight, true
 
     def loss(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
         return weight * np.log1p(others / own)  # (6)
 
     def slope(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
-        factor = weight / (own + others)
+        factor = 1 / (own + others)
         slope = e * factor[:, None]
-        slope[true] = -others * factor  # (7)
-        return slope
+        slope[true] = -others * factor
+        return slope if self.class_weight is None else weight[:, None] * slope  # (7)
 
-    def _size(self, y: Any, z: Floats, true: Any) -> Floats:
+    def _largest(self, y: Any, z: Floats, true: Any) -> Floats:
         """The largest |logit| of each row; NaN, which is in no interval, if the row has not one true class."""
         if self.label_smoothing:
             return np.full(len(z), np.nan)

@@ -25,7 +25,7 @@ class Dice(Loss):
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (P = T = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
-    larger term, and so are those of value and slope where smooth_nr > smooth_dr.
+    larger term, and so are those of value and slope where smooth_nr > smooth_dr. Products y·yhat below 1e-308 are lost.
     Errors: those of every loss (`reflosses.loss.Loss`).
     Source: L. R. Dice, 1945; F. Milletari et al., V-Net, 2016; derivations/dice.md.
     """

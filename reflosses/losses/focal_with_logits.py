@@ -65,20 +65,24 @@ class FocalWithLogits(Loss):
         nats, inside = np.log1p(e), None  # −log p_t (2)
         if self.clamp is not None:
             inside, nats = self._clamped(self.clamp, z, nats)
-        return z, e, nats, self._fading(y, z), sign, inside
+        return z, e, nats, self._power(z), sign, inside
 
-    def loss(self, z: Floats, e: Floats, nats: Floats, fading: Floats, sign: Floats, inside: Any) -> Floats:
-        return fading * nats  # (1)
+    def loss(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
+        return self._weighted(sign, power * nats)  # (1)
 
-    def slope(self, z: Floats, e: Floats, nats: Floats, fading: Floats, sign: Floats, inside: Any) -> Floats:
+    def slope(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
         steep = e if inside is None else np.where(inside, e, 0.0)
-        return -sign * (fading * ((self.gamma * nats + steep) / (1 + e)))  # (4), (5): one sign, no digit cancels
+        slope = power * ((self.gamma * nats + steep) / (1 + e))  # (4), (5): one sign, no digit cancels
+        return -sign * self._weighted(sign, slope)
 
-    def _fading(self, y: Floats, z: Floats) -> Floats:
-        """α_t q^γ."""
+    def _power(self, z: Floats) -> Floats:
+        """q^γ."""
         tail = np.log1p(np.exp(-np.abs(z)))
-        power = exp_of_product(self.gamma, np.maximum(z, 0.0)) * exp_of_product(self.gamma, tail)  # (3)
-        return power if self.alpha is None else np.where(y == 1, self.alpha, 1 - self.alpha) * power
+        return exp_of_product(self.gamma, np.maximum(z, 0.0)) * exp_of_product(self.gamma, tail)  # (3)
+
+    def _weighted(self, sign: Floats, x: Floats) -> Floats:
+        """α_t x."""
+        return x if self.alpha is None else np.where(sign > 0, self.alpha, 1 - self.alpha) * x
 
     def _clamped(self, c: float, z: Floats, nats: Floats) -> tuple[Bools, Floats]:
         """Where p_t is inside the clamp, and −log of what the clamp makes of it."""
@@ -90,13 +94,13 @@ class FocalWithLogits(Loss):
     def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         sign = 2 * y - 1
         z = sign * yhat
-        nats, fading = np.where(z > 0, np.exp(-np.abs(z)), -z), self._fading(y, z)
+        nats, power = np.where(z > 0, np.exp(-np.abs(z)), -z), self._weighted(sign, self._power(z))
         bracket = np.where(z > 0, times_exp(1 + self.gamma, -np.abs(z)), 1.0)  # γ p L + q
         if self.clamp is not None:
             inside, nats = self._clamped(self.clamp, z, nats)
             # below the clamp nothing outweighs this term, not even where p is subnormal
             bracket = np.where(inside, bracket, times_exp(self.gamma * nats, np.minimum(z, 0.0)))
-        return times(fading, nats), -sign * fading * bracket
+        return times(power, nats), -sign * power * bracket
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         if self.clamp is None:
