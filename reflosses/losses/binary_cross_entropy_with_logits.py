@@ -42,7 +42,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
         z = yhat + 0.0  # −0 is on the side of 0
-        side = (~np.signbit(z)).astype(float)  # the label that the logit speaks for
+        side = (z >= 0).astype(float)  # the label that the logit speaks for
         if self.pos_weight is None:
             toward, mass = side - y, None  # t; m = 1
         else:

@@ -57,10 +57,7 @@ class CrossEntropy(Loss):
         log_sum = m.logsumexp(yhat)
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
-    plain = (
-        0.0,
-        300.0,
-    )  # of a row's largest |logit|: no exp of them leaves the floats, nor does a quotient of their sums
+    plain = (0.0, 300.0)  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
 
     def common(self, y: Any, z: Floats) -> tuple[Any, ...]:
         true = np.arange(len(z)), (y if y.ndim == 1 else y.argmax(axis=1))
