@@ -23,7 +23,7 @@ REST = "rest"  # every axis that no other group names
 
 Box = tuple[Any, ...]  # an index with one slice an axis, such that what it picks has neighbouring numbers
 
-_FEW = 64  # units of fewer members are stored member by member: reductions over members then run along the units
+FEW = 64  # units of fewer members are stored member by member: reductions over members then run along the units
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class BoundLayout:
         if not self.groups and len(outer) == 1:  # the most frequent ones: elements in a row
             return a[outer].astype(np.float64, order="C", copy=False)
         classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
-        if len(self.groups) == 1 and not inner and self.unit_shape[0] < _FEW:
+        if len(self.groups) == 1 and not inner and self.unit_shape[0] < FEW:
             every: Box = (slice(None),) * len(self.groups[0])
             part = a.transpose(self.groups[0] + self.outer)[(*every, *outer, ...)]
             return part.astype(np.float64, order="C", copy=False).reshape(self.unit_shape[0], self._units_of(part)).T

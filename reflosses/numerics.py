@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.domain import Bools, Floats, as_array, magnitude, within
-
-_FEW = 64  # along an axis with fewer numbers whole rows are added to each other
+from reflosses.layout import FEW
 
 
 def accurate_sum(x: Floats) -> Floats:
@@ -43,7 +42,7 @@ def accurate_sum(x: Floats) -> Floats:
 def _sum_in_order(x: Floats) -> Floats:
     """The sum along the last axis, rounded in an order that only its length decides; x is overwritten."""
     n = x.shape[-1]
-    if n >= _FEW:
+    if n >= FEW:
         return np.asarray(np.add.reduce(np.ascontiguousarray(x), axis=-1))
     while n > 1:  # pairs, then pairs of these
         half = n // 2
