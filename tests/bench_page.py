@@ -301,6 +301,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
         panel.set(title=loss, xscale="log", yscale="log")
     for panel in panels:
         panel.set_axis_off()
+    for panel in figure.axes[: len(times.losses)][-across:]:  # below which there is no other
+        panel.tick_params(labelbottom=True)
     figure.supxlabel("N")
     figure.supylabel(f"ns an element, value and gradient, {dtype}")
     handles = {label: h for p in figure.axes for h, label in zip(*p.get_legend_handles_labels(), strict=True)}
