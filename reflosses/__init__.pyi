@@ -4,8 +4,9 @@ from reflosses import overlap as overlap
 from reflosses.checking import check as check
 from reflosses.conventions import as_ as as_
 from reflosses.diagnosis import diagnose as diagnose
-from reflosses.engine import get_num_threads as get_num_threads
-from reflosses.engine import set_num_threads as set_num_threads
+from reflosses.evaluation.evaluate import get_num_threads as get_num_threads
+from reflosses.evaluation.evaluate import set_num_threads as set_num_threads
+from reflosses.evaluation.numerics import log_softmax as log_softmax
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import (
     BinaryCrossEntropyWithLogits as BinaryCrossEntropyWithLogits,
@@ -26,7 +27,6 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
     SparseCategoricalCrossEntropy as SparseCategoricalCrossEntropy,
 )
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
-from reflosses.numerics import log_softmax as log_softmax
 from reflosses.truth import certify as certify
 
 __version__: str

@@ -24,9 +24,9 @@ from reflosses.arrays import FRAMEWORKS
 from reflosses.battery import REGIMES, TARGETS
 from reflosses.checking import DEFAULT_REGIMES, check
 from reflosses.conventions import Framework, Function, as_, brief, frameworks
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Isolated, Source
-from reflosses.loss import Loss
 from reflosses.reference import Scaled
 from reflosses.result import Result
 from reflosses.verify import Report, Tick, Wanted, not_installed, verify

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reflosses.arguments import Arguments, Units
 from reflosses.arithmetic import NoDerivativeError
-from reflosses.domain import Floats
-from reflosses.loss import Loss
+from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import Certified, certified
 

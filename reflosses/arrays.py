@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 from reflosses.formats import Format, dtype_of
 
 Candidate = Callable[..., Any]

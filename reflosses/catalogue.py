@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 import reflosses
-from reflosses.loss import Loss
+from reflosses.evaluation.loss import Loss
 
 
 def losses() -> dict[str, type[Loss]]:

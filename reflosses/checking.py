@@ -18,9 +18,9 @@ import numpy as np
 from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
 from reflosses.battery import REGIMES, TARGETS, Block, Call, Inputs, blocks, calls
 from reflosses.diagnosis import explain
-from reflosses.domain import Classes, Floats
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS, Format
-from reflosses.loss import Loss
 from reflosses.reference import Exact, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
 from reflosses.result import Deviation, Result, Row, arrays_of
 from reflosses.sampling import single

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arguments import Arguments
 from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
 from reflosses.battery import REGIMES, TARGETS, Inputs, blocks, calls
-from reflosses.domain import Floats
+from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
-from reflosses.loss import Loss
 from reflosses.questions import moderate_questions
 from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.result import Result

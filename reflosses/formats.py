@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 
 
 @dataclass(frozen=True)

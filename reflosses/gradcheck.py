@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import approx_fprime
 
-from reflosses.arguments import Arguments, Units
-from reflosses.domain import REAL, Floats
-from reflosses.loss import Loss
+from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.domain import REAL, Floats
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import first_index
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy
-from reflosses.parameters import first_index
 
 RELATIVE = 1e-8  # agreement asked of a central difference, beyond the rounding of the value
 STEP = 6e-6  # cube root of eps: there truncation and rounding are of one size

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Classes, Floats, as_array
-from reflosses.parameters import first_index, integer, shown
+from reflosses.evaluation.domain import Classes, Floats, as_array
+from reflosses.evaluation.parameters import first_index, integer, shown
 
 CROSSOVER_IOU = sqrt(2) - 1  # where IoU and Dice loss are equally steep: the IoU …
 CROSSOVER_DICE = 2 - sqrt(2)  # … and the Dice score of the same overlap

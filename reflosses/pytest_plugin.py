@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 if TYPE_CHECKING:
+    from reflosses.evaluation.loss import Loss
     from reflosses.expectations import Expected
-    from reflosses.loss import Loss
     from reflosses.reference import Scaled
     from reflosses.result import Column, Deviation, Result
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from reflosses.battery import Inputs, family
-from reflosses.domain import REAL, Floats, Interval, Labels, Logit
+from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
 from reflosses.hypotheses import Question, one_hot
-from reflosses.loss import Loss
 from reflosses.reference import assembled
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arguments import Arguments
 from reflosses.arithmetic import CannotCertifyError
-from reflosses.domain import Classes, Floats
+from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.loss import Loss
 from reflosses.sampling import shaped, single
 from reflosses.truth import certified
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
-from reflosses.loss import Loss
+from reflosses.evaluation.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
+from reflosses.evaluation.loss import Loss
 
 Rng = np.random.Generator
 

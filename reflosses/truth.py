@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.arguments import Arguments, Units
 from reflosses.arithmetic import (
     Arithmetic,
     CannotCertifyError,
@@ -28,8 +27,9 @@ from reflosses.arithmetic import (
     precision,
     rounded,
 )
-from reflosses.domain import Classes, Floats
-from reflosses.loss import Loss
+from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
 
 # Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))

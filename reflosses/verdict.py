@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses.battery import family
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.loss import Loss
 from reflosses.reference import Exact, Scaled, like, parts, rounding_of_parameters
 
 FREEDOM = 4.0  # units in the last place of a library's function, where ours have one

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses import accuracy, arithmetic, catalogue, truth
-from reflosses.arguments import bind
 from reflosses.arrays import Asked
 from reflosses.battery import REGIMES
 from reflosses.conventions import Framework, Function, brief, frameworks, written
@@ -33,6 +32,7 @@ from reflosses.conventions.scripts import checked
 from reflosses.conventions.sklearn import FRAMEWORK as SKLEARN
 from reflosses.conventions.sklearn import REAL, Real, predictions
 from reflosses.diagnosis import explain
+from reflosses.evaluation.call import bind
 from reflosses.formats import FORMATS
 from reflosses.gradcheck import gradcheck
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, softmax, xlog1py, xlogy
 
 import reflosses
-from reflosses.loss import Loss
+from reflosses.evaluation.loss import Loss
 
 F = Fraction
 ALL = {"gradcheck", "truth", "numbers"}

@@ -14,9 +14,9 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 import reflosses
 from reflosses import Cauchy
 from reflosses.accuracy import errors, largest_terms, sweep, ulps
-from reflosses.arguments import Arguments
 from reflosses.catalogue import examples, losses
-from reflosses.loss import Loss
+from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.loss import Loss
 from reflosses.sampling import Problem, hard
 from reflosses.truth import certified
 

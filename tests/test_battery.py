@@ -10,7 +10,7 @@ import pytest
 
 from reflosses import BinaryCrossEntropyWithLogits, CrossEntropy, Dice, Huber, battery, catalogue
 from reflosses.battery import REGIMES, blocks, calls, family
-from reflosses.domain import Classes, Labels
+from reflosses.evaluation.domain import Classes, Labels
 from reflosses.formats import FORMATS
 
 LOSSES = [loss for cls in catalogue.losses().values() for loss in catalogue.examples(cls)]

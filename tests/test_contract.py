@@ -12,9 +12,9 @@ import pytest
 import reflosses as rl
 from reflosses import sampling
 from reflosses.catalogue import examples, losses
-from reflosses.domain import Classes, Labels
-from reflosses.loss import Loss
-from reflosses.reduction import REDUCTIONS
+from reflosses.evaluation.domain import Classes, Labels
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.sums import REDUCTIONS
 from reflosses.sampling import Problem
 
 INF, NAN = math.inf, math.nan

@@ -16,8 +16,8 @@ import scipy.special
 import reflosses
 from reflosses import conventions
 from reflosses.conventions import Framework, Function, as_, brief, domains, find, literal, written
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS
-from reflosses.loss import Loss
 from reflosses.reference import Scaled
 from reflosses.result import Deviation
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reflosses.domain import (
+from reflosses.evaluation.domain import (
     CLAMP,
     FRACTION,
     LOGIT,

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import engine, sampling
-from reflosses.arguments import Arguments
+from reflosses import sampling
 from reflosses.catalogue import examples, losses
-from reflosses.domain import PROBABILITY
-from reflosses.loss import Loss
-from reflosses.reduction import ExactSum
+from reflosses.evaluation import evaluate
+from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.domain import PROBABILITY
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.sums import ExactSum
 from reflosses.sampling import Problem
 
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]
@@ -43,8 +44,8 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def chosen(block: int | None, threads: int) -> None:
         if block is not None:
-            monkeypatch.setattr(engine, "_BLOCK", block)
-        monkeypatch.setattr(engine, "_WORTH_SHARING", 0)
+            monkeypatch.setattr(evaluate, "_BLOCK", block)
+        monkeypatch.setattr(evaluate, "_WORTH_SHARING", 0)
         rl.set_num_threads(threads)
 
     return chosen
@@ -92,7 +93,7 @@ def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float,
 @pytest.mark.parametrize("tail", [0.0, 2.0**-100])  # less than one cut tells
 def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: Any) -> None:
     """P + T − 2I is 0.5 + 2^-54, halfway between two floats, and a little more; P + T is 1 more, and rounds to 1.5."""
-    monkeypatch.setattr(engine, "_LONG", 2)
+    monkeypatch.setattr(evaluate, "_LONG", 2)
     asked, of = [], ExactSum.of
     monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
     y, yhat = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 2.0**-54, tail, 0.0])
@@ -118,7 +119,7 @@ def test_blocks_and_threads_change_no_bit(loss: Loss, cut: Any) -> None:
 def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(8)
     y, yhat = rng.integers(0, 2, (40, 3, 5)), rng.random((40, 3, 5))
-    monkeypatch.setattr(engine, "_LONG", 10)
+    monkeypatch.setattr(evaluate, "_LONG", 10)
     rows = [(each, y, yhat, w) for each, w in settings(loss, y, yhat)]
     expected = [results(*row) for row in rows]
     for block, threads in [(1, 1), (1, 5), (7, 2), (100, 1), (None, 5)]:
@@ -136,7 +137,7 @@ def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: p
 def test_blocks_hold_every_unit_once_and_threads_get_as_many(units: int, threads: int, cut: Any) -> None:
     cut(10, threads)
     arguments = Arguments(rl.Huber(), np.zeros(units), np.zeros(units))
-    boxes = engine._Evaluation(arguments, True, 0, ExactSum.enclosed).boxes
+    boxes = evaluate._Evaluation(arguments, True, 0, ExactSum.enclosed).boxes
     held = [np.arange(units)[box].tolist() for box in boxes]
     assert [i for each in held for i in each] == list(range(units))
     sizes = [len(each) for each in held]
@@ -378,7 +379,7 @@ def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
 def test_the_environment_says_how_many_threads(
     variables: dict[str, str], expected: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_threads", None)
+    monkeypatch.setattr(evaluate, "_threads", None)
     for name in ("REFLOSSES_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -393,7 +394,7 @@ def test_the_environment_says_how_many_threads(
 def test_every_item_is_worked_on_once() -> None:
     rl.set_num_threads(5)
     done: list[int] = []
-    engine.share(done.append, range(1000))
+    evaluate.share(done.append, range(1000))
     assert sorted(done) == list(range(1000))
 
 
@@ -413,10 +414,10 @@ def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[Ba
             raise error(f"item {item}")
 
     with pytest.raises(error, match="item"):
-        engine.share(work, range(100_000))
+        evaluate.share(work, range(100_000))
     assert len(begun) < 100_000
     done: list[int] = []
-    engine.share(done.append, range(100))
+    evaluate.share(done.append, range(100))
     assert sorted(done) == list(range(100))
 
 

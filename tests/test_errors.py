@@ -11,8 +11,8 @@ import pytest
 import reflosses as rl
 from reflosses import sampling
 from reflosses.catalogue import examples, losses
-from reflosses.domain import Interval, Labels
-from reflosses.loss import Loss
+from reflosses.evaluation.domain import Interval, Labels
+from reflosses.evaluation.loss import Loss
 from reflosses.sampling import Problem
 
 INF, NAN = math.inf, math.nan

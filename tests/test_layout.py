@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reflosses.layout import ELEMENTS, EVERYTHING, REST, VECTORS, Layout, class_pooled, pooled, rows
+from reflosses.evaluation.axes import ELEMENTS, EVERYTHING, REST, VECTORS, Layout, class_pooled, pooled, rows
 
 SHAPES = [(4,), (2, 3), (3, 1), (2, 3, 4), (1, 2, 1), (2, 1, 3, 2), (0,), (0, 3), (3, 0), (2, 0, 3)]
 LAYOUTS = [

@@ -21,9 +21,9 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "d
 OTHER_PAGES = {"README", "atlas", "dice_versus_iou", "engine"}
 MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make bench`
 
-CORE = ("domain", "layout", "numerics", "parameters", "reduction", "arguments", "engine", "loss")
-CORE_FILES = [p for name in CORE if (p := PACKAGE / f"{name}.py").exists()]
-FOR_LOSSES = {f"reflosses.{name}" for name in ("domain", "layout", "loss", "numerics", "parameters")}
+CORE = ("domain", "axes", "numerics", "parameters", "sums", "call", "evaluate", "loss")
+CORE_FILES = [p for name in CORE if (p := PACKAGE / "evaluation" / f"{name}.py").exists()]
+FOR_LOSSES = {f"reflosses.evaluation.{name}" for name in ("domain", "axes", "loss", "numerics", "parameters")}
 OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")
 
 every_loss_file = pytest.mark.parametrize("path", LOSS_FILES, ids=lambda path: path.stem)
@@ -150,7 +150,7 @@ def test_nothing_that_a_machine_makes_is_tracked() -> None:
 @every_loss_file
 def test_losses_import_the_machinery_and_nothing_else(path: Path) -> None:
     names = imports(path)
-    assert "reflosses.loss" in names
+    assert "reflosses.evaluation.loss" in names
     assert own(names) <= FOR_LOSSES
     assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
 
@@ -158,15 +158,15 @@ def test_losses_import_the_machinery_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: path.stem)
 def test_the_machinery_knows_no_loss_and_no_checking_code(path: Path) -> None:
     names = imports(path)
-    assert own(names) <= {f"reflosses.{name}" for name in CORE}
+    assert own(names) <= {f"reflosses.evaluation.{name}" for name in CORE}
     assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
 
 
 def test_the_machinery_has_no_cycle() -> None:
-    graph = {f"reflosses.{p.stem}": own(imports(p)) for p in CORE_FILES}
+    graph = {f"reflosses.evaluation.{p.stem}": own(imports(p)) for p in CORE_FILES}
     order = list(graphlib.TopologicalSorter(graph).static_order())
-    assert order[0] == "reflosses.domain"
-    assert order[-1] == "reflosses.loss"
+    assert order[0] == "reflosses.evaluation.domain"
+    assert order[-1] == "reflosses.evaluation.loss"
 
 
 def test_the_reader_of_imports_can_find_one() -> None:
@@ -195,7 +195,7 @@ def f():
     assert not own({"numpy", "reflossesx.truth"})
     assert own({"reflosses"}) == {"reflosses"}
     for path in (PACKAGE / "truth.py", PACKAGE / "sampling.py"):
-        assert "reflosses.loss" in imports(path)
+        assert "reflosses.evaluation.loss" in imports(path)
 
 
 def run(code: str) -> str:

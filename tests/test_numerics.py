@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reflosses import log_softmax
-from reflosses.numerics import (
+from reflosses.evaluation.numerics import (
     accurate_sum,
     exp_of_product,
     gap,

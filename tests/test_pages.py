@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from reflosses import catalogue
-from reflosses.loss import Loss
+from reflosses.evaluation.loss import Loss
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()

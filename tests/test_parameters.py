@@ -12,10 +12,20 @@ import pytest
 
 import reflosses as rl
 from reflosses.catalogue import losses
-from reflosses.domain import FRACTION, NON_NEGATIVE, POSITIVE, REAL
-from reflosses.loss import Loss
-from reflosses.parameters import array, axes, choice, first_index, flag, integer, number, optional, semidefinite
-from reflosses.reduction import REDUCTIONS
+from reflosses.evaluation.domain import FRACTION, NON_NEGATIVE, POSITIVE, REAL
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import (
+    array,
+    axes,
+    choice,
+    first_index,
+    flag,
+    integer,
+    number,
+    optional,
+    semidefinite,
+)
+from reflosses.evaluation.sums import REDUCTIONS
 
 INF, NAN = math.inf, math.nan
 EPS = 2.0**-52

@@ -14,7 +14,7 @@ import pytest
 
 from reflosses import sampling
 from reflosses.accuracy import ulps
-from reflosses.arguments import Arguments
+from reflosses.evaluation.call import Arguments
 from reflosses.gradcheck import gradcheck, reductioncheck
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))

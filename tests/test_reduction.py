@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reflosses import reduction
-from reflosses.domain import magnitudes
-from reflosses.reduction import ExactSum, UndecidedError, scaled
+from reflosses.evaluation import sums
+from reflosses.evaluation.domain import magnitudes
+from reflosses.evaluation.sums import ExactSum, UndecidedError, scaled
 
 INF, NAN = math.inf, math.nan
 TINY, HUGE = 5e-324, 1.7976931348623157e308
@@ -123,14 +123,14 @@ def test_the_order_does_not_matter(x: Any) -> None:
 @pytest.mark.parametrize("chunk", [1, 3, 7])
 def test_the_size_of_the_chunks_does_not_matter(x: Any, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     total = ExactSum.of(x)
-    monkeypatch.setattr(reduction, "_CHUNK", chunk)
+    monkeypatch.setattr(sums, "_CHUNK", chunk)
     if np.size(x) < 100:
         assert ExactSum.of(x) == total
 
 
 def test_a_chunk_of_the_largest_integers_adds_up_exactly() -> None:
-    assert reduction._CHUNK * 2**reduction._BITS <= 2**63
-    assert reduction._BITS < 51  # they fit between 2^52 and 2^53 on either side of 1.5 · 2^52
+    assert sums._CHUNK * 2**sums._BITS <= 2**63
+    assert sums._BITS < 51  # they fit between 2^52 and 2^53 on either side of 1.5 · 2^52
 
 
 def test_numbers_of_every_size_need_many_cuts() -> None:
@@ -140,9 +140,7 @@ def test_numbers_of_every_size_need_many_cuts() -> None:
         assert Fraction(ExactSum.of(rng.permutation(x)).count, 2**2400) == exact(x)
 
 
-@pytest.mark.parametrize(
-    "size", [reduction._CHUNK - 1, reduction._CHUNK, reduction._CHUNK + 1, 3 * reduction._CHUNK + 7]
-)
+@pytest.mark.parametrize("size", [sums._CHUNK - 1, sums._CHUNK, sums._CHUNK + 1, 3 * sums._CHUNK + 7])
 def test_as_many_of_the_largest_integers_as_a_chunk_holds(size: int) -> None:
     """All bits set, all of one sign: the integers of every cut are as large as they can be."""
     for x in (2 - 2.0**-52, -(2 - 2.0**-52), 1.0, HUGE, TINY, 2.0**1000, np.nextafter(2.0**1000, 0)):

@@ -16,9 +16,9 @@ import pytest
 import reflosses as rl
 from reflosses import arithmetic, truth
 from reflosses.arithmetic import CannotCertifyError
-from reflosses.domain import POSITIVE, REAL
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.parameters import number, parameter
+from reflosses.evaluation.domain import POSITIVE, REAL
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.parameters import number, parameter
 from reflosses.truth import certified, certify
 
 from exact import log

@@ -25,8 +25,8 @@ from reflosses.arrays import Answer, Asked, Here
 from reflosses.battery import Inputs
 from reflosses.catalogue import losses
 from reflosses.conventions.domains import as_drawn
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.loss import Loss
 from reflosses.reference import Scaled, parts
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 
 
 def as_drawn(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.conventions import Framework, Function
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 
 WIDE = ("float64", "float32", "float16", "bfloat16")
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"

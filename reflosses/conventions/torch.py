@@ -10,7 +10,7 @@ import numpy as np
 
 from reflosses.conventions import Framework, Function
 from reflosses.conventions.domains import label_zero
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
 WIDE = ("float64", "float32", "float16", "bfloat16")

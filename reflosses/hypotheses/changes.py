@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from reflosses.arrays import Answer
-from reflosses.domain import REAL, Classes, Floats
+from reflosses.evaluation.domain import REAL, Classes, Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses.question import Change, Model, Question, one_hot, ours
-from reflosses.loss import Loss
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from reflosses.arrays import Answer
-from reflosses.domain import Floats
+from reflosses.evaluation.axes import BoundLayout, Layout
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.layout import BoundLayout, Layout
-from reflosses.loss import Loss
 
 
 @dataclass(frozen=True)

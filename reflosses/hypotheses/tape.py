@@ -13,7 +13,8 @@ import numpy as np
 
 from reflosses.arrays import Answer
 from reflosses.battery import units
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format, dtype_of
 from reflosses.hypotheses.changes import (
     divisor,
@@ -21,7 +22,6 @@ from reflosses.hypotheses.changes import (
     taking_part,
 )
 from reflosses.hypotheses.question import Change, Model, Question
-from reflosses.loss import Loss
 from reflosses.reference import assembled, taken_apart
 
 

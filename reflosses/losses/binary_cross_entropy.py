@@ -8,9 +8,9 @@ from typing import Any, final
 import numpy as np
 from scipy.special import xlog1py, xlogy
 
-from reflosses.domain import CLAMP, PROBABILITY, Floats
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.parameters import number, optional, parameter
+from reflosses.evaluation.domain import CLAMP, PROBABILITY, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.parameters import number, optional, parameter
 
 
 @final
@@ -24,7 +24,7 @@ class BinaryCrossEntropy(Loss):
     Domain: y and yhat in [0, 1], 0 < clamp < ½.
     Kinks: yhat = c and yhat = 1 − c (if it is a float), where `grad` is 0, the slope outside. Limits: ∞ with slope ∓∞
     towards the wrong label; at yhat = y = 0 and yhat = y = 1 the value is 0, the slope 1 and −1.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: I. J. Good, Rational decisions, 1952; derivations/binary_cross_entropy.md.
     """
 

@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import LOGIT, NON_NEGATIVE, PROBABILITY, Floats
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import product, times, times_exp
-from reflosses.parameters import array, optional, parameter
+from reflosses.evaluation.domain import LOGIT, NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import product, times, times_exp
+from reflosses.evaluation.parameters import array, optional, parameter
 
 
 @final
@@ -24,7 +24,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     Domain: y in [0, 1], yhat real, pos_weight ≥ 0.
     Kinks: none. Limits: a logit of ±∞ costs nothing, with slope 0, if all of y is on its side; else ∞.
     Accuracy: the slope of a label strictly between 0 and 1 is a difference; its bound is relative to the larger term.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: derivations/binary_cross_entropy_with_logits.md.
     """
 

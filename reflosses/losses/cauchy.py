@@ -8,11 +8,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import MAX, POSITIVE, REAL, SQUARED, Floats
-from reflosses.layout import ELEMENTS, VECTORS
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
-from reflosses.parameters import array, number, optional, parameter, semidefinite
+from reflosses.evaluation.axes import ELEMENTS, VECTORS
+from reflosses.evaluation.domain import MAX, POSITIVE, REAL, SQUARED, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
+from reflosses.evaluation.parameters import array, number, optional, parameter, semidefinite
 
 
 @final
@@ -28,7 +28,7 @@ class Cauchy(Loss):
     Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
     Accuracy: with information, the value's bound is relative to a = ρ′ Σ|e_i Ω_ij e_j|, the slope's to
     2ρ′ Σ_j |Ω_ij e_j| (1 + a/delta²).
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
 

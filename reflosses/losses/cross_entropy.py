@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
-from reflosses.layout import rows
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, gap, product, sum_of_others, tail, times, times_exp
-from reflosses.parameters import array, integer, number, optional, parameter
+from reflosses.evaluation.axes import rows
+from reflosses.evaluation.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import accurate_sum, gap, product, sum_of_others, tail, times, times_exp
+from reflosses.evaluation.parameters import array, integer, number, optional, parameter
 
 
 @final
@@ -27,7 +27,7 @@ class CrossEntropy(Loss):
     numbers in [0, 1] that need not sum to one (of these no row is ignored); class weights ≥ 0; 0 ≤ ε ≤ 1.
     Kinks: none. Limits: a −∞ logit is a masked class; a single +∞ takes all the probability; several give NaN.
     Accuracy: for soft or smoothed targets a slope is a difference; its bound is relative to the larger term.
-    Errors: those of every loss (`reflosses.loss.Loss`); class_weight must have C entries; soft targets with
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`); class_weight must have C entries; soft targets with
     class weights have no "weighted_mean".
     Source: J. S. Bridle, 1990; derivations/cross_entropy.md.
     """

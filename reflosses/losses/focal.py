@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import CLAMP, FRACTION, NON_NEGATIVE, PROBABILITY, Floats, Labels
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import product, ratio, times
-from reflosses.parameters import number, optional, parameter
+from reflosses.evaluation.domain import CLAMP, FRACTION, NON_NEGATIVE, PROBABILITY, Floats, Labels
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import product, ratio, times
+from reflosses.evaluation.parameters import number, optional, parameter
 
 
 @final
@@ -27,7 +27,7 @@ class Focal(Loss):
     Kinks: p_t = c and p_t = 1 − c (if it is a float), where `grad` is the slope outside. Limits: p_t = 0 gives ∞ with
     slope ±∞; at p_t = 1 value and slope are 0 for gamma > 0 without clamp, value 0 and slope ±1 for gamma = 0.
     Accuracy: 6 ulp, for gamma above 5 it is 6 + 2 gamma.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: T.-Y. Lin et al., Focal loss for dense object detection, 2017; derivations/focal.md.
     """
 

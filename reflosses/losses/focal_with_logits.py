@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import CLAMP, FRACTION, LOGIT, NON_NEGATIVE, Bools, Floats, Labels
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import exp_of_product, smallest_logit, times, times_exp
-from reflosses.parameters import number, optional, parameter
+from reflosses.evaluation.domain import CLAMP, FRACTION, LOGIT, NON_NEGATIVE, Bools, Floats, Labels
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import exp_of_product, smallest_logit, times, times_exp
+from reflosses.evaluation.parameters import number, optional, parameter
 
 
 @final
@@ -27,7 +27,7 @@ class FocalWithLogits(Loss):
     Kinks: p_t = c and p_t = 1 − c, which no float logit meets. Limits: z_t → ∞ gives 0 with slope 0; z_t → −∞ gives
     ∞ with slope ∓α_t, or, with a clamp, −α_t log c with slope 0.
     Accuracy: 6 ulp, for gamma above 5 it is 6 + 2 gamma.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: T.-Y. Lin et al., Focal loss for dense object detection, 2017; derivations/focal_with_logits.md.
     """
 

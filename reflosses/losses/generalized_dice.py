@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import PROBABILITY, Floats
-from reflosses.layout import class_pooled
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio
-from reflosses.parameters import flag, integer, parameter
+from reflosses.evaluation.axes import class_pooled
+from reflosses.evaluation.domain import PROBABILITY, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import accurate_sum, ratio
+from reflosses.evaluation.parameters import flag, integer, parameter
 
 
 @final
@@ -28,7 +28,7 @@ class GeneralizedDice(Loss):
     Kinks: none. Limits: nothing against nothing is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
     larger term; class volumes must not differ by more than a factor 1e150.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. H. Sudre et al., Generalised Dice overlap as a deep learning loss function for highly unbalanced
     segmentations, 2017; derivations/generalized_dice.md.
     """

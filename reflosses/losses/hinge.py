@@ -7,8 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import REAL, Floats, Labels
-from reflosses.loss import Bounds, Domains, Loss
+from reflosses.evaluation.domain import REAL, Floats, Labels
+from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
 @final
@@ -22,7 +22,7 @@ class Hinge(Loss):
     Domain: y in {−1, 1}, yhat real.
     Kinks: margin 1, where the one-sided slopes are −y and 0 and `grad` is 0. Limits: yhat → ∞ on the label's side
     gives 0 with slope 0, on the other ∞ with slope −y.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. Cortes and V. Vapnik, Support-vector networks, 1995; derivations/hinge.md.
     """
 

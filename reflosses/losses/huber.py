@@ -7,9 +7,9 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import POSITIVE, REAL, Floats
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.parameters import number, parameter
+from reflosses.evaluation.domain import POSITIVE, REAL, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.parameters import number, parameter
 
 
 @final
@@ -22,7 +22,7 @@ class Huber(Loss):
     Scale: y², with delta in the unit of y.
     Domain: y and yhat real, delta > 0.
     Kinks: none; at |r| = delta both pieces and their slopes agree. Limits: yhat → ±∞ gives ∞ with slope ±delta.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P. J. Huber, Robust estimation of a location parameter, 1964; derivations/huber.md.
     """
 

@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import NON_NEGATIVE, PROBABILITY, Floats
-from reflosses.layout import pooled
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, ratio
-from reflosses.parameters import axes, number, optional, parameter
+from reflosses.evaluation.axes import pooled
+from reflosses.evaluation.domain import NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import accurate_sum, ratio
+from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 
 @final
@@ -26,7 +26,7 @@ class IoU(Loss):
     Kinks: none. Limits: nothing against nothing (U = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
     Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
     larger term, and so is that of the value where smooth_nr > smooth_dr. Products y·yhat below 1e-308 are lost.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P. Jaccard, 1912; M. A. Rahman and Y. Wang, 2016; derivations/iou.md.
     """
 

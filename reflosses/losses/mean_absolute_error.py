@@ -7,8 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import REAL, Floats
-from reflosses.loss import Bounds, Domains, Loss
+from reflosses.evaluation.domain import REAL, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
 @final
@@ -21,7 +21,7 @@ class MeanAbsoluteError(Loss):
     Scale: y.
     Domain: y and yhat real.
     Kinks: r = 0, where the one-sided slopes are −1 and 1 and `grad` is 0. Limits: yhat → ±∞ gives ∞ with slope ±1.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P.-S. Laplace, 1774 (least absolute deviations); derivations/mean_absolute_error.md.
     """
 

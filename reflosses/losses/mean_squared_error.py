@@ -7,8 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import REAL, Floats
-from reflosses.loss import Bounds, Domains, Loss
+from reflosses.evaluation.domain import REAL, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
 @final
@@ -21,7 +21,7 @@ class MeanSquaredError(Loss):
     Scale: y².
     Domain: y and yhat real.
     Kinks: none. Limits: yhat → ±∞ gives ∞ with slope ±∞.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. F. Gauss, Theoria combinationis, 1821; derivations/mean_squared_error.md.
     """
 

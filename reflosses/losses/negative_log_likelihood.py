@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import NON_NEGATIVE, REAL, Classes, Floats
-from reflosses.layout import rows
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import times
-from reflosses.parameters import array, integer, optional, parameter
+from reflosses.evaluation.axes import rows
+from reflosses.evaluation.domain import NON_NEGATIVE, REAL, Classes, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import times
+from reflosses.evaluation.parameters import array, integer, optional, parameter
 
 
 @final
@@ -25,7 +25,7 @@ class NegativeLogLikelihood(Loss):
     Domain: y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at); yhat any real
     number: the loss is linear and does not ask whether these are logarithms of probabilities.
     Kinks: none. Limits: yhat[y] = −∞ gives ∞.
-    Errors: those of every loss (`reflosses.loss.Loss`); class_weight must have C entries.
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`); class_weight must have C entries.
     Source: R. A. Fisher, 1922; derivations/negative_log_likelihood.md.
     """
 

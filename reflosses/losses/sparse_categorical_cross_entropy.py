@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from reflosses.domain import PROBABILITY, Classes, Floats
-from reflosses.layout import rows
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.parameters import integer, optional, parameter
+from reflosses.evaluation.axes import rows
+from reflosses.evaluation.domain import PROBABILITY, Classes, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.parameters import integer, optional, parameter
 
 
 @final
@@ -23,7 +23,7 @@ class SparseCategoricalCrossEntropy(Loss):
     Scale: nats. Probabilities are taken as they are, not renormalised to sum to one.
     Domain: y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at); yhat in [0, 1].
     Kinks: none. Limits: yhat[y] = 0 gives ∞ with slope −∞.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: derivations/sparse_categorical_cross_entropy.md.
     """
 

@@ -8,10 +8,10 @@ from typing import Any, final
 import numpy as np
 from scipy.special import xlog1py, xlogy
 
-from reflosses.domain import MASS, NON_NEGATIVE, PROBABILITY, Floats
-from reflosses.loss import Bounds, Domains, Loss
-from reflosses.numerics import accurate_sum, product, ratio
-from reflosses.parameters import choice, number, parameter
+from reflosses.evaluation.domain import MASS, NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import accurate_sum, product, ratio
+from reflosses.evaluation.parameters import choice, number, parameter
 
 
 @final
@@ -28,7 +28,7 @@ class WeightedCrossEntropy(Loss):
     Kinks: none. Limits: as binary cross-entropy.
     Accuracy: for soft labels, and with "full" next to y = 0, a slope is a difference; its bound is relative to the
     largest term.
-    Errors: those of every loss (`reflosses.loss.Loss`).
+    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. H. Sudre et al., 2017; derivations/weighted_cross_entropy.md.
     """
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.domain import Bools, Floats, as_array, magnitude, within
-from reflosses.layout import FEW
+from reflosses.evaluation.axes import FEW
+from reflosses.evaluation.domain import Bools, Floats, as_array, magnitude, within
 
 
 def accurate_sum(x: Floats) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.domain import REAL, Domain, Floats, as_array
+from reflosses.evaluation.domain import REAL, Domain, Floats, as_array
 
 Check = Callable[[object, Any], Any]
 

@@ -42,12 +42,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.arguments import Argument, Arguments, Plan
-from reflosses.domain import MAX, Domain, Floats
-from reflosses.engine import evaluate
-from reflosses.layout import ELEMENTS
-from reflosses.parameters import choice, parameter
-from reflosses.reduction import REDUCTIONS
+from reflosses.evaluation.axes import ELEMENTS
+from reflosses.evaluation.call import Argument, Arguments, Plan
+from reflosses.evaluation.domain import MAX, Domain, Floats
+from reflosses.evaluation.evaluate import evaluate
+from reflosses.evaluation.parameters import choice, parameter
+from reflosses.evaluation.sums import REDUCTIONS
 
 
 class Domains(NamedTuple):

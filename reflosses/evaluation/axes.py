@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reflosses.domain import Floats
+from reflosses.evaluation.domain import Floats
 
 REST = "rest"  # every axis that no other group names
 

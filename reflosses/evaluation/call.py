@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reflosses.domain import (
+from reflosses.evaluation.axes import BoundLayout, Box, Layout
+from reflosses.evaluation.domain import (
     MAX,
     NON_NEGATIVE,
     Bools,
@@ -24,8 +25,7 @@ from reflosses.domain import (
     real_array,
     within,
 )
-from reflosses.layout import BoundLayout, Box, Layout
-from reflosses.parameters import shown
+from reflosses.evaluation.parameters import shown
 
 _PLANS = 64  # kept by a loss at most
 _CAUTIOUS = 2**15  # units at a time, where only the first number outside a domain is wanted

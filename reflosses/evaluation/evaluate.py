@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reflosses.arguments import Arguments, Units, marked
-from reflosses.domain import Bools, Floats, OutsideDomain, within
-from reflosses.layout import Box, boxes
-from reflosses.numerics import accurate_sum
-from reflosses.parameters import integer
-from reflosses.reduction import ExactSum, UndecidedError, scaled
+from reflosses.evaluation.axes import Box, boxes
+from reflosses.evaluation.call import Arguments, Units, marked
+from reflosses.evaluation.domain import Bools, Floats, OutsideDomain, within
+from reflosses.evaluation.numerics import accurate_sum
+from reflosses.evaluation.parameters import integer
+from reflosses.evaluation.sums import ExactSum, UndecidedError, scaled
 
 _BLOCK = 2**17  # predictions: a few arrays of a megabyte, which the caches hold, and few calls of NumPy a prediction
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too

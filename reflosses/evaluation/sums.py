@@ -7,8 +7,8 @@ from math import frexp, isfinite, ldexp
 
 import numpy as np
 
-from reflosses.domain import Floats, magnitude
-from reflosses.numerics import product, two_product
+from reflosses.evaluation.domain import Floats, magnitude
+from reflosses.evaluation.numerics import product, two_product
 
 REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
