@@ -27,7 +27,7 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
     SparseCategoricalCrossEntropy as SparseCategoricalCrossEntropy,
 )
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
-from reflosses.truth import certify as certify
+from reflosses.truth.proof import certify as certify
 
 __version__: str
 __all__: list[str]

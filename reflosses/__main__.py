@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from reflosses import arithmetic, catalogue, expectations, junit, report
+from reflosses import catalogue, expectations, junit, report
 from reflosses.arrays import FRAMEWORKS
 from reflosses.battery import REGIMES, TARGETS
 from reflosses.checking import DEFAULT_REGIMES, check
@@ -29,6 +29,7 @@ from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Isolated, Source
 from reflosses.reference import Scaled
 from reflosses.result import Result
+from reflosses.truth import arithmetic
 from reflosses.verify import Report, Tick, Wanted, not_installed, verify
 
 if TYPE_CHECKING:

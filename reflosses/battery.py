@@ -19,7 +19,7 @@ from reflosses.evaluation.axes import REST
 from reflosses.evaluation.domain import REAL, Classes, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.sampling import moderate, single
+from reflosses.truth.sampling import moderate, single
 
 REGIMES = {
     "moderate": "where every sensible formula is right",

@@ -23,7 +23,7 @@ from reflosses.evaluation.loss import Loss
 from reflosses.formats import FORMATS, Format
 from reflosses.reference import Exact, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
 from reflosses.result import Deviation, Result, Row, arrays_of
-from reflosses.sampling import single
+from reflosses.truth.sampling import single
 from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong

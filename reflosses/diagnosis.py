@@ -23,7 +23,7 @@ from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, 
 from reflosses.questions import moderate_questions
 from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.result import Result
-from reflosses.sampling import single
+from reflosses.truth.sampling import single
 from reflosses.verdict import FREEDOM, LENIENT, unavoidable
 
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call

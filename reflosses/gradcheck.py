@@ -10,7 +10,7 @@ scale/1000 to 1000·scale, probabilities 0.001 away from 0 and 1). Values that a
 wrong by up to b·eps·|f|/h more. That is no slack but a number: it is added to what is allowed for each derivative, and
 a derivative so small against its value that this hides an error by a factor 1 + 1e-6 does not count as `sharp`.
 
-The certified truth (`reflosses.truth`) sees more; this needs NumPy and SciPy only, and shares nothing with it.
+The certified truth (`reflosses.truth.proof`) sees more; this needs NumPy and SciPy only, and shares nothing with it.
 """
 
 from __future__ import annotations

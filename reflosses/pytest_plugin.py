@@ -198,7 +198,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marks = list(item.iter_markers(MARKER))
     if not marks:
         return
-    from reflosses.arithmetic import available
+    from reflosses.truth.arithmetic import available
 
     if not available():
         pytest.fail("reflosses checks need python-flint: pip install 'reflosses[truth]'", pytrace=False)

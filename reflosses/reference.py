@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arithmetic import CannotCertifyError
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.formats import Format
-from reflosses.sampling import shaped, single
-from reflosses.truth import certified
+from reflosses.truth.arithmetic import CannotCertifyError
+from reflosses.truth.proof import certified
+from reflosses.truth.sampling import shaped, single
 
 
 @dataclass(frozen=True)

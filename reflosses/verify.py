@@ -2,7 +2,7 @@
 
 Three legs, each a list of plain rows (`reflosses.report` prints them):
 
-    certification     every loss of ours against its certified truth, and against finite differences
+    certification     every loss of ours against its certified proof, and against finite differences
     implementations   functions of other frameworks (`reflosses.conventions`) against the certified truth of the loss
                       that they equal, in the adversarial regimes of `reflosses.battery`
     real data         metrics of scikit-learn on predictions of its models, against ours; ours against the truth
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses import accuracy, arithmetic, catalogue, truth
+from reflosses import catalogue
 from reflosses.arrays import Asked
 from reflosses.battery import REGIMES
 from reflosses.conventions import Framework, Function, brief, frameworks, written
@@ -38,7 +38,8 @@ from reflosses.gradcheck import gradcheck
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.reference import parts
 from reflosses.result import Result
-from reflosses.sampling import Problem, moderate
+from reflosses.truth import accuracy, arithmetic, proof
+from reflosses.truth.sampling import Problem, moderate
 
 Tick = Callable[[str, str, int, int], None]  # leg, what is being worked on, how many are done, of how many
 
@@ -428,7 +429,7 @@ def _on_real_data(real: Real, seed: int) -> Row:
         rows = max(4, SAMPLE * len(yhat) // yhat.size)
         part = np.random.default_rng(seed).choice(len(yhat), rows, replace=False)
         alone, sample = replace(loss, reduction="none"), Problem(y[part], yhat[part])
-        own = [float(e.max()) for e in accuracy.errors(alone, sample, truth.certified(alone, *sample, strict=False))]
+        own = [float(e.max()) for e in accuracy.errors(alone, sample, proof.certified(alone, *sample, strict=False))]
     except Exception as error:
         return replace(row, verdict=f"ours is wrong: {type(error).__name__}: {error}", kind="wrong", holds=False)
     slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # of sums in floating point, pairwise

@@ -13,12 +13,12 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 import reflosses
 from reflosses import Cauchy
-from reflosses.accuracy import errors, largest_terms, sweep, ulps
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.loss import Loss
-from reflosses.sampling import Problem, hard
-from reflosses.truth import certified
+from reflosses.truth.accuracy import errors, largest_terms, sweep, ulps
+from reflosses.truth.proof import certified
+from reflosses.truth.sampling import Problem, hard
 
 POINTS = int(os.environ.get("REFLOSSES_POINTS", "400"))
 EVERY = [pytest.param(loss, id=str(loss)) for cls in losses().values() for loss in examples(cls)]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import sampling
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.domain import Classes, Labels
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.sums import REDUCTIONS
-from reflosses.sampling import Problem
+from reflosses.truth import sampling
+from reflosses.truth.sampling import Problem
 
 INF, NAN = math.inf, math.nan
 LOG_2 = float.fromhex("0x1.62e42fefa39efp-1")

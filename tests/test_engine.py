@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import sampling
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation import evaluate
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import PROBABILITY
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.sums import ExactSum
-from reflosses.sampling import Problem
+from reflosses.truth import sampling
+from reflosses.truth.sampling import Problem
 
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import sampling
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.domain import Interval, Labels
 from reflosses.evaluation.loss import Loss
-from reflosses.sampling import Problem
+from reflosses.truth import sampling
+from reflosses.truth.sampling import Problem
 
 INF, NAN = math.inf, math.nan
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]

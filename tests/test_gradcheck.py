@@ -9,10 +9,11 @@ import pytest
 from scipy.optimize import approx_fprime
 
 import reflosses
-from reflosses import catalogue, overlap, sampling
+from reflosses import catalogue, overlap
 from reflosses.evaluation.domain import REAL, Classes, Labels
 from reflosses.evaluation.sums import REDUCTIONS
 from reflosses.gradcheck import GradcheckResult, bracketcheck, gradcheck, reductioncheck
+from reflosses.truth import sampling
 
 SKEWED = ((9.0, -0.4, 0.1), (-0.4, 0.3, 0.02), (0.1, 0.02, 50.0))
 

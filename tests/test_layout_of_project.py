@@ -171,8 +171,8 @@ def test_the_machinery_has_no_cycle() -> None:
 
 def test_the_reader_of_imports_can_find_one() -> None:
     source = """
-import reflosses.truth as t
-from reflosses import sampling, verify
+import reflosses.truth.proof as t
+from reflosses import overlap, checking
 from reflosses.gradcheck import gradcheck
 from . import accuracy
 from .report import table
@@ -182,9 +182,9 @@ def f():
     from numpy.linalg import norm
 """
     assert imported(ast.parse(source), "reflosses.losses") == {
-        "reflosses.truth",
-        "reflosses.sampling",
-        "reflosses.verify",
+        "reflosses.truth.proof",
+        "reflosses.overlap",
+        "reflosses.checking",
         "reflosses.gradcheck",
         "reflosses.losses",
         "reflosses.losses.report",
@@ -194,7 +194,7 @@ def f():
     }
     assert not own({"numpy", "reflossesx.truth"})
     assert own({"reflosses"}) == {"reflosses"}
-    for path in (PACKAGE / "truth.py", PACKAGE / "sampling.py"):
+    for path in (PACKAGE / "truth" / "proof.py", PACKAGE / "truth" / "sampling.py"):
         assert "reflosses.evaluation.loss" in imports(path)
 
 

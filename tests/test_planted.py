@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflosses import sampling
-from reflosses.accuracy import ulps
 from reflosses.evaluation.call import Arguments
 from reflosses.gradcheck import gradcheck, reductioncheck
+from reflosses.truth import sampling
+from reflosses.truth.accuracy import ulps
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = sys.modules["planted"] = module_from_spec(spec)
@@ -55,7 +55,7 @@ def by_gradcheck(right, candidate):
 
 @cache
 def truths(right):
-    from reflosses.truth import certified
+    from reflosses.truth.proof import certified
 
     return [certified(right, y, yhat, weight) for y, yhat, weight in calls(right)[1]]
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from reflosses import Huber, arithmetic, catalogue, check, conventions
+from reflosses import Huber, catalogue, check, conventions
 from reflosses.formats import FORMATS
+from reflosses.truth import arithmetic
 
 pytest_plugins = ["pytester"]
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import reflosses as rl
-from reflosses import arithmetic, truth
-from reflosses.arithmetic import CannotCertifyError
 from reflosses.evaluation.domain import POSITIVE, REAL
 from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.parameters import number, parameter
-from reflosses.truth import certified, certify
+from reflosses.truth import arithmetic, proof
+from reflosses.truth.arithmetic import CannotCertifyError
+from reflosses.truth.proof import certified, certify
 
 from exact import log
 
@@ -796,7 +796,7 @@ def test_a_process_with_broken_arithmetic_is_refused(monkeypatch, kind, message)
         def array(self, *a, **k):
             return np.array(*a, **k).view(kind)
 
-    monkeypatch.setattr(truth, "np", Numpy())
+    monkeypatch.setattr(proof, "np", Numpy())
     with pytest.raises(OSError, match=message):
         certify(rl.MeanSquaredError(), 0.0, 0.3)
 

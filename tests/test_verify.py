@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import reflosses
-from reflosses import arithmetic, catalogue, report, verify
+from reflosses import catalogue, report, verify
 from reflosses.arrays import Answer, Asked
 from reflosses.battery import REGIMES
 from reflosses.conventions import Framework, Function, frameworks
@@ -20,6 +20,7 @@ from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Source, Worker
 from reflosses.result import Column, Deviation, Result
 from reflosses.result import Row as Regime
+from reflosses.truth import arithmetic
 from reflosses.verdict import VERDICTS
 from reflosses.verify import FUNCTIONS, Leg, Report, Row, Wanted
 

@@ -6,7 +6,7 @@ A loss file holds mathematics only. It tells the machinery, in these words and n
     layout          which entries of yhat one loss reads (elements, class rows, overlaps, vectors); default elements
     bounds          `Bounds(value, grad)`: the accuracy promise in ulps
     examples        parameter sets for the checks, away from 0, 1 and 2
-    definition      the textbook formula for one loss, in generic arithmetic `m` (see `reflosses.arithmetic`)
+    definition      the textbook formula for one loss, in generic arithmetic `m` (see `reflosses.truth.arithmetic`)
     common          y, yhat → the terms that value and gradient share; the first has one number a loss
     loss, slope     those terms → the losses, and the derivative of each with respect to its own predictions
 

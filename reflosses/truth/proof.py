@@ -1,7 +1,7 @@
 """Certified values: the textbook definition of a loss, evaluated in ball arithmetic until it rounds to one float64.
 
-`reflosses.arithmetic` has the numbers; here are the losses, their reductions, and the search for enough bits. Nothing
-here knows a hand-derived gradient.
+`arithmetic` has the numbers; here are the losses, their reductions, and the search for enough bits. Nothing here knows
+a hand-derived gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.arithmetic import (
+from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
+from reflosses.truth.arithmetic import (
     Arithmetic,
     CannotCertifyError,
     Infinite,
@@ -27,9 +30,6 @@ from reflosses.arithmetic import (
     precision,
     rounded,
 )
-from reflosses.evaluation.call import Arguments, Units
-from reflosses.evaluation.domain import Classes, Floats
-from reflosses.evaluation.loss import Loss
 
 # Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reflosses.arithmetic import NoDerivativeError
 from reflosses.evaluation.call import Arguments, Units
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.sampling import Problem, hard
-from reflosses.truth import Certified, certified
+from reflosses.truth.arithmetic import NoDerivativeError
+from reflosses.truth.proof import Certified, certified
+from reflosses.truth.sampling import Problem, hard
 
 
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
