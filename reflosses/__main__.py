@@ -20,15 +20,15 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import catalogue, expectations, junit, report
-from reflosses.arrays import FRAMEWORKS
-from reflosses.battery import REGIMES, TARGETS
 from reflosses.checking import DEFAULT_REGIMES, check
+from reflosses.comparison.battery import REGIMES, TARGETS
+from reflosses.comparison.candidate import FRAMEWORKS
+from reflosses.comparison.expected import Scaled
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Result
 from reflosses.conventions import Framework, Function, as_, brief, frameworks
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Isolated, Source
-from reflosses.reference import Scaled
-from reflosses.result import Result
 from reflosses.truth import arithmetic
 from reflosses.verify import Report, Tick, Wanted, not_installed, verify
 

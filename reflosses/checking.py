@@ -1,34 +1,30 @@
 """Is a loss that somebody else wrote right? Value and gradient at adversarial inputs, against the certified truth.
 
-`check` asks a candidate everything that `reflosses.battery` has for the loss; `reflosses.verdict` judges each number,
-`reflosses.diagnosis` names what explains those that are wrong.
+`check` is `comparison` and `diagnosis` together: an interview asks the candidate everything that the battery has for
+the loss and judges each number; a diagnosis names what explains those that are wrong.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from math import log2, prod
 from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
-from reflosses.battery import REGIMES, TARGETS, Block, Call, Inputs, blocks, calls
+from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.candidate import FRAMEWORKS, Asked, Candidate, Here, detect, one_of
+from reflosses.comparison.expected import Scaled, assembled, parts
+from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.interview import Interview
+from reflosses.comparison.result import Deviation, Result, Row, arrays_of
 from reflosses.diagnosis import explain
-from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import FORMATS, Format
-from reflosses.reference import Exact, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
-from reflosses.result import Deviation, Result, Row, arrays_of
-from reflosses.truth.sampling import single
-from reflosses.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
-CAPPED = ("B", "F")  # regimes of large losses; elsewhere rounding makes several of them one
-KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 Tick = Callable[[int, int], None]  # how many are done, of how many
 
@@ -58,7 +54,7 @@ def check(
     dtype: "float64", "float32", "float16" or "bfloat16": of the numbers that it is given, and of its accuracy.
     grad: "auto" (the autodiff of PyTorch, JAX or TensorFlow, where it returns their tensors), a callable that returns
         the gradient, or None: values only.
-    regimes: of `reflosses.battery.REGIMES`, one or several; all but K (what must be refused) by default.
+    regimes: of `reflosses.comparison.battery.REGIMES`, one or several; all but K (what must be refused) by default.
     framework: "numpy", "torch", "jax" or "tensorflow": the arrays that it is given; found out by default.
     targets: "index" or "rows": what a loss of class rows is given as y; by default all that it takes.
     name: what the report calls it. inputs: its domain, where it is smaller than the loss's, as a change to
@@ -82,7 +78,7 @@ def check(
         asked = Here(candidate, arrays, grad)
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
     found = Result(shown, str(loss), dtype, seed, [Row(r) for r in REGIMES if r in wanted], script=script)
-    run = _Run(asked, loss, unit, form, found)
+    run = Interview(asked, loss, unit, form, found)
     kinds = run.kinds_of_targets([b for b in everything if b.regime == "moderate"])
     chosen = [b for b in everything if b.regime in wanted and b.y.ndim in kinds]
     whole = [c for c in calls(base, form, seed, asked.takes_weight, asked.differentiates) if c.regime in wanted]
@@ -128,294 +124,3 @@ def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
     y, yhat = inputs(asked.y, asked.yhat, form.eps)
     same = np.array_equal(y, asked.y)  # a class index may be beyond the numbers of the format
     return replace(asked, y=y if same else form.round(y), yhat=form.round(yhat))
-
-
-@dataclass(frozen=True)
-class _Question:
-    """One call: losses along the first axis, each with its regime and name, and the arrays that are handed over.
-
-    period: of a whole call, the number of losses after which they repeat; gradients of repetitions are not looked at.
-    optional: who raises does not take such arrays, and is not wrong.
-    """
-
-    regimes: Any
-    names: Any
-    y: Floats
-    yhat: Floats
-    arrays: tuple[Any, Floats]
-    weight: Floats | None = None
-    upstream: Floats | None = None
-    period: int | None = None
-    optional: bool = False
-
-
-class _Run:
-    """One candidate against one loss."""
-
-    def __init__(self, asked: Asked, target: Loss | Scaled, unit: float, form: Format, found: Result) -> None:
-        self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
-        self.factor, self.loss = parts(target)
-        self.deviations: list[Deviation] = []
-        self.differentiated = False  # whether any answer had a gradient
-        self.one_a_call = self.loss.reduction != "none" or single(self.loss)
-
-    def kinds_of_targets(self, moderate: list[Block]) -> set[int]:
-        """The dimensions of targets (class indices, rows of probabilities) that the candidate takes at all."""
-        kinds, errors = set(), []
-        few = slice(0, 1 if self.one_a_call else 3)
-        for block in moderate:
-            question = self._question([block], block.y[few], block.yhat[few])
-            answer = self.asked.ask(*question.arrays)
-            if answer.error:
-                errors.append((question, answer.error))
-            else:
-                kinds.add(block.y.ndim)
-        if kinds:
-            self.found.notes += [f"{KINDS[q.y.ndim]} were not asked: it raises {e}" for q, e in errors]
-        else:
-            for question, error in errors[:1]:
-                self._count("moderate", "value")
-                self._note(question, 0, "value", "crash", error=f"raises {error}")
-        return kinds
-
-    # ---- asking ----------------------------------------------------------------------------------------------------
-
-    def grouped(self, chosen: list[Block]) -> list[list[Block]]:
-        """Blocks that go into one call: those of one shape, where the candidate does not reduce."""
-        if not self.asked.subnormals:
-            chosen = [self._without_subnormals(b) for b in chosen]
-        groups: dict[Any, list[Block]] = {}
-        for k, block in enumerate(b for b in chosen if len(b.y)):
-            groups.setdefault(k if self.one_a_call else (block.y.shape[1:], block.yhat.shape[1:]), []).append(block)
-        return list(groups.values())
-
-    def _without_subnormals(self, block: Block) -> Block:
-        below = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
-        keep = ~(below[0] | below[1])
-        return replace(block, y=block.y[keep], yhat=block.yhat[keep])
-
-    def ask_blocks(self, group: list[Block]) -> None:
-        """Ask losses that stand alone, in one call or one by one."""
-        if not self.one_a_call:
-            question = self._question(
-                group, np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
-            )
-            if self._ask(question, exact(self.target, question.y, question.yhat)):
-                return
-        for block in group:
-            truth = exact(self.target, block.y, block.yhat)
-            for i in range(len(block.y)):
-                one = slice(i, i + 1)
-                self._ask(self._question([block], block.y[one], block.yhat[one]), truth.at(one))
-
-    def ask_call(self, call: Call) -> None:
-        """Ask one call, and judge it as a whole."""
-        y, yhat = call.y, call.yhat
-        domain = self.loss.domain.y
-        ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
-        part = np.ones(len(y), bool) if ignored is None else ~ignored
-        if call.refuse:
-            self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
-            return
-        safe = np.where(like(part, y), y, 0.0), np.where(like(part, yhat), yhat, 0.0)
-        each = exact(self.target, *safe, call.slopes)
-        many = np.tile(np.arange(len(y)), call.times)
-        question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
-        if call.shape is not None:
-            a, b = (array.reshape(call.shape) for array in question.arrays)
-            question = replace(question, arrays=(a, b), optional=True)
-        self._ask(replace(question, period=len(y) if call.slopes else 0), each.at(many))
-
-    def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
-        counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]
-        regimes, names = np.repeat([b.regime for b in group], counts), np.repeat([b.name for b in group], counts)
-        return _Question(regimes, names, y, yhat, assembled(self.loss, y, yhat), weight, upstream)
-
-    def _ask_to_refuse(self, question: _Question) -> None:
-        if self.asked.given_up:
-            return
-        answer = self.asked.ask(*question.arrays, question.weight)
-        self._count(question.regimes[0], "value")
-        value = answer.value
-        if answer.error or value is None or np.isnan(value).any() or self._lines_up(question, value):
-            return
-        got = float(np.ravel(value)[0]) if value.size else 0.0
-        self._note(question, 0, "value", "accepts invalid input", got=got, index=(0,) * value.ndim)
-
-    def _lines_up(self, question: _Question, value: Floats) -> bool:
-        """Whether shapes that differ were taken for the same losses in another shape, and answered rightly."""
-        y, yhat = question.y, question.yhat
-        if y.ndim <= yhat.ndim or y.size != yhat.size:
-            return False
-        right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
-        return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
-
-    def _ask(self, question: _Question, each: Exact) -> bool:
-        """Ask one call; False where it raises though it holds several losses, to be asked alone."""
-        if self.asked.given_up:
-            return True
-        if not each.known.all() and self.one_a_call:
-            self.found.undecided += 1
-            return True
-        self.found.undecided += int((~each.known).sum())
-        answer = self.asked.ask(*question.arrays, question.weight, question.upstream)
-        self.differentiated |= answer.grad is not None
-        if answer.note and answer.note not in self.found.notes:
-            self.found.notes.append(answer.note)
-        truth, total = reduced(self.loss, question.y, each, question.weight)
-        if answer.error and question.optional:
-            shape = question.arrays[1].shape
-            self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {answer.error}")
-            return True
-        if answer.error:
-            alone = len(question.y) <= 1 or self.one_a_call
-            if alone or question.period is not None:
-                self._count(question.regimes[0], "value")
-                # An error is an answer to nothing, and to what is not a number.
-                refused = not len(question.y) or np.isnan(truth.value).any() or np.isnan(question.yhat).any()
-                if not refused:
-                    self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
-                return True
-            return False
-        if question.upstream is not None:
-            times = like(question.upstream, truth.grad)
-            low, high = np.sort([truth.low * times, truth.high * times], axis=0)
-            truth = replace(truth, grad=truth.grad * times, low=low, high=high)
-            truth = replace(truth, grad_size=truth.grad_size * np.abs(times))
-        self._judge(question, answer, truth, (log2(len(question.y) + 1) + 2) * self.form.eps * total)
-        return True
-
-    # ---- judging ---------------------------------------------------------------------------------------------------
-
-    def _judge(self, question: _Question, answer: Answer, truth: Exact, of_a_sum: float) -> None:
-        """Every number of an answer."""
-        b = question.arrays[1]
-        n, whole = len(question.y), truth.value.ndim == 0
-        shape = () if whole else b.shape if self.loss.coupled else self.loss.layout.bind(b.shape).value_shape
-        only_slope = answer.value is None and answer.grad is not None
-        if not only_slope and not self._shaped(question, "value", answer.value, shape):
-            return
-        free = unavoidable(self.target, question.y, question.yhat, truth, self.form, self.asked.subnormals)
-        value_free = free[0].sum() + of_a_sum if whole else free[0]
-        got = truth.value if answer.value is None else answer.value
-        columns = (got, truth.value, truth.value, truth.value, truth.value_size, value_free)
-        rows = (1, 1) if whole else (n, truth.value.size // max(1, n))
-        numbers = Numbers(*(np.reshape(c, rows) for c in columns))
-        if not only_slope:
-            self._compare(question, "value", numbers, self.loss.bounds.value, truth.known)
-        if answer.grad is None or not self._shaped(question, "gradient", answer.grad, b.shape) or not n:
-            return
-        apart = taken_apart(self.loss, b.shape, answer.grad)
-        lost = np.isnan(numbers.exact).any(axis=1)  # where the value is not a number, the slope may be anything
-        columns = (apart, truth.grad, truth.low, truth.high, truth.grad_size, free[1])
-        once = slice(0, question.period)
-        numbers = Numbers(*(flat(c)[once] for c in columns))
-        self._compare(question, "gradient", numbers, self.loss.bounds.grad, (truth.known & ~lost)[once])
-
-    def _shaped(self, question: _Question, what: str, got: Floats | None, shape: tuple[int, ...]) -> bool:
-        if got is not None and got.shape == shape:
-            return True
-        self._count(question.regimes[0], what)
-        error = "is missing" if got is None else f"has shape {got.shape}, not {shape}"
-        self._note(question, 0, what, "other convention", error=error, shape=shape)
-        return False
-
-    def _compare(self, question: _Question, what: str, numbers: Numbers, bound: float, known: Any) -> None:
-        """Count what is right, note what is not: for each loss, the first number of each verdict."""
-        numbers = numbers._replace(size=np.fmax(numbers.size, self.unit))
-        regimes = question.regimes[: len(numbers.got)]
-        right, ulps, slack = judged(numbers, bound, np.isin(regimes, LENIENT), self.form)
-        known = known if len(known) == len(right) else np.full(len(right), known.all())
-        for regime in dict.fromkeys(regimes):
-            here = known & (regimes == regime)
-            worst = ulps[here][right[here]].max(initial=0.0)
-            self._count(str(regime), what, int(right[here].size), float(worst))
-        for i in np.flatnonzero(known & ~right.all(axis=1)):
-            seen = set()
-            for j in np.flatnonzero(~right[i]):
-                got, truth = float(numbers.got[i, j]), float(numbers.exact[i, j])
-                kind = verdict(what, str(regimes[i]), got, truth, float(numbers.size[i, j]), self.form)
-                if kind not in seen:
-                    seen.add(kind)
-                    found = {"got": got, "exact": truth, "ulps": float(ulps[i, j]), "slack": float(slack[i, j])}
-                    self._note(question, int(i), what, kind, number=int(j), **found)
-
-    # ---- noting ----------------------------------------------------------------------------------------------------
-
-    def _count(self, regime: str, what: str, points: int = 1, worst: float = 0.0) -> None:
-        column = getattr(self.found.row(regime), what)
-        column.points += points
-        column.worst = max(column.worst, worst)
-
-    def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
-        """A deviation of loss i: of a call of its own, where the candidate does not reduce."""
-        if not self.one_a_call and question.period is None and len(question.y) > 1:
-            question = replace(
-                question,
-                regimes=question.regimes[i:],
-                names=question.names[i:],
-                arrays=assembled(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
-            )
-            i = 0
-        a, b = question.arrays
-        if "error" not in more and "index" not in more:
-            more["index"] = self._index(b.shape, i, number, what)
-        regime, name = str(question.regimes[i]), str(question.names[i])
-        given = (question.weight, question.upstream)
-        self.deviations.append(Deviation(regime, name, what, kind, a, b, *given, **more))
-
-    def _index(self, shape: tuple[int, ...], i: int, number: int, what: str) -> tuple[int, ...]:
-        """The place of a number of loss i in the value or the gradient."""
-        if self.loss.coupled:
-            return () if what == "value" and self.loss.reduction != "none" else (number,)
-        layout = self.loss.layout.bind(shape)
-        if what == "value":
-            if self.loss.reduction != "none" or not layout.value_shape:
-                return ()
-            return tuple(map(int, np.unravel_index(i, layout.value_shape)))
-        places = layout.arrange(np.arange(prod(shape)).reshape(shape)).reshape(layout.units, -1)
-        return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
-
-    def finish(self) -> None:
-        """Name caps, count, and keep one deviation of each kind."""
-        self.deviations = _with_caps(self.deviations)
-        found = self.found
-        groups: dict[tuple[str, str, str], list[Deviation]] = {}
-        for d in self.deviations:
-            groups.setdefault((d.regime, d.what, d.verdict), []).append(d)
-            wrong = getattr(found.row(d.regime), d.what).wrong
-            wrong[d.verdict] = wrong.get(d.verdict, 0) + 1
-        order = list(REGIMES)
-        found.worst = sorted(
-            (min(ds, key=_length) for ds in groups.values()),
-            key=lambda d: (VERDICTS.index(d.verdict), order.index(d.regime), d.what != "value"),
-        )
-        found.rows = [r for r in found.rows if r.value.points or r.gradient.points]
-        found.rows.sort(key=lambda r: order.index(r.regime))
-        values = sum(r.value.points for r in found.rows)
-        if values > 1 and not self.differentiated:
-            without = "its value cannot be differentiated" if self.asked.differentiates else "no autodiff is at hand"
-            found.notes.append(f"no gradient was asked: the candidate returns none, and {without}")
-        if self.asked.given_up:
-            found.notes.append("the rest was not asked: given up after crashes or calls that took too long")
-        if found.undecided:
-            found.notes.append(f"{found.undecided} losses were not asked: no certified result exists there")
-
-
-def _length(d: Deviation) -> tuple[int, int]:
-    return int(np.size(d.yhat)), len(f"{np.asarray(d.yhat).tolist()}{np.asarray(d.y).tolist()}")
-
-
-def _with_caps(found: list[Deviation]) -> list[Deviation]:
-    """A finite number that answers several different larger ones is a cap."""
-    seen: dict[tuple[str, float], set[float]] = {}
-    for d in found:
-        if d.regime in CAPPED and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
-            seen.setdefault((d.what, d.got), set()).add(d.exact)
-    caps = {key for key, larger in seen.items() if len(larger) > 1}
-
-    def named(d: Deviation) -> Deviation:
-        capped = d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps
-        return replace(d, verdict="capped") if capped else d
-
-    return list(map(named, found))

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
-from reflosses.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.candidate import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
+from reflosses.comparison.expected import Exact, Scaled, assembled, flat, like, parts, taken_apart
+from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.result import Result
+from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
 from reflosses.questions import moderate_questions
-from reflosses.reference import Exact, Scaled, assembled, flat, like, parts, taken_apart
-from reflosses.result import Result
 from reflosses.truth.sampling import single
-from reflosses.verdict import FREEDOM, LENIENT, unavoidable
 
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
 PADDED = 64  # losses of a call are repeated up to a multiple of this: some frameworks compile once a shape

@@ -22,11 +22,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reflosses.battery import REGIMES
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Deviation, Result
+from reflosses.comparison.verdict import VERDICTS
 from reflosses.conventions import frameworks, near
-from reflosses.formats import FORMATS
-from reflosses.result import Deviation, Result
-from reflosses.verdict import VERDICTS
 
 KNOWN = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", "gradient"), "verdict": VERDICTS}
 KEYS = ("function", *KNOWN)

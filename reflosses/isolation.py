@@ -19,9 +19,9 @@ from importlib import import_module
 from multiprocessing import Pipe, connection
 from typing import Any, NamedTuple, Self
 
-from reflosses.arrays import FRAMEWORKS, Answer, Asked, Here, NumPy, detect
+from reflosses.comparison.candidate import FRAMEWORKS, Answer, Asked, Here, NumPy, detect
+from reflosses.comparison.formats import FORMATS
 from reflosses.conventions import find
-from reflosses.formats import FORMATS
 
 GRACE = 10  # seconds: a process that has answered nobody for so long after its limit ends by itself
 

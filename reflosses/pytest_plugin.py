@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 if TYPE_CHECKING:
+    from reflosses.comparison.expected import Scaled
+    from reflosses.comparison.result import Column, Deviation, Result
     from reflosses.evaluation.loss import Loss
     from reflosses.expectations import Expected
-    from reflosses.reference import Scaled
-    from reflosses.result import Column, Deviation, Result
 
 MARKER = "matches_loss"
 SUFFIXES = (".json", ".md")
@@ -55,7 +55,7 @@ def message(result: Result, shown: str) -> str:
 
 def _section(result: Result, regime: str, what: str, deviations: list[Deviation]) -> tuple[str, str, list[str]]:
     """Where, how many, and lines: the first number of each verdict, and the call that shows the first of them."""
-    from reflosses.result import title
+    from reflosses.comparison.result import title
 
     column: Column = getattr(result.row(regime), what)
     count = sum(column.wrong.values())
@@ -100,7 +100,7 @@ class Oracle:
     def certify(self, y: Any, yhat: Any, weight: Any = None) -> tuple[Any, Any]:
         """The correctly rounded value and gradient (times the factor of a `Scaled` loss, rounded once more)."""
         from reflosses import certify
-        from reflosses.reference import parts
+        from reflosses.comparison.expected import parts
 
         factor, loss = parts(self.loss)
         value, grad = certify(loss, y, yhat, weight)
@@ -354,7 +354,7 @@ class _Session:
 
 def _asked(found: dict[str, Any]) -> Result:
     """What was asked and how it was judged, of what `Result.to_dict` has written."""
-    from reflosses.result import Column, Deviation, Result, Row
+    from reflosses.comparison.result import Column, Deviation, Result, Row
 
     rows = [Row(r["regime"], Column(**r["value"]), Column(**r["gradient"])) for r in found["rows"]]
     worst = [Deviation(d["regime"], d["name"], d["what"], d["verdict"], None, None) for d in found["worst"]]

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.battery import Inputs, family
+from reflosses.comparison.battery import Inputs, family
+from reflosses.comparison.expected import assembled
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
 from reflosses.hypotheses import Question, one_hot
-from reflosses.reference import assembled
 
 
 def moderate_questions(

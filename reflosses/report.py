@@ -8,7 +8,7 @@ The JSON is one object (`SCHEMA` is raised when a key changes its meaning or goe
     legs        in this order; each a `name` ("certification", "implementations", "real data"), `seconds`, `missing`
                 (what to install for rows that are not there) and `rows`
     rows        the fields of `verify.Row`; `value` and `grad` null or the fields of `verify.Measured`; `result` null or
-                that of an implementation, as `reflosses.result.Result.to_dict` has it
+                that of an implementation, as `reflosses.comparison.result.Result.to_dict` has it
     not_covered functions that look like losses of ours and are not, with the reason
 
 A number that JSON has not is the string "inf", "-inf" or "nan".
@@ -24,11 +24,11 @@ from importlib import metadata
 from math import isinf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from reflosses.battery import REGIMES
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.result import Column as Found
+from reflosses.comparison.result import Result, plain, title
 from reflosses.conventions import frameworks
 from reflosses.junit import Case
-from reflosses.result import Column as Found
-from reflosses.result import Result, plain, title
 from reflosses.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
 
 if TYPE_CHECKING:

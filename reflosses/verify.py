@@ -4,7 +4,7 @@ Three legs, each a list of plain rows (`reflosses.report` prints them):
 
     certification     every loss of ours against its certified proof, and against finite differences
     implementations   functions of other frameworks (`reflosses.conventions`) against the certified truth of the loss
-                      that they equal, in the adversarial regimes of `reflosses.battery`
+                      that they equal, in the adversarial regimes of `reflosses.comparison.battery`
     real data         metrics of scikit-learn on predictions of its models, against ours; ours against the truth
 """
 
@@ -24,8 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses import catalogue
-from reflosses.arrays import Asked
-from reflosses.battery import REGIMES
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.candidate import Asked
+from reflosses.comparison.expected import parts
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Result
 from reflosses.conventions import Framework, Function, brief, frameworks, written
 from reflosses.conventions.domains import hard_masks, label_pairs
 from reflosses.conventions.scripts import checked
@@ -33,11 +36,8 @@ from reflosses.conventions.sklearn import FRAMEWORK as SKLEARN
 from reflosses.conventions.sklearn import REAL, Real, predictions
 from reflosses.diagnosis import explain
 from reflosses.evaluation.call import bind
-from reflosses.formats import FORMATS
 from reflosses.gradcheck import gradcheck
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
-from reflosses.reference import parts
-from reflosses.result import Result
 from reflosses.truth import accuracy, arithmetic, proof
 from reflosses.truth.sampling import Problem, moderate
 

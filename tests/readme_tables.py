@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from reflosses import report as printed
-from reflosses.battery import REGIMES
-from reflosses.result import Column, Result
-from reflosses.verdict import VERDICTS
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.result import Column, Result
+from reflosses.comparison.verdict import VERDICTS
 
 README = Path(__file__).parent.parent / "README.md"
 FRAMEWORKS = ("scipy", "sklearn")

@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from reflosses import BinaryCrossEntropyWithLogits, CrossEntropy, Dice, Huber, battery, catalogue
-from reflosses.battery import REGIMES, blocks, calls, family
+from reflosses import BinaryCrossEntropyWithLogits, CrossEntropy, Dice, Huber, catalogue
+from reflosses.comparison import battery
+from reflosses.comparison.battery import REGIMES, blocks, calls, family
+from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes, Labels
-from reflosses.formats import FORMATS
 
 LOSSES = [loss for cls in catalogue.losses().values() for loss in catalogue.examples(cls)]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)

@@ -27,11 +27,11 @@ from reflosses import (
     catalogue,
     check,
 )
-from reflosses.arrays import Answer, Asked, Here, NumPy
-from reflosses.battery import REGIMES
-from reflosses.formats import FORMATS
-from reflosses.reference import Scaled, exact
-from reflosses.result import numbers
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.candidate import Answer, Asked, Here, NumPy
+from reflosses.comparison.expected import Scaled, exact
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import numbers
 
 spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = sys.modules.setdefault("planted", module_from_spec(spec))

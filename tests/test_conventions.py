@@ -15,16 +15,16 @@ import scipy.special
 
 import reflosses
 from reflosses import conventions
+from reflosses.comparison.expected import Scaled
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Deviation
 from reflosses.conventions import Framework, Function, as_, brief, domains, find, literal, written
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import FORMATS
-from reflosses.reference import Scaled
-from reflosses.result import Deviation
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from reflosses.comparison.result import Result
 from reflosses.conventions.scripts import checked, script
-from reflosses.result import Result
 
 FRAMEWORKS = {name: import_module(f"reflosses.conventions.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
 ROWS = [

@@ -37,14 +37,14 @@ from reflosses import (
     SparseCategoricalCrossEntropy,
     WeightedCrossEntropy,
 )
-from reflosses.arrays import Here, NumPy
 from reflosses.catalogue import losses
 from reflosses.checking import check
+from reflosses.comparison.candidate import Here, NumPy
+from reflosses.comparison.expected import Scaled
+from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis import diagnose, explain
-from reflosses.formats import FORMATS
 from reflosses.hypotheses import HYPOTHESES
 from reflosses.hypotheses.tape import Tape
-from reflosses.reference import Scaled
 
 
 class Commits(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reflosses.comparison.result import Column, Deviation, Result, Row
 from reflosses.expectations import Expected, dump, read, unexpected
-from reflosses.result import Column, Deviation, Result, Row
 
 ENTRY = """
 [[deviation]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reflosses.formats import FORMATS, dtype_of
+from reflosses.comparison.formats import FORMATS, dtype_of
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
 every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=str)

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflosses import arrays, isolation
-from reflosses.arrays import Answer
+from reflosses import isolation
+from reflosses.comparison import candidate
+from reflosses.comparison.candidate import Answer
 from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
 
 CANDIDATES = """
@@ -97,7 +98,7 @@ def isolated(worker: Worker) -> Make:
     return make
 
 
-def is_right(answer: arrays.Answer, grad: bool = True) -> bool:
+def is_right(answer: candidate.Answer, grad: bool = True) -> bool:
     right = answer.value is not None and answer.value.tolist() == [0.0625, 16.0] and not answer.error  # ¼², 4²
     return right and (answer.grad.tolist() if answer.grad is not None else None) == ([-0.5, 8.0] if grad else None)
 

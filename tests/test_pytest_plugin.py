@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reflosses import Huber, catalogue, check, conventions
-from reflosses.formats import FORMATS
+from reflosses.comparison.formats import FORMATS
 from reflosses.truth import arithmetic
 
 pytest_plugins = ["pytester"]

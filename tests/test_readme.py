@@ -14,9 +14,9 @@ from readme_tables import FRAMEWORKS, functions, shown
 import reflosses
 from reflosses.__main__ import _parser
 from reflosses.catalogue import examples, losses
+from reflosses.comparison.verdict import VERDICTS
 from reflosses.conventions import brief, frameworks
 from reflosses.report import MARKS
-from reflosses.verdict import VERDICTS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

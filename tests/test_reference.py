@@ -17,8 +17,8 @@ from reflosses import (
     WeightedCrossEntropy,
     certify,
 )
-from reflosses.formats import FORMATS
-from reflosses.reference import Scaled, assembled, exact, parts, reduced, rounding_of_parameters, taken_apart
+from reflosses.comparison.expected import Scaled, assembled, exact, parts, reduced, rounding_of_parameters, taken_apart
+from reflosses.comparison.formats import FORMATS
 
 Y, YHAT = np.array([0.0, 1.0, 2.0, 4.0]), np.array([1.0, 3.0, -1.0, 4.5])  # r = 1, 2, −3, ½
 W = np.array([3.0, 0.0, 0.5, 2.0])

@@ -5,8 +5,8 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from reflosses.formats import FORMATS
-from reflosses.verdict import FREEDOM, VERDICTS, Numbers, judged, verdict
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.verdict import FREEDOM, VERDICTS, Numbers, judged, verdict
 
 SINGLE, DOUBLE, HALF = FORMATS["float32"], FORMATS["float64"], FORMATS["float16"]
 

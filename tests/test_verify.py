@@ -13,15 +13,15 @@ import pytest
 
 import reflosses
 from reflosses import catalogue, report, verify
-from reflosses.arrays import Answer, Asked
-from reflosses.battery import REGIMES
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.candidate import Answer, Asked
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Column, Deviation, Result
+from reflosses.comparison.result import Row as Regime
+from reflosses.comparison.verdict import VERDICTS
 from reflosses.conventions import Framework, Function, frameworks
-from reflosses.formats import FORMATS
 from reflosses.isolation import CannotLoadError, Source, Worker
-from reflosses.result import Column, Deviation, Result
-from reflosses.result import Row as Regime
 from reflosses.truth import arithmetic
-from reflosses.verdict import VERDICTS
 from reflosses.verify import FUNCTIONS, Leg, Report, Row, Wanted
 
 LOSSES = list(catalogue.losses())

@@ -20,14 +20,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from reflosses.arrays import FRAMEWORKS as ARRAYS
-from reflosses.arrays import Answer, Asked, Here
-from reflosses.battery import Inputs
 from reflosses.catalogue import losses
+from reflosses.comparison.battery import Inputs
+from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
+from reflosses.comparison.candidate import Answer, Asked, Here
+from reflosses.comparison.expected import Scaled, parts
+from reflosses.comparison.formats import Format
 from reflosses.conventions.domains import as_drawn
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
-from reflosses.reference import Scaled, parts
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
 
@@ -126,8 +126,8 @@ class Framework:
     """A framework: what to import, whose arrays it takes, and its functions.
 
     package: the distribution whose version counts. imports: lines that come before a call. arrays: one of
-    `reflosses.arrays.FRAMEWORKS`. not_covered: functions that look like losses of ours and are not mapped, with the
-    reason. extra: what of ours installs it. compiler: what programs compile calls with.
+    `reflosses.comparison.candidate.FRAMEWORKS`. not_covered: functions that look like losses of ours and are not
+    mapped, with the reason. extra: what of ours installs it. compiler: what programs compile calls with.
     """
 
     name: str

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import Asked
-from reflosses.battery import REGIMES, TARGETS, blocks
 from reflosses.checking import check
+from reflosses.comparison.battery import REGIMES, TARGETS, blocks
+from reflosses.comparison.candidate import Asked
+from reflosses.comparison.expected import assembled, parts
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import Deviation, Result, numbers
 from reflosses.conventions import AUTODIFF, Framework, Function, literal, written
-from reflosses.formats import FORMATS
-from reflosses.reference import assembled, parts
-from reflosses.result import Deviation, Result, numbers
 
 
 def checked(

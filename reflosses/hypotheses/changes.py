@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from reflosses.arrays import Answer
+from reflosses.comparison.candidate import Answer
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.domain import REAL, Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import FORMATS, Format
 from reflosses.hypotheses.question import Change, Model, Question, one_hot, ours
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import Answer
+from reflosses.comparison.candidate import Answer
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.axes import BoundLayout, Layout
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
 
 
 @dataclass(frozen=True)

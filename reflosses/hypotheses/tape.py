@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.arrays import Answer
-from reflosses.battery import units
+from reflosses.comparison.battery import units
+from reflosses.comparison.candidate import Answer
+from reflosses.comparison.expected import assembled, taken_apart
+from reflosses.comparison.formats import Format, dtype_of
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format, dtype_of
 from reflosses.hypotheses.changes import (
     divisor,
     joined,
     taking_part,
 )
 from reflosses.hypotheses.question import Change, Model, Question
-from reflosses.reference import assembled, taken_apart
 
 
 class Node:

@@ -13,9 +13,9 @@ from pathlib import Path
 from numpy._core import _multiarray_umath as umath
 
 from reflosses import catalogue, report
-from reflosses.battery import REGIMES
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.result import title
 from reflosses.conventions import frameworks
-from reflosses.result import title
 from reflosses.verify import FUNCTIONS, Leg, Report, Wanted, implementations
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +25,9 @@ INTRODUCTION = """\
 # Atlas: what other frameworks compute
 
 Every function of these frameworks that is one of our losses, in every dtype that it takes, on the adversarial inputs of
-`reflosses.battery`, against certified numbers. A function is held to four times the bound that we keep ourselves, in
-units in the last place of its own dtype, and to half of the digits where a regime asks for the formula
-(`reflosses/verdict.py` derives it). Who disagrees with a line can paste what stands below it.
+`reflosses.comparison.battery`, against certified numbers. A function is held to four times the bound that we keep
+ourselves, in units in the last place of its own dtype, and to half of the digits where a regime asks for the formula
+(`reflosses/comparison/verdict.py` derives it). Who disagrees with a line can paste what stands below it.
 
 Written by `make atlas`, which runs everything again; `reflosses explain NAME` says which loss a function equals.
 """

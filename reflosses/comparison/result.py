@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.battery import REGIMES
-from reflosses.verdict import VERDICTS
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.verdict import VERDICTS
 
 SHOWN = 4  # deviations that a message shows
 LONG = 64  # numbers that are written out, if they repeat

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.battery import family
+from reflosses.comparison.battery import family
+from reflosses.comparison.expected import Exact, Scaled, like, parts, rounding_of_parameters
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
-from reflosses.reference import Exact, Scaled, like, parts, rounding_of_parameters
 
 FREEDOM = 4.0  # units in the last place of a library's function, where ours have one
 LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reflosses.comparison.formats import Format, dtype_of
 from reflosses.evaluation.domain import Floats
-from reflosses.formats import Format, dtype_of
 
 Candidate = Callable[..., Any]
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.axes import REST
 from reflosses.evaluation.domain import REAL, Classes, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
 from reflosses.truth.sampling import moderate, single
 
 REGIMES = {

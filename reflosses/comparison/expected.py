@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.formats import Format
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
 from reflosses.truth.sampling import shaped, single
