@@ -26,9 +26,9 @@ from reflosses.comparison.candidate import FRAMEWORKS
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Result
-from reflosses.conventions import Framework, Function, as_, brief, frameworks
 from reflosses.evaluation.loss import Loss
-from reflosses.isolation import CannotLoadError, Isolated, Source
+from reflosses.frameworks.function import Framework, Function, as_, brief, frameworks
+from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
 from reflosses.truth import arithmetic
 from reflosses.verify import Report, Tick, Wanted, not_installed, verify
 

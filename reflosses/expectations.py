@@ -26,7 +26,7 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result
 from reflosses.comparison.verdict import VERDICTS
-from reflosses.conventions import frameworks, near
+from reflosses.frameworks.function import frameworks, near
 
 KNOWN = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", "gradient"), "verdict": VERDICTS}
 KEYS = ("function", *KNOWN)

@@ -144,7 +144,7 @@ def _target(
             raise TypeError(f"{name} has its parameters already; {', '.join(parameters)}: neither can be changed")
         return name, {}
     if "." in name:
-        from reflosses.conventions import as_, find
+        from reflosses.frameworks.function import as_, find
 
         loss = as_(name, **parameters)
         _, function = find(name)

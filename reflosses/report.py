@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Column as Found
 from reflosses.comparison.result import Result, plain, title
-from reflosses.conventions import frameworks
+from reflosses.frameworks.function import frameworks
 from reflosses.junit import Case
 from reflosses.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
 

@@ -3,7 +3,7 @@
 Three legs, each a list of plain rows (`reflosses.report` prints them):
 
     certification     every loss of ours against its certified proof, and against finite differences
-    implementations   functions of other frameworks (`reflosses.conventions`) against the certified truth of the loss
+    implementations   functions of other frameworks (`reflosses.frameworks`) against the certified truth of the loss
                       that they equal, in the adversarial regimes of `reflosses.comparison.battery`
     real data         metrics of scikit-learn on predictions of its models, against ours; ours against the truth
 """
@@ -29,15 +29,15 @@ from reflosses.comparison.candidate import Asked
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Result
-from reflosses.conventions import Framework, Function, brief, frameworks, written
-from reflosses.conventions.domains import hard_masks, label_pairs
-from reflosses.conventions.scripts import checked
-from reflosses.conventions.sklearn import FRAMEWORK as SKLEARN
-from reflosses.conventions.sklearn import REAL, Real, predictions
 from reflosses.diagnosis import explain
 from reflosses.evaluation.call import bind
+from reflosses.frameworks.function import Framework, Function, brief, frameworks, written
+from reflosses.frameworks.inputs import hard_masks, label_pairs
+from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+from reflosses.frameworks.scripts import checked
+from reflosses.frameworks.sklearn import FRAMEWORK as SKLEARN
+from reflosses.frameworks.sklearn import REAL, Real, predictions
 from reflosses.gradcheck import gradcheck
-from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.truth import accuracy, arithmetic, proof
 from reflosses.truth.sampling import Problem, moderate
 
@@ -465,7 +465,7 @@ def _line(real: Real, what: str, at: int, got: Any, exact: Any) -> str:
     source = real.function.code if what == "value" else real.function.grad or ""
     code = written(source, real.function.arguments(real.given))
     where = ", ".join(map(str, np.unravel_index(at, np.shape(got)))) if np.ndim(got) else ""
-    given = f"from reflosses.conventions.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
+    given = f"from reflosses.frameworks.sklearn import predictions; y, yhat = predictions{real.data, real.output}"
     both = f"{float(np.ravel(got)[at])!r}, ours: {float(np.ravel(exact)[at])!r}"
     imports = "; ".join(["import numpy as np", *real.framework.imports.splitlines()])
     return f"{imports}; {given}; {code}{where and f'[{where}]'}  # {both}"

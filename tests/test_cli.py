@@ -16,7 +16,7 @@ import pytest
 import reflosses
 from reflosses import __main__, catalogue, report, verify
 from reflosses.__main__ import main
-from reflosses.conventions import frameworks
+from reflosses.frameworks.function import frameworks
 
 LOSSES = catalogue.losses()
 QUICK = ["verify", "--points", "10", "--loss", "Hinge", "--against", "none"]

@@ -14,19 +14,20 @@ import scipy.optimize
 import scipy.special
 
 import reflosses
-from reflosses import conventions
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation
-from reflosses.conventions import Framework, Function, as_, brief, domains, find, literal, written
 from reflosses.evaluation.loss import Loss
+from reflosses.frameworks import function as functions
+from reflosses.frameworks import inputs
+from reflosses.frameworks.function import Framework, Function, as_, brief, find, literal, written
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from reflosses.comparison.result import Result
-from reflosses.conventions.scripts import checked, script
+from reflosses.frameworks.scripts import checked, script
 
-FRAMEWORKS = {name: import_module(f"reflosses.conventions.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
+FRAMEWORKS = {name: import_module(f"reflosses.frameworks.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
 ROWS = [
     (name, function, given, dtype)
     for name, framework in FRAMEWORKS.items()
@@ -200,7 +201,8 @@ def test_what_looks_like_a_loss_of_ours_and_is_none_is_listed_with_the_reason() 
 
 def test_no_framework_is_imported_before_it_is_asked() -> None:
     code = (
-        "import sys, reflosses.conventions as c; found = list(c.frameworks()); assert len(found) == len(c.MODULES); "
+        "import sys, reflosses.frameworks.function as c; found = list(c.frameworks()); "
+        "assert len(found) == len(c.MODULES); "
         "[f.loss({}) for framework in found for f in framework.functions]; "
         "print(*{m.partition('.')[0] for m in sys.modules})"
     )
@@ -235,14 +237,14 @@ def test_as_gives_the_loss_that_equals_a_function() -> None:
 
 
 def test_every_name_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conventions, "MODULES", tuple(FRAMEWORKS))
+    monkeypatch.setattr(functions, "MODULES", tuple(FRAMEWORKS))
     for name, function, given, _ in ROWS:
         assert find(function.name) == (FRAMEWORKS[name], function)
         assert str(as_(function.name, **given)) == str(function.loss(given))
 
 
 def test_as_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conventions, "MODULES", tuple(FRAMEWORKS))
+    monkeypatch.setattr(functions, "MODULES", tuple(FRAMEWORKS))
     with pytest.raises(ValueError, match=r"no function is named 'scipy\.huber'; scipy\.special\.huber is"):
         as_("scipy.huber")
     with pytest.raises(KeyError, match=r"scipy\.huber"):
@@ -337,18 +339,18 @@ EPS = 2.0**-52
 @pytest.mark.parametrize(
     ("domain", "y", "yhat"),
     [
-        (domains.as_drawn, [1, 1, -1], [0.25, 3, -7]),
-        (domains.finite, [1, 1, -1], [0.25, 3, -7]),
-        (domains.residual, [0, 0, 0], [-0.75, 2, -6]),
-        (domains.finite_residual, [0, 0, 0], [-0.75, 2, -6]),
-        (domains.label_zero, [0, 0, 0], [0.25, 3, -7]),
-        (domains.hard_labels, [1, 1, -1], [0.25, 3, -7]),
-        (domains.hard_masks, [1, 1, -1], [0, 3, -7]),
-        (domains.label_pairs, [1, 1, 0], [1, 1, 0]),
-        (domains.probabilities, [1, 1, 0], [0.25, 1 / 3, 1 / 7]),
+        (inputs.as_drawn, [1, 1, -1], [0.25, 3, -7]),
+        (inputs.finite, [1, 1, -1], [0.25, 3, -7]),
+        (inputs.residual, [0, 0, 0], [-0.75, 2, -6]),
+        (inputs.finite_residual, [0, 0, 0], [-0.75, 2, -6]),
+        (inputs.label_zero, [0, 0, 0], [0.25, 3, -7]),
+        (inputs.hard_labels, [1, 1, -1], [0.25, 3, -7]),
+        (inputs.hard_masks, [1, 1, -1], [0, 3, -7]),
+        (inputs.label_pairs, [1, 1, 0], [1, 1, 0]),
+        (inputs.probabilities, [1, 1, 0], [0.25, 1 / 3, 1 / 7]),
     ],
 )
-def test_a_domain_changes_what_is_drawn(domain: conventions.Inputs, y: list[float], yhat: list[float]) -> None:
+def test_a_domain_changes_what_is_drawn(domain: functions.Inputs, y: list[float], yhat: list[float]) -> None:
     given = Y.copy(), YHAT.copy()
     moved = domain(*given, EPS)
     assert moved[0].tolist() == y
@@ -360,17 +362,17 @@ def test_a_domain_changes_what_is_drawn(domain: conventions.Inputs, y: list[floa
 @pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf])
 def test_what_a_function_insists_on_being_finite_is_left_out(wild: float) -> None:
     yhat = np.array([0.25, wild, -7.0])
-    for domain in (domains.finite, domains.finite_residual, domains.hard_labels, domains.hard_masks):
+    for domain in (inputs.finite, inputs.finite_residual, inputs.hard_labels, inputs.hard_masks):
         assert [a.size for a in domain(Y, yhat, EPS)] == [0, 0]
-    assert domains.as_drawn(Y, yhat, EPS)[1] is yhat
-    assert domains.probabilities(Y, yhat, EPS)[1].size == (0 if np.isnan(wild) else 3)
+    assert inputs.as_drawn(Y, yhat, EPS)[1] is yhat
+    assert inputs.probabilities(Y, yhat, EPS)[1].size == (0 if np.isnan(wild) else 3)
     beyond = np.full(3, 1.5e308)
-    assert domains.finite_residual(-beyond, beyond, EPS)[1].size == 0
+    assert inputs.finite_residual(-beyond, beyond, EPS)[1].size == 0
 
 
 def test_the_domain_of_logsumexp_moves_the_logit_of_the_target() -> None:
     rows = np.arange(6.0).reshape(2, 3) + 1
-    moved = domains.true_logit_zero(np.array([2.0, 0.0]), rows, EPS)[1]
+    moved = inputs.true_logit_zero(np.array([2.0, 0.0]), rows, EPS)[1]
     assert moved.tolist() == [[1, 2, 0], [0, 5, 6]]
     assert rows[0, 2] == 3
 
@@ -379,7 +381,7 @@ def test_the_domain_of_logsumexp_moves_the_logit_of_the_target() -> None:
 
 
 def test_every_function_on_real_data_agrees_with_ours() -> None:
-    sklearn = pytest.importorskip("reflosses.conventions.sklearn")
+    sklearn = pytest.importorskip("reflosses.frameworks.sklearn")
     pytest.importorskip("sklearn", reason="needs the extra [sklearn]: scikit-learn")
     assert {real.framework.name for real in sklearn.REAL} == {"scipy", "sklearn"}
     for real in sklearn.REAL:

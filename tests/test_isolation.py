@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflosses import isolation
 from reflosses.comparison import candidate
 from reflosses.comparison.candidate import Answer
-from reflosses.isolation import CannotLoadError, Isolated, Source, Worker
+from reflosses.frameworks import isolation
+from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 
 CANDIDATES = """
 import os, signal, sys, time
@@ -351,7 +351,7 @@ def test_ctrl_c_ends_both_without_a_traceback(tmp_path: Path) -> None:
     script = f"""
         import sys
         sys.path.insert(0, {str(Path(isolation.__file__).parent.parent)!r})
-        from reflosses.isolation import Isolated, Source, Worker
+        from reflosses.frameworks.isolation import Isolated, Source, Worker
         print("main", flush=True)
         try:
             with Worker(shown=True) as worker:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from reflosses import Huber, catalogue, check, conventions
+from reflosses import Huber, catalogue, check
 from reflosses.comparison.formats import FORMATS
+from reflosses.frameworks import function as functions
 from reflosses.truth import arithmetic
 
 pytest_plugins = ["pytester"]
@@ -303,7 +304,7 @@ def test_no_parameter_of_a_loss_is_called_like_an_option() -> None:
     assert {"dtype", "regimes", "seed", "grad", "framework", "targets"} <= options
     for cls in catalogue.losses().values():
         assert not options & {f.name for f in fields(cls)}
-    for framework in conventions.frameworks():
+    for framework in functions.frameworks():
         for function in framework.functions:
             assert not options & set(function.parameters), function.name
 

@@ -19,8 +19,8 @@ from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Column, Deviation, Result
 from reflosses.comparison.result import Row as Regime
 from reflosses.comparison.verdict import VERDICTS
-from reflosses.conventions import Framework, Function, frameworks
-from reflosses.isolation import CannotLoadError, Source, Worker
+from reflosses.frameworks.function import Framework, Function, frameworks
+from reflosses.frameworks.isolation import CannotLoadError, Source, Worker
 from reflosses.truth import arithmetic
 from reflosses.verify import FUNCTIONS, Leg, Report, Row, Wanted
 

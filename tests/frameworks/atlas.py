@@ -15,7 +15,7 @@ from numpy._core import _multiarray_umath as umath
 from reflosses import catalogue, report
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import title
-from reflosses.conventions import frameworks
+from reflosses.frameworks.function import frameworks
 from reflosses.verify import FUNCTIONS, Leg, Report, Wanted, implementations
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 from atlas import machine
 
 from reflosses import report
-from reflosses.conventions import frameworks
-from reflosses.conventions.scripts import checked
+from reflosses.frameworks.function import frameworks
+from reflosses.frameworks.scripts import checked
 
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 TEXT = ATLAS.read_text("utf-8") if ATLAS.exists() else ""

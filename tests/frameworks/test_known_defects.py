@@ -8,8 +8,8 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from known_defects import KNOWN, Known
 
-from reflosses.conventions import find
-from reflosses.conventions.scripts import checked
+from reflosses.frameworks.function import find
+from reflosses.frameworks.scripts import checked
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda k: f"{k.thread} {k.function} {k.dtype}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reflosses.conventions import Framework, Function
 from reflosses.evaluation.domain import Floats
+from reflosses.frameworks.function import Framework, Function
 
 WIDE = ("float64", "float32", "float16", "bfloat16")
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"

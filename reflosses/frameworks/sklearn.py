@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.conventions import Framework, Function
-from reflosses.conventions.domains import finite, hard_labels, hard_masks, label_pairs, probabilities
-from reflosses.conventions.scipy import FRAMEWORK as SCIPY
+from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.inputs import finite, hard_labels, hard_masks, label_pairs, probabilities
+from reflosses.frameworks.scipy import FRAMEWORK as SCIPY
 
 
 def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **more: Any) -> tuple[Function, ...]:

@@ -5,8 +5,8 @@ Of bfloat16 it has no kernels there.
 
 from __future__ import annotations
 
-from reflosses.conventions import Framework
-from reflosses.conventions.onnx import MODEL, functions
+from reflosses.frameworks.function import Framework
+from reflosses.frameworks.onnx import MODEL, functions
 
 RUNTIME = '''
 import onnxruntime

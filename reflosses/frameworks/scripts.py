@@ -13,7 +13,7 @@ from reflosses.comparison.candidate import Asked
 from reflosses.comparison.expected import assembled, parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result, numbers
-from reflosses.conventions import AUTODIFF, Framework, Function, literal, written
+from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
 
 def checked(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reflosses.conventions import Framework, Function
-from reflosses.conventions.domains import finite_residual, hard_masks, label_zero, residual, true_logit_zero
+from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
 
 NARROW = ("float64", "float32", "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from reflosses.conventions import Framework, Function
-from reflosses.conventions.domains import label_zero
 from reflosses.evaluation.domain import Floats
+from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.inputs import label_zero
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
 WIDE = ("float64", "float32", "float16", "bfloat16")

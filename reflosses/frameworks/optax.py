@@ -7,8 +7,8 @@ with it off, as most people have it.
 
 from __future__ import annotations
 
-from reflosses.conventions import Framework, Function
-from reflosses.conventions.domains import label_zero
+from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.inputs import label_zero
 
 WIDE = ("float64", "float32", "float16", "bfloat16")
 TWO_CLASSES = (

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Asked, Here, NumPy, detect
 from reflosses.comparison.formats import FORMATS
-from reflosses.conventions import find
+from reflosses.frameworks.function import find
 
 GRACE = 10  # seconds: a process that has answered nobody for so long after its limit ends by itself
 
@@ -39,7 +39,7 @@ class Source:
     """Where a candidate comes from, so that another process can have it too.
 
     name: "package.module:function", where the function may be an attribute of an attribute; or, where `given` has its
-    parameters, a function of `reflosses.conventions`, which knows the rest. grad: "auto", None, or the
+    parameters, a function of `reflosses.frameworks`, which knows the rest. grad: "auto", None, or the
     "package.module:function" of its gradient. framework: as of `reflosses.check`; "auto" is found out by its first
     answer, and is NumPy until then.
     """
@@ -140,7 +140,7 @@ def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C is for us, who kill it then
         f"sys.path[:] = {[os.getcwd(), *map(str, sys.path)]}; "
-        f"from reflosses import isolation; isolation.serve({handle})"
+        f"from reflosses.frameworks import isolation; isolation.serve({handle})"
     )
     with theirs:
         return subprocess.Popen([sys.executable, "-c", code], **options), ours

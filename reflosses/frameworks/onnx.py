@@ -6,7 +6,7 @@ weights.
 
 from __future__ import annotations
 
-from reflosses.conventions import Framework, Function
+from reflosses.frameworks.function import Framework, Function
 
 MODEL = '''\
 import numpy as np

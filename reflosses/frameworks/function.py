@@ -26,8 +26,8 @@ from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
 from reflosses.comparison.candidate import Answer, Asked, Here
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import Format
-from reflosses.conventions.domains import as_drawn
 from reflosses.evaluation.loss import Loss
+from reflosses.frameworks.inputs import as_drawn
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
 
@@ -213,7 +213,7 @@ def brief(target: Loss | Scaled) -> str:
 def frameworks() -> Iterator[Framework]:
     """Every framework, whether it is installed or not."""
     for name in MODULES:
-        yield import_module(f"reflosses.conventions.{name}").FRAMEWORK
+        yield import_module(f"reflosses.frameworks.{name}").FRAMEWORK
 
 
 def find(name: str) -> tuple[Framework, Function]:
@@ -230,7 +230,7 @@ def as_(name: str, **parameters: Any) -> Loss | Scaled:
 
     Parameters are those of the framework, with its defaults. Returns a loss, or `Scaled(factor, loss)`, whose value and
     gradient are factor times those of the loss. Raises ValueError for an unknown function, TypeError for an unknown
-    parameter. Source: reflosses/conventions, one module a framework.
+    parameter. Source: reflosses/frameworks, one module a framework.
     """
     try:
         _, function = find(name)
