@@ -2,7 +2,7 @@
 
 from reflosses import overlap as overlap
 from reflosses.checking import check as check
-from reflosses.diagnosis import diagnose as diagnose
+from reflosses.diagnosis.search import diagnose as diagnose
 from reflosses.evaluation.evaluate import get_num_threads as get_num_threads
 from reflosses.evaluation.evaluate import set_num_threads as set_num_threads
 from reflosses.evaluation.numerics import log_softmax as log_softmax

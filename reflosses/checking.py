@@ -20,7 +20,7 @@ from reflosses.comparison.expected import Scaled, assembled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
 from reflosses.comparison.result import Deviation, Result, Row, arrays_of
-from reflosses.diagnosis import explain
+from reflosses.diagnosis.search import explain
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
 

@@ -29,7 +29,7 @@ from reflosses.comparison.candidate import Asked
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Result
-from reflosses.diagnosis import explain
+from reflosses.diagnosis.search import explain
 from reflosses.evaluation.call import bind
 from reflosses.frameworks.function import Framework, Function, brief, frameworks, written
 from reflosses.frameworks.inputs import hard_masks, label_pairs

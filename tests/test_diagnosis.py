@@ -1,7 +1,7 @@
 """Every explanation is found in a candidate that commits exactly it, and in no right one.
 
-The candidates are written out in plain NumPy, with nothing of `reflosses.hypotheses` in them. Each returns the value
-and the gradient.
+The candidates are written out in plain NumPy, with nothing of `reflosses.diagnosis.hypotheses` in them. Each returns
+the value and the gradient.
 """
 
 import re
@@ -42,9 +42,9 @@ from reflosses.checking import check
 from reflosses.comparison.candidate import Here, NumPy
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
-from reflosses.diagnosis import diagnose, explain
-from reflosses.hypotheses import HYPOTHESES
-from reflosses.hypotheses.tape import Tape
+from reflosses.diagnosis.hypotheses import HYPOTHESES
+from reflosses.diagnosis.search import diagnose, explain
+from reflosses.diagnosis.tape import Tape
 
 
 class Commits(NamedTuple):

@@ -28,8 +28,8 @@ from reflosses import (
     NegativeLogLikelihood,
     SparseCategoricalCrossEntropy,
 )
-from reflosses.diagnosis import diagnose
-from reflosses.hypotheses import HYPOTHESES
+from reflosses.diagnosis.hypotheses import HYPOTHESES
+from reflosses.diagnosis.search import diagnose
 
 KINDS = {h.name: h.kind for h in HYPOTHESES}
 WEIGHTS = (0.25, 3.0, 0.75, 1.5)

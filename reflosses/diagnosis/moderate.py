@@ -14,9 +14,9 @@ import numpy as np
 from reflosses.comparison.battery import Inputs, family
 from reflosses.comparison.expected import assembled
 from reflosses.comparison.formats import Format
+from reflosses.diagnosis.hypotheses import Question, one_hot
 from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
-from reflosses.hypotheses import Question, one_hot
 
 
 def moderate_questions(

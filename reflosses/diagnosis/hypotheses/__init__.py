@@ -6,10 +6,10 @@ formulas, worked out in the candidate's format and differentiated by a tape that
 ∞ where an autodiff does.
 """
 
-from reflosses.hypotheses.changes import spread as spread
-from reflosses.hypotheses.question import Hypothesis as Hypothesis
-from reflosses.hypotheses.question import Model as Model
-from reflosses.hypotheses.question import Question as Question
-from reflosses.hypotheses.question import one_hot as one_hot
-from reflosses.hypotheses.question import ours as ours
-from reflosses.hypotheses.table import HYPOTHESES as HYPOTHESES
+from reflosses.diagnosis.hypotheses.changes import spread as spread
+from reflosses.diagnosis.hypotheses.table import HYPOTHESES as HYPOTHESES
+from reflosses.diagnosis.model import Hypothesis as Hypothesis
+from reflosses.diagnosis.model import Model as Model
+from reflosses.diagnosis.model import Question as Question
+from reflosses.diagnosis.model import one_hot as one_hot
+from reflosses.diagnosis.model import ours as ours

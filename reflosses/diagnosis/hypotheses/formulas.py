@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.diagnosis.model import Change, one_hot
+from reflosses.diagnosis.tape import Formula, Node, Tape, formula, stable
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.hypotheses.question import Change, one_hot
-from reflosses.hypotheses.tape import Formula, Node, Tape, formula, stable
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy

@@ -19,11 +19,11 @@ from reflosses.comparison.expected import Exact, Scaled, assembled, flat, like, 
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.result import Result
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
+from reflosses.diagnosis.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
+from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
-from reflosses.questions import moderate_questions
 from reflosses.truth.sampling import single
 
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call

@@ -11,9 +11,9 @@ from scipy.special import expit, softmax
 
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
+from reflosses.diagnosis.model import Change, Model, Question, one_hot, ours
 from reflosses.evaluation.domain import REAL, Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.hypotheses.question import Change, Model, Question, one_hot, ours
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy

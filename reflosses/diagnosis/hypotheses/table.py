@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from reflosses.hypotheses.changes import (
+from reflosses.diagnosis.hypotheses.changes import (
     alpha_on_all,
     alpha_on_positives,
     another,
@@ -68,7 +68,7 @@ from reflosses.hypotheses.changes import (
     zero_for_nothing,
     zero_times_logit,
 )
-from reflosses.hypotheses.formulas import (
+from reflosses.diagnosis.hypotheses.formulas import (
     bare_log_sum,
     bare_power,
     barron,
@@ -112,8 +112,8 @@ from reflosses.hypotheses.formulas import (
     unsquared,
     zero_times_infinity,
 )
-from reflosses.hypotheses.question import Change, Hypothesis
-from reflosses.hypotheses.tape import formula
+from reflosses.diagnosis.model import Change, Hypothesis
+from reflosses.diagnosis.tape import formula
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cauchy import Cauchy

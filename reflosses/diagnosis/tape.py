@@ -15,14 +15,14 @@ from reflosses.comparison.battery import units
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.expected import assembled, taken_apart
 from reflosses.comparison.formats import Format, dtype_of
-from reflosses.evaluation.domain import Floats
-from reflosses.evaluation.loss import Loss
-from reflosses.hypotheses.changes import (
+from reflosses.diagnosis.hypotheses.changes import (
     divisor,
     joined,
     taking_part,
 )
-from reflosses.hypotheses.question import Change, Model, Question
+from reflosses.diagnosis.model import Change, Model, Question
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 
 
 class Node:
