@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from reflosses import catalogue, expectations, junit, report
+from reflosses import catalogue
 from reflosses.checking import DEFAULT_REGIMES, check
 from reflosses.comparison.battery import REGIMES, TARGETS
 from reflosses.comparison.candidate import FRAMEWORKS
@@ -29,8 +29,9 @@ from reflosses.comparison.result import Result
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import Framework, Function, as_, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
+from reflosses.reporting import expectations, junit, report
+from reflosses.reporting.verify import Report, Tick, Wanted, not_installed, verify
 from reflosses.truth import arithmetic
-from reflosses.verify import Report, Tick, Wanted, not_installed, verify
 
 if TYPE_CHECKING:
     from rich.console import Console

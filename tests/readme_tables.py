@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reflosses import report as printed
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Column, Result
 from reflosses.comparison.verdict import VERDICTS
+from reflosses.reporting import report as printed
 
 README = Path(__file__).parent.parent / "README.md"
 FRAMEWORKS = ("scipy", "sklearn")

@@ -14,9 +14,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import reflosses
-from reflosses import __main__, catalogue, report, verify
+from reflosses import __main__, catalogue
 from reflosses.__main__ import main
 from reflosses.frameworks.function import frameworks
+from reflosses.reporting import report, verify
 
 LOSSES = catalogue.losses()
 QUICK = ["verify", "--points", "10", "--loss", "Hinge", "--against", "none"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reflosses.comparison.result import Column, Deviation, Result, Row
-from reflosses.expectations import Expected, dump, read, unexpected
+from reflosses.reporting.expectations import Expected, dump, read, unexpected
 
 ENTRY = """
 [[deviation]]

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reflosses.junit import Case, to_junit
+from reflosses.reporting.junit import Case, to_junit
 
 CASES = [
     Case("torch", "torch.huber_loss, float32", 0.25),

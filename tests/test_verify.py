@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import reflosses
-from reflosses import catalogue, report, verify
+from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.candidate import Answer, Asked
 from reflosses.comparison.formats import FORMATS
@@ -21,8 +21,9 @@ from reflosses.comparison.result import Row as Regime
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import Framework, Function, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Source, Worker
+from reflosses.reporting import report, verify
+from reflosses.reporting.verify import FUNCTIONS, Leg, Report, Row, Wanted
 from reflosses.truth import arithmetic
-from reflosses.verify import FUNCTIONS, Leg, Report, Row, Wanted
 
 LOSSES = list(catalogue.losses())
 POINTS = 12

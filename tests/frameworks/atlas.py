@@ -12,11 +12,12 @@ from pathlib import Path
 
 from numpy._core import _multiarray_umath as umath
 
-from reflosses import catalogue, report
+from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import title
 from reflosses.frameworks.function import frameworks
-from reflosses.verify import FUNCTIONS, Leg, Report, Wanted, implementations
+from reflosses.reporting import report
+from reflosses.reporting.verify import FUNCTIONS, Leg, Report, Wanted, implementations
 
 ROOT = Path(__file__).parents[2]
 ATLAS, README = ROOT / "derivations" / "atlas.md", ROOT / "README.md"

@@ -12,9 +12,9 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from atlas import machine
 
-from reflosses import report
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.scripts import checked
+from reflosses.reporting import report
 
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 TEXT = ATLAS.read_text("utf-8") if ATLAS.exists() else ""

@@ -1,6 +1,6 @@
 """The main job: are our losses right, and are other people's?
 
-Three legs, each a list of plain rows (`reflosses.report` prints them):
+Three legs, each a list of plain rows (`reflosses.reporting.report` prints them):
 
     certification     every loss of ours against its certified proof, and against finite differences
     implementations   functions of other frameworks (`reflosses.frameworks`) against the certified truth of the loss

@@ -1,4 +1,4 @@
-"""A report of `reflosses.verify` in print: tables for a terminal, Markdown, JSON.
+"""A report of `reflosses.reporting.verify` in print: tables for a terminal, Markdown, JSON.
 
 The JSON is one object (`SCHEMA` is raised when a key changes its meaning or goes):
 
@@ -28,8 +28,8 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Column as Found
 from reflosses.comparison.result import Result, plain, title
 from reflosses.frameworks.function import frameworks
-from reflosses.junit import Case
-from reflosses.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
+from reflosses.reporting.junit import Case
+from reflosses.reporting.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
