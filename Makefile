@@ -25,22 +25,22 @@ types: .venv/check  ## mypy --strict on the package
 	$(BIN)/mypy
 
 sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
-	$(BIN)/python tests/code_paths.py $(POINTS)
+	$(BIN)/python tests/measuring/code_paths.py $(POINTS)
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
 
 frameworks: .cache/frameworks.stamp  ## check PyTorch, JAX, Keras, ONNX and the others, each really run
-	$(FRAMEWORKS)/python -m pytest -q -n auto tests/frameworks
+	$(FRAMEWORKS)/python -m pytest -q -n auto tests/installed
 
 atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of every framework, and what it does wrong
-	$(FRAMEWORKS)/python tests/frameworks/atlas.py .cache/atlas.json
+	$(FRAMEWORKS)/python tests/installed/atlas.py .cache/atlas.json
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
-	$(FRAMEWORKS)/python tests/bench.py .cache/speed.json
+	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json
 
 readme: .venv/verify  ## measure the tables of the README again
-	$(BIN)/python tests/readme_tables.py
+	$(BIN)/python tests/measuring/readme_tables.py
 
 wheel: .venv/check  ## build the wheel into .cache/wheel
 	$(BIN)/python -m build --wheel --outdir .cache/wheel
@@ -64,10 +64,10 @@ clean:  ## remove environments and caches
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
 
-.cache/frameworks.stamp: pyproject.toml tests/frameworks/requirements.txt
+.cache/frameworks.stamp: pyproject.toml tests/installed/requirements.txt
 	rm -rf .cache/frameworks
 	$(PYTHON) -m venv .cache/frameworks
-	.cache/frameworks/bin/python -m pip install -q -r tests/frameworks/requirements.txt
+	.cache/frameworks/bin/python -m pip install -q -r tests/installed/requirements.txt
 	.cache/frameworks/bin/python -m pip install -q --no-deps -e .
 	@touch $@
 

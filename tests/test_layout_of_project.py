@@ -1,7 +1,6 @@
 """The project is complete: every loss has its file, page, test and export, and imports go one way."""
 
 import ast
-import graphlib
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,12 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "d
 OTHER_PAGES = {"README", "atlas", "dice_versus_iou", "engine"}
 MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make bench`
 
-CORE = ("domain", "axes", "numerics", "parameters", "sums", "call", "evaluate", "loss")
-CORE_FILES = [p for name in CORE if (p := PACKAGE / "evaluation" / f"{name}.py").exists()]
+ORDER = (  # each imports only from those before it
+    *("evaluation", "overlap", "losses", "catalogue", "gradcheck", "truth", "comparison", "diagnosis", "checking"),
+    *("frameworks", "reporting", "pytest_plugin", "__main__"),
+)
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name != "__init__.py")
+CORE_FILES = sorted((PACKAGE / "evaluation").glob("*.py"))
 FOR_LOSSES = {f"reflosses.evaluation.{name}" for name in ("domain", "axes", "loss", "numerics", "parameters")}
 OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")
 
@@ -155,18 +158,27 @@ def test_losses_import_the_machinery_and_nothing_else(path: Path) -> None:
     assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
 
 
+def places(names: set[str]) -> set[str]:
+    """The packages and flat modules that dotted names are in; `reflosses` itself and its public names are in none."""
+    return {part for name in own(names) if (part := f"{name}.".split(".")[1]) in ORDER}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts))
+def test_each_module_imports_only_from_those_before_it(path: Path) -> None:
+    here = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert places(imports(path)) <= set(ORDER[: ORDER.index(here) + 1])
+
+
+def test_every_module_has_a_place_in_the_order() -> None:
+    found = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
+    assert found == set(ORDER)
+    assert not found & (set(reflosses.__all__) - {"overlap"})  # a module would take the place of a public function
+
+
 @pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: path.stem)
-def test_the_machinery_knows_no_loss_and_no_checking_code(path: Path) -> None:
+def test_the_machinery_needs_numpy_and_scipy_alone(path: Path) -> None:
     names = imports(path)
-    assert own(names) <= {f"reflosses.evaluation.{name}" for name in CORE}
     assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
-
-
-def test_the_machinery_has_no_cycle() -> None:
-    graph = {f"reflosses.evaluation.{p.stem}": own(imports(p)) for p in CORE_FILES}
-    order = list(graphlib.TopologicalSorter(graph).static_order())
-    assert order[0] == "reflosses.evaluation.domain"
-    assert order[-1] == "reflosses.evaluation.loss"
 
 
 def test_the_reader_of_imports_can_find_one() -> None:

@@ -1,6 +1,6 @@
 """Run the accuracy sweep on each code path that NumPy has on this machine: as it is, without AVX-512, baseline.
 
-    python tests/code_paths.py [POINTS]
+    python tests/measuring/code_paths.py [POINTS]
 
 NumPy's exp, log and their like differ by an ulp between these paths, so the promise is tested on each.
 """
@@ -33,7 +33,7 @@ def main() -> int:
         done.add(disabled)
         print(f"code path {name}: {f'without {disabled}' if disabled else 'every feature'}", flush=True)
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled, "REFLOSSES_POINTS": points}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "tests/test_accuracy.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "tests/truth/test_accuracy.py"]
         status |= subprocess.run(command, env=environment, check=False).returncode
     return status
 

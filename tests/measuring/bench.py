@@ -48,7 +48,7 @@ import code_paths
 import numpy as np
 from bench_losses import BOTH, GRADIENT, PEERS, ROWS, VALUE, WHATS, Call, Pair, Row, logits, set_threads
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIZES = (1, 100, 10_000, 1_000_000, 10_000_000)
 AGREE = {"float64": 1e-6, "float32": 1e-2}  # tells a factor or a divisor; sums of 1e7 float32 are rough
 SAMPLE, SHORT = 2e-3, 2e-2  # seconds that a sample lasts, and below which a call is made once before

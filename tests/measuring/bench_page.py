@@ -72,7 +72,7 @@ INTRODUCTION = """\
 
 Time and memory of a loss and its gradient, mean reduction, with everything that ours promises (validation, exact sums,
 the whole range of float64) included. `make bench` measures it again and writes this page; what is timed stands in
-`tests/bench_losses.py`, how in `tests/bench.py`.
+`tests/measuring/bench_losses.py`, how in `tests/measuring/bench.py`.
 
 How to read it:
 

@@ -350,7 +350,7 @@ def test_ctrl_c_ends_both_without_a_traceback(tmp_path: Path) -> None:
     )
     script = f"""
         import sys
-        sys.path.insert(0, {str(Path(isolation.__file__).parent.parent)!r})
+        sys.path.insert(0, {str(Path(isolation.__file__).parents[2])!r})
         from reflosses.frameworks.isolation import Isolated, Source, Worker
         print("main", flush=True)
         try:

@@ -18,7 +18,7 @@ from reflosses.comparison.result import Column, Result
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.reporting import report as printed
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 FRAMEWORKS = ("scipy", "sklearn")
 
 
