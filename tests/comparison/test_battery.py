@@ -106,7 +106,7 @@ def digest():
 
 
 def test_a_seed_means_the_same_inputs_on_every_code_path_of_numpy():
-    code = "import sys; sys.path.insert(0, 'tests'); from test_battery import digest; print(digest())"
+    code = "import sys; sys.path.insert(0, 'tests/comparison'); from test_battery import digest; print(digest())"
     env = {**os.environ, "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512_SKX X86_V3 X86_V4"}
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
