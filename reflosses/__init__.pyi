@@ -3,9 +3,9 @@
 from reflosses import overlap as overlap
 from reflosses.checking import check as check
 from reflosses.diagnosis.search import diagnose as diagnose
-from reflosses.evaluation.evaluate import get_num_threads as get_num_threads
-from reflosses.evaluation.evaluate import set_num_threads as set_num_threads
-from reflosses.evaluation.numerics import log_softmax as log_softmax
+from reflosses.evaluation.softmax import log_softmax as log_softmax
+from reflosses.evaluation.threads import get_num_threads as get_num_threads
+from reflosses.evaluation.threads import set_num_threads as set_num_threads
 from reflosses.frameworks.function import as_ as as_
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import (

@@ -37,7 +37,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,6 +64,7 @@ class Bounds(NamedTuple):
     grad: float
 
 
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(parameter,))
 @dataclass(frozen=True, eq=False, repr=False)
 class Loss(ABC):
     """A loss with `value(y, yhat)` and `grad(y, yhat)`; y is the target, yhat the prediction.
@@ -78,7 +79,7 @@ class Loss(ABC):
     a domain; a NaN prediction or real-valued target gives NaN where it matters.
     """
 
-    reduction: str = parameter("mean", choice(*REDUCTIONS), kw_only=True)
+    reduction: str = parameter(default="mean", check=choice(*REDUCTIONS), kw_only=True)
 
     layout: ClassVar[Any] = ELEMENTS
     domain: ClassVar[Any]
@@ -174,6 +175,11 @@ class Loss(ABC):
         return {}
 
     # ---- construction, printing, comparison --------------------------------------------------------------------
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make the class a frozen dataclass of its parameters, so that no loss has to say it."""
+        super().__init_subclass__(**options)
+        dataclass(frozen=True, eq=False, repr=False)(cls)
 
     def __post_init__(self) -> None:
         for f in fields(self):

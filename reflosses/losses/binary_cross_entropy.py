@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from scipy.special import xlog1py, xlogy
@@ -13,8 +12,6 @@ from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.parameters import number, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class BinaryCrossEntropy(Loss):
     """Binary cross-entropy of a probability against a label 0 or 1, or a soft label between.
 
@@ -28,7 +25,7 @@ class BinaryCrossEntropy(Loss):
     Source: I. J. Good, Rational decisions, 1952; derivations/binary_cross_entropy.md.
     """
 
-    clamp: float | None = parameter(None, optional(number(CLAMP)))
+    clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
 
     domain = Domains(PROBABILITY, PROBABILITY)
     bounds = Bounds(4, 5)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from reflosses.evaluation.numerics import product, times, times_exp
 from reflosses.evaluation.parameters import array, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class BinaryCrossEntropyWithLogits(Loss):
     """Binary cross-entropy of the sigmoid of a logit, against a label 0 or 1 or a soft label between.
 
@@ -28,7 +25,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     Source: derivations/binary_cross_entropy_with_logits.md.
     """
 
-    pos_weight: Any = parameter(None, optional(array(NON_NEGATIVE)), broadcast=0)
+    pos_weight: Any = parameter(default=None, check=optional(array(NON_NEGATIVE)), broadcast=0)
 
     domain = Domains(PROBABILITY, LOGIT)
     bounds = Bounds(4, 5)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,12 +10,11 @@ from numpy.typing import ArrayLike
 from reflosses.evaluation.axes import ELEMENTS, VECTORS
 from reflosses.evaluation.domain import MAX, POSITIVE, REAL, SQUARED, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import form_magnitudes, informed, limit_of_form, log1p_over, product, scaled_form
+from reflosses.evaluation.numerics import log1p_over, product
 from reflosses.evaluation.parameters import array, number, optional, parameter, semidefinite
+from reflosses.evaluation.quadratic_form import form_magnitudes, informed, limit_of_form, scaled_form
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class Cauchy(Loss):
     """Cauchy's robust kernel: squared error for small residuals, logarithmic for large ones.
 
@@ -32,8 +30,8 @@ class Cauchy(Loss):
     Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
 
-    delta: float = parameter(1.0, number(POSITIVE))
-    information: Any = parameter(None, optional(semidefinite), broadcast=2)
+    delta: float = parameter(default=1.0, check=number(POSITIVE))
+    information: Any = parameter(default=None, check=optional(semidefinite), broadcast=2)
 
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
 from reflosses.evaluation.axes import rows
 from reflosses.evaluation.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import accurate_sum, gap, product, sum_of_others, tail, times, times_exp
+from reflosses.evaluation.numerics import accurate_sum, product, times, times_exp
 from reflosses.evaluation.parameters import array, integer, number, optional, parameter
+from reflosses.evaluation.softmax import gap, sum_of_others, tail
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class CrossEntropy(Loss):
     """Cross-entropy of the softmax of logits, against a class index or a row of class probabilities.
 
@@ -32,10 +30,10 @@ class CrossEntropy(Loss):
     Source: J. S. Bridle, 1990; derivations/cross_entropy.md.
     """
 
-    axis: int = parameter(-1, integer)
-    class_weight: Any = parameter(None, optional(array(NON_NEGATIVE, ndim=1)), per_class=True)
-    ignore_index: int | None = parameter(None, optional(integer))
-    label_smoothing: float = parameter(0.0, number(FRACTION))
+    axis: int = parameter(default=-1, check=integer)
+    class_weight: Any = parameter(default=None, check=optional(array(NON_NEGATIVE, ndim=1)), per_class=True)
+    ignore_index: int | None = parameter(default=None, check=optional(integer))
+    label_smoothing: float = parameter(default=0.0, check=number(FRACTION))
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index, rows=PROBABILITY), LOGIT))

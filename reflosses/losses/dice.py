@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from reflosses.evaluation.numerics import accurate_sum, ratio
 from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class Dice(Loss):
     """Soft Dice loss: one less twice the intersection over the total.
 
@@ -30,9 +27,9 @@ class Dice(Loss):
     Source: L. R. Dice, 1945; F. Milletari et al., V-Net, 2016; derivations/dice.md.
     """
 
-    axis: int | tuple[int, ...] | None = parameter(None, optional(axes))
-    smooth_nr: float = parameter(0.0, number(NON_NEGATIVE))
-    smooth_dr: float = parameter(0.0, number(NON_NEGATIVE))
+    axis: int | tuple[int, ...] | None = parameter(default=None, check=optional(axes))
+    smooth_nr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
+    smooth_dr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
 
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from reflosses.evaluation.numerics import exp_of_product, smallest_logit, times,
 from reflosses.evaluation.parameters import number, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class FocalWithLogits(Loss):
     """Focal loss of the sigmoid of a logit: cross-entropy that fades where the prediction is already right.
 
@@ -31,9 +28,9 @@ class FocalWithLogits(Loss):
     Source: T.-Y. Lin et al., Focal loss for dense object detection, 2017; derivations/focal_with_logits.md.
     """
 
-    gamma: float = parameter(2.0, number(NON_NEGATIVE))
-    alpha: float | None = parameter(None, optional(number(FRACTION)))
-    clamp: float | None = parameter(None, optional(number(CLAMP)))
+    gamma: float = parameter(default=2.0, check=number(NON_NEGATIVE))
+    alpha: float | None = parameter(default=None, check=optional(number(FRACTION)))
+    clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
 
     domain = Domains(Labels((0.0, 1.0)), LOGIT)
     bounds = property(lambda self: Bounds(*[6 if self.gamma <= 5 else 6 + 2 * self.gamma] * 2))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from reflosses.evaluation.numerics import accurate_sum, ratio
 from reflosses.evaluation.parameters import flag, integer, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class GeneralizedDice(Loss):
     """Generalised Dice loss: an overlap of all classes, each weighted by the inverse square of its volume.
 
@@ -33,8 +30,8 @@ class GeneralizedDice(Loss):
     segmentations, 2017; derivations/generalized_dice.md.
     """
 
-    axis: int = parameter(-1, integer)
-    per_sample: bool = parameter(False, flag)
+    axis: int = parameter(default=-1, check=integer)
+    per_sample: bool = parameter(default=False, check=flag)
 
     layout = property(lambda self: class_pooled(self.axis, self.per_sample))
     domain = Domains(PROBABILITY, PROBABILITY)

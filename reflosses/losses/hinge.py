@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,6 @@ from reflosses.evaluation.domain import REAL, Floats, Labels
 from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class Hinge(Loss):
     """Hinge loss of a score against a label −1 or 1.
 

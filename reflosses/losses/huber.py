@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,6 @@ from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.parameters import number, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class Huber(Loss):
     """Huber's loss, squared error for small residuals and absolute error for large ones.
 
@@ -26,7 +23,7 @@ class Huber(Loss):
     Source: P. J. Huber, Robust estimation of a location parameter, 1964; derivations/huber.md.
     """
 
-    delta: float = parameter(1.0, number(POSITIVE))
+    delta: float = parameter(default=1.0, check=number(POSITIVE))
 
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from reflosses.evaluation.numerics import accurate_sum, ratio
 from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class IoU(Loss):
     """Soft IoU (Jaccard) loss: one less the intersection over the union.
 
@@ -30,9 +27,9 @@ class IoU(Loss):
     Source: P. Jaccard, 1912; M. A. Rahman and Y. Wang, 2016; derivations/iou.md.
     """
 
-    axis: int | tuple[int, ...] | None = parameter(None, optional(axes))
-    smooth_nr: float = parameter(0.0, number(NON_NEGATIVE))
-    smooth_dr: float = parameter(0.0, number(NON_NEGATIVE))
+    axis: int | tuple[int, ...] | None = parameter(default=None, check=optional(axes))
+    smooth_nr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
+    smooth_dr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
 
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)

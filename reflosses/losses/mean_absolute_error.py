@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,6 @@ from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class MeanAbsoluteError(Loss):
     """Absolute error, the L1 loss.
 

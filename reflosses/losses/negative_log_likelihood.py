@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from reflosses.evaluation.numerics import times
 from reflosses.evaluation.parameters import array, integer, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class NegativeLogLikelihood(Loss):
     """Negative log-likelihood of the true class, from log-probabilities (such as `log_softmax`).
 
@@ -29,9 +26,9 @@ class NegativeLogLikelihood(Loss):
     Source: R. A. Fisher, 1922; derivations/negative_log_likelihood.md.
     """
 
-    axis: int = parameter(-1, integer)
-    class_weight: Any = parameter(None, optional(array(NON_NEGATIVE, ndim=1)), per_class=True)
-    ignore_index: int | None = parameter(None, optional(integer))
+    axis: int = parameter(default=-1, check=integer)
+    class_weight: Any = parameter(default=None, check=optional(array(NON_NEGATIVE, ndim=1)), per_class=True)
+    ignore_index: int | None = parameter(default=None, check=optional(integer))
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index), REAL))

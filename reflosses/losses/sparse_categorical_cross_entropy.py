@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.parameters import integer, optional, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class SparseCategoricalCrossEntropy(Loss):
     """Cross-entropy of per-class probabilities against the index of the true class.
 
@@ -27,8 +24,8 @@ class SparseCategoricalCrossEntropy(Loss):
     Source: derivations/sparse_categorical_cross_entropy.md.
     """
 
-    axis: int = parameter(-1, integer)
-    ignore_index: int | None = parameter(None, optional(integer))
+    axis: int = parameter(default=-1, check=integer)
+    ignore_index: int | None = parameter(default=None, check=optional(integer))
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from scipy.special import xlog1py, xlogy
@@ -14,8 +13,6 @@ from reflosses.evaluation.numerics import accurate_sum, product, ratio
 from reflosses.evaluation.parameters import choice, number, parameter
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class WeightedCrossEntropy(Loss):
     """Two-class cross-entropy with a weight on the foreground, by default the predicted imbalance.
 
@@ -32,8 +29,8 @@ class WeightedCrossEntropy(Loss):
     Source: C. H. Sudre et al., 2017; derivations/weighted_cross_entropy.md.
     """
 
-    weight: float | str = parameter("sudre", choice("sudre", otherwise=number(NON_NEGATIVE)))
-    weight_grad: str = parameter("stop", choice("stop", "full"))
+    weight: float | str = parameter(default="sudre", check=choice("sudre", otherwise=number(NON_NEGATIVE)))
+    weight_grad: str = parameter(default="stop", check=choice("stop", "full"))
 
     domain = property(lambda self: Domains(PROBABILITY, MASS if self.weight == "sudre" else PROBABILITY))
     bounds = Bounds(4, 5)

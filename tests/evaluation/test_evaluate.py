@@ -22,6 +22,7 @@ from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import PROBABILITY
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.sums import ExactSum
+from reflosses.evaluation.threads import in_parallel
 from reflosses.truth import sampling
 from reflosses.truth.sampling import Problem
 
@@ -379,7 +380,7 @@ def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
 def test_the_environment_says_how_many_threads(
     variables: dict[str, str], expected: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "_threads", None)
+    monkeypatch.setattr("reflosses.evaluation.threads._threads", None)
     for name in ("REFLOSSES_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -394,7 +395,7 @@ def test_the_environment_says_how_many_threads(
 def test_every_item_is_worked_on_once() -> None:
     rl.set_num_threads(5)
     done: list[int] = []
-    evaluate.share(done.append, range(1000))
+    in_parallel(done.append, range(1000))
     assert sorted(done) == list(range(1000))
 
 
@@ -414,10 +415,10 @@ def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[Ba
             raise error(f"item {item}")
 
     with pytest.raises(error, match="item"):
-        evaluate.share(work, range(100_000))
+        in_parallel(work, range(100_000))
     assert len(begun) < 100_000
     done: list[int] = []
-    evaluate.share(done.append, range(100))
+    in_parallel(done.append, range(100))
     assert sorted(done) == list(range(100))
 
 

@@ -11,17 +11,15 @@ from reflosses import log_softmax
 from reflosses.evaluation.numerics import (
     accurate_sum,
     exp_of_product,
-    gap,
-    limit_of_form,
     log1p_over,
     product,
     ratio,
-    scaled_form,
     smallest_logit,
-    sum_of_others,
     times,
     times_exp,
 )
+from reflosses.evaluation.quadratic_form import limit_of_form, scaled_form
+from reflosses.evaluation.softmax import gap, sum_of_others
 
 from exact import exp, log, ulps
 

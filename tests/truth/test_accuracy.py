@@ -4,7 +4,7 @@
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,7 +239,6 @@ def test_the_ruler_measures() -> None:
 def test_a_sweep_finds_a_lost_digit() -> None:
     """The same sweep rejects the textbook form: log(1 + u) for log1p(u)."""
 
-    @dataclass(frozen=True, eq=False, repr=False)
     class Naive(Loss):
         domain, bounds = Cauchy.domain, Cauchy.bounds
         definition = staticmethod(lambda m, y, yhat: m.log(1 + (yhat - y) ** 2))

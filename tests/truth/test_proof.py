@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 import pytest
@@ -488,7 +488,6 @@ def test_the_curvature_of_focal_where_it_is_certain_and_right(gamma, second):
 # ---- the arithmetic of definitions -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Written(Loss):
     """What the tests below have in common: only a definition, of a residual or of the prediction."""
 
@@ -841,12 +840,10 @@ def test_a_processor_with_altered_arithmetic_is_refused(bits, message):
 # ---- losses from outside the package ---------------------------------------------------------------------------------
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False)
 class GemanMcClure(Loss):
     """r²/(c² + r²), a loss that the package does not have."""
 
-    c: float = parameter(1.0, number(POSITIVE))
+    c: float = parameter(default=1.0, check=number(POSITIVE))
 
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)
