@@ -5,7 +5,6 @@ import math
 import platform
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -864,7 +863,6 @@ class GemanMcClure(Loss):
         return 2 * a / (1 + a**2) ** 2 / self.c
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class OffByAMillionth(GemanMcClure):  # type: ignore[misc]
     """The same definition with a gradient that is wrong in the sixth digit."""
 
