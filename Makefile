@@ -12,7 +12,7 @@ help:  ## show this list
 verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
 	$(BIN)/reflosses verify
 
-test: .venv/test  ## run the test suite (about five minutes on two cores)
+test: .venv/test  ## run the test suite (about two minutes on two cores)
 	$(BIN)/python -m pytest -n auto
 
 check: lint types test  ## lint, formatting, types, tests

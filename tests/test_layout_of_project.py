@@ -1,6 +1,7 @@
 """The project is complete: every loss has its file, page, test and export, and imports go one way."""
 
 import ast
+import graphlib
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,12 @@ def test_every_module_has_a_place_in_the_order() -> None:
 def test_the_machinery_needs_numpy_and_scipy_alone(path: Path) -> None:
     names = imports(path)
     assert {n.partition(".")[0] for n in names - own(names)} <= {"numpy", "scipy", *sys.stdlib_module_names}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {".".join(p.relative_to(ROOT).with_suffix("").parts): own(imports(p)) for p in MODULES}
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # a circle raises
+    assert order.index("reflosses.evaluation.domain") < order.index("reflosses.evaluation.loss")
 
 
 def test_the_reader_of_imports_can_find_one() -> None:

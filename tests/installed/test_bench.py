@@ -24,7 +24,15 @@ def run(request, tmp_path_factory):
     """What was asked, the folder that was written, and the report in it."""
     asked, folder = RUNS[request.param], tmp_path_factory.mktemp("bench")
     losses, peers, sizes, dtypes = (",".join(map(str, a)) for a in asked)
-    command = [sys.executable, ROOT / "tests" / "measuring" / "bench.py", folder / "speed.json", "--page", folder, "--seconds", "0"]
+    command = [
+        sys.executable,
+        ROOT / "tests" / "measuring" / "bench.py",
+        folder / "speed.json",
+        "--page",
+        folder,
+        "--seconds",
+        "0",
+    ]
     command += ["--losses", losses, "--peers", peers, "--sizes", sizes, "--dtypes", dtypes]
     done = subprocess.run([*command, "--memory", "1000", "--files", "1e6"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr  # a peer that disagrees with ours ends the run
