@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
-from reflosses.comparison.candidate import FRAMEWORKS, Asked, Candidate, Here, detect, one_of
+from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect, one_of
 from reflosses.comparison.expected import Scaled, assembled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
@@ -31,11 +31,11 @@ Tick = Callable[[int, int], None]  # how many are done, of how many
 
 @np.errstate(all="ignore")
 def check(
-    candidate: Candidate | Asked,
+    candidate: Callable[..., Any] | Candidate,
     loss: Loss | Scaled,
     *,
     dtype: str = "float64",
-    grad: Candidate | str | None = "auto",
+    grad: Callable[..., Any] | str | None = "auto",
     regimes: Iterable[str] = DEFAULT_REGIMES,
     seed: int = 0,
     framework: str = "auto",
@@ -70,12 +70,12 @@ def check(
     allowed = TARGETS[targets] if isinstance(base.domain.y, Classes) else range(9)
     drawn = (_within(b, inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
     everything = [b for b in drawn if len(b.y)]
-    if isinstance(candidate, Asked):
-        asked: Asked = candidate
+    if isinstance(candidate, Candidate):
+        asked: Candidate = candidate
     else:
         probe = assembled(base, everything[0].y[:1], everything[0].yhat[:1])
         arrays = detect(candidate, form, *probe) if framework == "auto" else FRAMEWORKS[framework](form)
-        asked = Here(candidate, arrays, grad)
+        asked = InProcess(candidate, arrays, grad)
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
     found = Result(shown, str(loss), dtype, seed, [Row(r) for r in REGIMES if r in wanted], script=script)
     run = Interview(asked, loss, unit, form, found)

@@ -199,7 +199,7 @@ class _Point:
             return self.flat
         with np.errstate(all="ignore"):
             jacobian = np.atleast_2d(approx_fprime(self.flat, self._losses, h))
-        if self.loss.reduction != "none" or self.loss.coupled:
+        if self.loss.reduction != "none" or self.loss.reads_all_predictions:
             return np.asarray(jacobian.sum(axis=0))
         own = self.own, np.arange(self.flat.size)
         slopes, jacobian[own] = jacobian[own], 0.0
@@ -216,13 +216,13 @@ class _Point:
             right = np.abs(np.ravel(self.held.value(self.y, yhat, weight=self.weight)))
             whole = np.minimum(np.abs(self._losses(self.flat)), 1e3 * right)
             size = np.ravel(np.abs(each.value(self.y, yhat, weight=self.weight)))
-            largest = loss.largest_term(units.y, units.yhat, *units.parameters)[0]
+            largest = loss.error_scale(units.y, units.yhat, *units.parameters)[0]
         weight = np.ones(len(units.yhat)) if units.weight is None else units.weight
         if largest is not None:  # the bound of the value is relative to this
             size = np.fmax(size, units.placed(largest * weight))
         if loss.reduction == "none":
             size = np.fmax(size, whole)
-        rounding = loss.bounds.value * (size.sum() if loss.coupled else size[self.own])
+        rounding = loss.bounds.value * (size.sum() if loss.reads_all_predictions else size[self.own])
         if loss.reduction != "none":  # then the total is rounded, and divided
             total = fsum(units.divisor_weight * weight) if loss.reduction == "weighted_mean" else units.count
             divisor = 1.0 if loss.reduction == "sum" else total or np.inf

@@ -28,7 +28,7 @@ from reflosses import (
     check,
 )
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.candidate import Answer, Asked, Here, NumPy
+from reflosses.comparison.candidate import Answer, Candidate, InProcess, NumPy
 from reflosses.comparison.expected import Scaled, exact
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import numbers
@@ -139,7 +139,7 @@ def test_a_naive_formula_is_right_at_moderate_inputs(name, dtype):
     assert result.ok, result.message()
 
 
-class Differentiated(Asked):
+class Differentiated(Candidate):
     """|yhat − y| as an autodiff gives it that takes the right slope at the kink."""
 
     takes_weight, differentiates, subnormals = False, True, True
@@ -186,7 +186,7 @@ def test_weights_are_made_with_the_precision_of_the_call():
             assert self.on
             return super().array(a)
 
-    asked = Here(lambda y, yhat, weight: weight * abs(yhat - y), Switched(FORMATS["float64"]), grad=None)
+    asked = InProcess(lambda y, yhat, weight: weight * abs(yhat - y), Switched(FORMATS["float64"]), grad=None)
     answer = asked.ask(np.zeros(2), np.array([1.0, -3.0]), np.array([0.5, 2.0]))
     assert answer.value.tolist() == [0.5, 6.0], answer.error
 

@@ -138,8 +138,8 @@ def test_verify_prints_tables_and_says_so_by_its_status(capsys: Captured) -> Non
 
 @pytest.mark.usefixtures("flint")
 def test_verify_fails_if_our_certification_does(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    right = reflosses.Hinge.loss
-    monkeypatch.setattr(reflosses.Hinge, "loss", lambda self, *terms: 2 * right(self, *terms))
+    right = reflosses.Hinge.losses
+    monkeypatch.setattr(reflosses.Hinge, "losses", lambda self, *terms: 2 * right(self, *terms))
     assert main(QUICK) == 1
     assert "Our own certification does not hold" in capsys.readouterr().out
 

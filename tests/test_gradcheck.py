@@ -49,7 +49,7 @@ def spread(loss, seed):
     """Moderate inputs, few enough to be differenced; class rows and overlaps of two or more."""
     for s in range(seed, seed + 100):
         for y, yhat in sampling.moderate(loss, s, 24):
-            if 8 <= yhat.size <= 72 and (loss.coupled or yhat.size > 24 or not loss.layout.groups):
+            if 8 <= yhat.size <= 72 and (loss.reads_all_predictions or yhat.size > 24 or not loss.layout.groups):
                 assert np.unique(yhat).size > 0.9 * yhat.size
                 return y, yhat
     raise LookupError(f"no such problem for {loss}")

@@ -66,7 +66,7 @@ def by_truth(right, candidate):
         scales, units = (None, None), Arguments(right, y, yhat, weight).units()
         if alone:
             with np.errstate(all="ignore"):
-                scales = right.largest_term(units.y, units.yhat, *units.parameters)
+                scales = right.error_scale(units.y, units.yhat, *units.parameters)
         value_scale = None if scales[0] is None else units.placed(scales[0]).reshape(units.layout.value_shape)
         grad_scale = None if scales[1] is None else units.layout.restore(units.placed(scales[1]))
         value, grad = (f(y, yhat, weight=weight) for f in (candidate.value, candidate.grad))

@@ -116,7 +116,7 @@ def test_the_measured_tables_of_others_have_every_function_and_what_it_does() ->
 
 
 def test_the_measured_table_of_real_data_has_every_metric() -> None:
-    real = pytest.importorskip("reflosses.frameworks.sklearn").REAL
+    real = pytest.importorskip("reflosses.frameworks.sklearn").REAL_DATA
     _, *rows = cells(block("verify").split("and on real data")[1])
     assert [row[0] for row in rows] == [f"{r.function.name}, {r.data}: {r.output}" for r in real]
     assert [row[1] for row in rows] == [f"`{brief(r.function.loss(r.given))}`" for r in real]

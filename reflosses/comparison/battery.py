@@ -104,7 +104,7 @@ def blocks(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
 
 def family(loss: Loss) -> str:
     """What kind of predictions a loss takes."""
-    y, yhat, several = loss.domain.y, loss.domain.yhat, bool(loss.layout.groups) or loss.coupled
+    y, yhat, several = loss.domain.y, loss.domain.yhat, bool(loss.layout.groups) or loss.reads_all_predictions
     if isinstance(y, Classes):
         return "logit rows" if isinstance(yhat, Logit) else "probability rows" if _bounded(yhat) else "log rows"
     if several:
@@ -146,8 +146,8 @@ def _moderate(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
         yhat = np.concatenate([z for y, z in drawn if y.shape[1:] == shape])[:48]
         if kind.startswith("logit"):  # σ or softmax keep two thirds of their digits
             yhat = yhat * (-log(form.eps) / (60 if kind == "logit rows" else 30))
-        elif form.digits < 24 and kind.startswith("probabilit"):
-            yhat = 0.5 + (yhat - 0.5) * (1 - 2.0 ** (-form.digits / 2))
+        elif form.bits < 24 and kind.startswith("probabilit"):
+            yhat = 0.5 + (yhat - 0.5) * (1 - 2.0 ** (-form.bits / 2))
         y, yhat = form.round(y), form.round(yhat)
         keep = ~_outside(loss, y, yhat)
         if kind == "residuals":  # whose squares are numbers of the format
@@ -159,7 +159,7 @@ def _moderate(loss: Loss, form: Format, seed: int) -> Iterator[Block]:
 def units(loss: Loss, y: Any, yhat: Any) -> tuple[Floats, Floats]:
     """A call's arrays as losses along the first axis; what is coupled is one unit."""
     y, yhat = np.asarray(y, np.float64), np.asarray(yhat, np.float64)
-    if loss.coupled:
+    if loss.reads_all_predictions:
         return y[None], yhat[None]
     layout = loss.layout.bind(yhat.shape)
     own = layout.arrange(yhat)
@@ -172,7 +172,7 @@ def units(loss: Loss, y: Any, yhat: Any) -> tuple[Floats, Floats]:
 def _logits(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
     """Binary losses of a logit; for the label y the right side is z → +∞ at y = 1, −∞ at y = 0."""
     margins = Margins(form)
-    near_one = [1 - 2.0**-k for k in (3, form.digits // 2, form.digits)]
+    near_one = [1 - 2.0**-k for k in (3, form.bits // 2, form.bits)]
     yield _block("A", "margin on the right side", [(y, (2 * y - 1) * m) for m in margins.right for y in (0.0, 1.0)])
     yield _block("A", "soft label, saturated", [(y, s * m) for m in margins.right for y in near_one for s in (1, -1)])
     yield _block("B", "margin on the wrong side", [(y, (1 - 2 * y) * m) for m in margins.wrong for y in (0.0, 1.0)])
@@ -193,10 +193,10 @@ def _logits(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Bloc
 
 def _probabilities(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
     """Binary losses of a probability."""
-    near_one = [1 - 2.0**-k for k in range(2, form.digits + 1, max(1, form.digits // 12))] + [1 - form.eps / 2]
+    near_one = [1 - 2.0**-k for k in range(2, form.bits + 1, max(1, form.bits // 12))] + [1 - form.eps / 2]
     last = -round(np.log2(form.smallest))
     near_zero = [
-        2.0**-k for k in {*range(2, last + 1, max(1, last // 14)), form.digits, 1 - round(np.log2(form.tiny)), last}
+        2.0**-k for k in {*range(2, last + 1, max(1, last // 14)), form.bits, 1 - round(np.log2(form.tiny)), last}
     ]
     yield _block("A", "right, next to 1", [(1.0, p) for p in near_one])
     yield _block("A", "right, next to 0", [(0.0, p) for p in near_zero])
@@ -214,9 +214,9 @@ def _probabilities(loss: Loss, form: Format, rng: np.random.Generator) -> Iterat
 def _residuals(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Block]:
     """Losses of r = yhat − y; the scale is where the loss bends."""
     scale = float(form.round(loss.scale))
-    halvings = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.digits, max(2, form.digits // 8))]
+    halvings = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.bits, max(2, form.bits // 8))]
     yield _block("E", "small residuals", [(0.0, s * r) for r in halvings for s in (1, -1)])
-    moved = [(y, y + s * 2.0**-k * y) for k in range(2, form.digits - 1, 4) for y in (scale, 1.0) for s in (1, -1)]
+    moved = [(y, y + s * 2.0**-k * y) for k in range(2, form.bits - 1, 4) for y in (scale, 1.0) for s in (1, -1)]
     yield _block("E", "small differences", [(float(form.round(y)), x) for y, x in moved])
     kink = float(form.round(scale))
     steps = [kink + k * float(form.spacing(kink)) for k in (-2, -1, 0, 1, 2)]
@@ -335,7 +335,7 @@ def _log_rows(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Bl
         return float(target), z
 
     turn = [k % classes for k in range(len(margins.wrong))]
-    tails = [2.0**-k for k in (1, form.digits // 2, form.digits + 3, form.top - 4)]
+    tails = [2.0**-k for k in (1, form.bits // 2, form.bits + 3, form.top - 4)]
     yield _block("A", "probability next to 1", [row(t, -v, -9.0) for t, v in zip(turn, tails, strict=False)])
     yield _block("B", "probability next to 0", [row(t, -m, -0.5) for t, m in zip(turn, margins.wrong, strict=False)])
     yield _block("D", "probability 1", [row(t, 0.0, -8.0) for t in range(classes)])
@@ -354,7 +354,7 @@ def _probability_rows(loss: Loss, form: Format, rng: np.random.Generator) -> Ite
         return float(target), p
 
     last = -round(np.log2(form.smallest))
-    near_one = [1 - 2.0**-k for k in range(2, form.digits + 1, max(1, form.digits // 8))]
+    near_one = [1 - 2.0**-k for k in range(2, form.bits + 1, max(1, form.bits // 8))]
     near_zero = [2.0**-k for k in range(2, last + 1, max(1, last // 12))]
     turn = [k % classes for k in range(64)]
     yield _block("A", "right, next to 1", [row(t, p) for t, p in zip(turn, near_one, strict=False)])
@@ -387,11 +387,11 @@ def _overlaps(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[Bl
     shape = _shape(loss)
     masks = _masks(shape)
     nothing, everything = np.zeros(shape), np.ones(shape)
-    bits = range(2, form.digits + 1, max(1, form.digits // 10))
+    bits = range(2, form.bits + 1, max(1, form.bits // 10))
     near = [(t, np.abs(t - 2.0**-k)) for k in bits for t in masks]
     yield _block("A", "nearly perfect", near)
     yield _block("B", "nearly opposite", [(t, np.abs(1 - t - 2.0**-k)) for k in bits for t in masks[:1]])
-    faint = [2.0**-k for k in (form.digits, form.top // 3, form.top - 4)]
+    faint = [2.0**-k for k in (form.bits, form.top // 3, form.top - 4)]
     yield _block("B", "faint predictions", [(t, v * everything) for v in faint for t in masks])
     yield _block("D", "perfect and opposite", [(t, p) for t in masks for p in (t, 1 - t, everything / 2)])
     partial = rng.integers(1, 16, shape) / 16
@@ -416,7 +416,7 @@ def _vectors(loss: Any, form: Format, rng: np.random.Generator) -> Iterator[Bloc
     ways = [np.eye(width)[0], np.ones(width), (-1.0) ** np.arange(width), np.arange(1, width + 1) / 4]
     zero = np.zeros(width)
     scale = float(form.round(loss.scale))
-    small = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.digits, max(2, form.digits // 4))]
+    small = [0.75 * scale * 2.0**-k for k in range(6, 3 * form.bits, max(2, form.bits // 4))]
     yield _block("D", "residual 0", [(zero, zero)])
     yield _block("E", "small residuals", [(zero, s * w) for s in small for w in ways])
     huge = [2.0 ** (form.top // 2 + k) for k in (-2, 0, 2)] + [form.max / 8]
@@ -468,7 +468,7 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
         yield from _one_label(loss, tame)
         if "mean" in loss.reduction:
             yield from _mean_of_huge(loss, form)
-    if form.digits < 24:
+    if form.bits < 24:
         yield from _many(loss, form)
 
 
@@ -535,7 +535,7 @@ def _mean_of_huge(loss: Loss, form: Format) -> Iterator[Call]:
 
 def _many(loss: Loss, form: Format) -> Iterator[Call]:
     """So many predictions in one loss that narrow formats cannot count them."""
-    kind, last = family(loss), int(2**form.digits + 1)
+    kind, last = family(loss), int(2**form.bits + 1)
     if "rows" in kind and getattr(loss, "class_weight", None) is None:
         row = np.zeros(MANY) if kind == "logit rows" else np.full(MANY, -1.0 if kind == "log rows" else 0.0)
         row[last] = {"logit rows": 4.0, "log rows": -0.5, "probability rows": 0.75}[kind]
@@ -547,7 +547,7 @@ def _many(loss: Loss, form: Format) -> Iterator[Call]:
             yield Call("J", "many equal classes", np.zeros(1), equal, slopes=False)
             if loss.domain.y.rows is not None:
                 yield Call("J", "many equal classes, one-hot", one_hot, equal, slopes=False)
-    if kind == "overlaps" and not loss.coupled and len(loss.layout.groups) == 1:
+    if kind == "overlaps" and not loss.reads_all_predictions and len(loss.layout.groups) == 1:
         y, p = np.ones(MANY), np.full(MANY, 1.0)
         y[::2] = 0
         p[::4] = 0

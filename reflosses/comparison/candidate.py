@@ -24,8 +24,6 @@ import numpy as np
 from reflosses.comparison.formats import Format, dtype_of
 from reflosses.evaluation.domain import Floats
 
-Candidate = Callable[..., Any]
-
 
 class Answer(NamedTuple):
     """What a candidate said of one call: float64 arrays, None for what it does not give, or the error it raised.
@@ -39,7 +37,7 @@ class Answer(NamedTuple):
     note: str = ""
 
 
-class Asked(ABC):
+class Candidate(ABC):
     """Something that answers calls: a candidate in this process, or one in a process of its own."""
 
     @property
@@ -208,7 +206,7 @@ class TensorFlow(NumPy):
 FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, TensorFlow)}
 
 
-def detect(candidate: Candidate, form: Format, y: Any, yhat: Any) -> NumPy:
+def detect(candidate: Callable[..., Any], form: Format, y: Any, yhat: Any) -> NumPy:
     """The framework of a candidate: the one whose arrays it takes, of those that are loaded.
 
     NumPy arrays are tried first; who answers them with tensors wants those. A candidate that raises whatever it is
@@ -252,12 +250,12 @@ class quiet(warnings.catch_warnings):
 
 
 @dataclass
-class Here(Asked):
+class InProcess(Candidate):
     """A candidate that is called in this process."""
 
-    candidate: Candidate
+    candidate: Callable[..., Any]
     arrays: NumPy
-    grad: Candidate | str | None = "auto"
+    grad: Callable[..., Any] | str | None = "auto"
     _pair: bool | None = None
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from reflosses.truth.sampling import shaped, single
 
 
 @dataclass(frozen=True)
-class Exact:
+class Expected:
     """Results of losses along the first axis.
 
     value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
@@ -39,9 +39,9 @@ class Exact:
     grad_size: Floats
     known: Any
 
-    def at(self, where: Any) -> Exact:
+    def at(self, where: Any) -> Expected:
         """The same for some of the losses."""
-        return Exact(*(getattr(self, f.name)[where] for f in fields(self)))
+        return Expected(*(getattr(self, f.name)[where] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def parts(target: Loss | Scaled) -> tuple[float, Loss]:
 
 def assembled(loss: Loss, y: Floats, yhat: Floats) -> tuple[Any, Floats]:
     """Losses along the first axis as the arrays of one call."""
-    if loss.coupled:
+    if loss.reads_all_predictions:
         return y[0], yhat[0]
     whole = shaped(loss, yhat) if loss.layout.groups else yhat
     if isinstance(loss.domain.y, Classes) and y.ndim == 1:
@@ -85,16 +85,18 @@ def assembled(loss: Loss, y: Floats, yhat: Floats) -> tuple[Any, Floats]:
 
 def taken_apart(loss: Loss, shape: tuple[int, ...], grad: Floats) -> Floats:
     """A gradient of one call, along the first axis again."""
-    return grad[None] if loss.coupled else loss.layout.bind(shape).arrange(grad)
+    return grad[None] if loss.reads_all_predictions else loss.layout.bind(shape).arrange(grad)
 
 
-def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Exact:
+def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Expected:
     """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
 
     Without `slopes` the values alone, for losses of so many predictions that each slope is too much.
     """
     factor, loss = parts(target)
-    return _exact(factor, loss if loss.coupled else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes)
+    return _exact(
+        factor, loss if loss.reads_all_predictions else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes
+    )
 
 
 def flat(a: Floats) -> Floats:
@@ -117,10 +119,10 @@ class _Key:
 
 
 @lru_cache(maxsize=256)
-def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Exact:
+def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Expected:
     y, yhat = y_key.array, yhat_key.array
     finite = np.isfinite(flat(yhat)).all(axis=1)
-    results: list[Exact | None] = [None] * len(yhat)
+    results: list[Expected | None] = [None] * len(yhat)
 
     def ask(which: Any) -> None:
         """Prove these losses in one go, or one by one where one of them cannot be."""
@@ -141,49 +143,49 @@ def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool)
             ask(group)
     for i in np.flatnonzero(~finite):
         results[i] = _limit(factor, loss, y[i : i + 1], yhat[i : i + 1])
-    shape = () if not loss.coupled else yhat.shape[1:] if loss.reduction == "none" else (1,)
+    shape = () if not loss.reads_all_predictions else yhat.shape[1:] if loss.reduction == "none" else (1,)
     value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
-    unknown = Exact(value, grad, grad, grad, value, grad, np.zeros(1, bool))
+    unknown = Expected(value, grad, grad, grad, value, grad, np.zeros(1, bool))
     whole = [r or unknown for r in results]
     if not whole:
         return unknown.at(slice(0, 0))
-    return Exact(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(Exact)))
+    return Expected(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(Expected)))
 
 
-def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Exact:
+def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Expected:
     a, b = assembled(loss, y, yhat)
     weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
     truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
     return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
 
 
-def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Exact:
+def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Expected:
     """What the loss documents where a prediction is infinite or not a number."""
     a, b = assembled(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
     return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
 
 
-def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Exact:
+def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Expected:
     value, *slopes = results
     units = Arguments(loss, y, yhat, None).units()
     with np.errstate(all="ignore"):
-        value_size, grad_size = loss.largest_term(units.y, units.yhat, *units.parameters)
+        value_size, grad_size = loss.error_scale(units.y, units.yhat, *units.parameters)
     grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)
-    value = np.asarray(value).reshape(1, -1) if loss.coupled else np.asarray(value).reshape(len(grad))
+    value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
         steepest = np.fmax(np.abs(low), np.abs(high))  # of both sides, where there are two
         grad_size = np.fmax(steepest, 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
-    return Exact(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
+    return Expected(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
 
 
-def reduced(loss: Loss, y: Floats, each: Exact, weight: Floats | None) -> tuple[Exact, float]:
+def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tuple[Expected, float]:
     """What the loss's reduction makes of losses, and Σ|wℓ| over the divisor; ignored ones take no part.
 
     The value has the shape () unless the reduction is "none".
     """
-    if loss.coupled:
+    if loss.reads_all_predictions:
         return (each if loss.reduction == "none" else replace(each, value=each.value[0, 0])), 0.0
     n = len(y)
     domain = loss.domain.y
@@ -214,7 +216,7 @@ def reduced(loss: Loss, y: Floats, each: Exact, weight: Floats | None) -> tuple[
         infinite = np.isinf(flat(each.value)).any(axis=1) | np.isinf(flat(each.grad)).any(axis=1)
         each = replace(each, known=each.known & ~infinite)
     grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
-    return Exact(value, grad, low, high, size, weighed(each.grad_size), each.known), total
+    return Expected(value, grad, low, high, size, weighed(each.grad_size), each.known), total
 
 
 def like(w: Any, a: Floats) -> Any:
@@ -244,7 +246,7 @@ def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) ->
             near = form.round(given)
             if not np.array_equal(near, given):
                 rounded[f.name] = near if isinstance(given, np.ndarray) else float(near)
-    if not rounded or loss.coupled:
+    if not rounded or loss.reads_all_predictions:
         return None
     try:
         other = replace(loss, **rounded, reduction="none")

@@ -15,10 +15,10 @@ from reflosses.evaluation.domain import Floats
 
 @dataclass(frozen=True)
 class Format:
-    """A binary format of `digits` significant bits; its largest number is just below 2^top."""
+    """A binary format of `bits` significant bits; its largest number is just below 2^top."""
 
     name: str
-    digits: int
+    bits: int
     top: int
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Format:
     @property
     def eps(self) -> float:
         """The distance from 1 to the next number."""
-        return float(2.0 ** (1 - self.digits))
+        return float(2.0 ** (1 - self.bits))
 
     @property
     def max(self) -> float:
@@ -42,13 +42,13 @@ class Format:
     @property
     def smallest(self) -> float:
         """The smallest number above 0, subnormal."""
-        return float(np.ldexp(1.0, 3 - self.top - self.digits))
+        return float(np.ldexp(1.0, 3 - self.top - self.bits))
 
     def spacing(self, size: Any) -> Floats:
         """The unit in the last place of numbers of that size; beyond the largest, that of the largest."""
         _, exponent = np.frexp(np.fmin(np.abs(size), self.max))
         exponent = np.where(np.asarray(size) == 0, -5000, exponent)
-        return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.digits, 3 - self.top - self.digits)))
+        return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.bits, 3 - self.top - self.bits)))
 
     def round(self, a: Any) -> Floats:
         """The nearest numbers of the format, ties to even; what is too large becomes infinite."""

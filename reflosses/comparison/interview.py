@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, Block, Call
-from reflosses.comparison.candidate import Answer, Asked
-from reflosses.comparison.expected import Exact, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
+from reflosses.comparison.candidate import Answer, Candidate
+from reflosses.comparison.expected import Expected, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import Deviation, Result
 from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
@@ -44,7 +44,7 @@ class _Question:
 class Interview:
     """One candidate against one loss."""
 
-    def __init__(self, asked: Asked, target: Loss | Scaled, unit: float, form: Format, found: Result) -> None:
+    def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Result) -> None:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
@@ -142,7 +142,7 @@ class Interview:
         right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
         return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
-    def _ask(self, question: _Question, each: Exact) -> bool:
+    def _ask(self, question: _Question, each: Expected) -> bool:
         """Ask one call; False where it raises though it holds several losses, to be asked alone."""
         if self.asked.given_up:
             return True
@@ -179,11 +179,13 @@ class Interview:
 
     # ---- judging ---------------------------------------------------------------------------------------------------
 
-    def _judge(self, question: _Question, answer: Answer, truth: Exact, of_a_sum: float) -> None:
+    def _judge(self, question: _Question, answer: Answer, truth: Expected, of_a_sum: float) -> None:
         """Every number of an answer."""
         b = question.arrays[1]
         n, whole = len(question.y), truth.value.ndim == 0
-        shape = () if whole else b.shape if self.loss.coupled else self.loss.layout.bind(b.shape).value_shape
+        shape = (
+            () if whole else b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
+        )
         only_slope = answer.value is None and answer.grad is not None
         if not only_slope and not self._shaped(question, "value", answer.value, shape):
             return
@@ -258,7 +260,7 @@ class Interview:
 
     def _index(self, shape: tuple[int, ...], i: int, number: int, what: str) -> tuple[int, ...]:
         """The place of a number of loss i in the value or the gradient."""
-        if self.loss.coupled:
+        if self.loss.reads_all_predictions:
             return () if what == "value" and self.loss.reduction != "none" else (number,)
         layout = self.loss.layout.bind(shape)
         if what == "value":

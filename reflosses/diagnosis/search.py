@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
-from reflosses.comparison.candidate import FRAMEWORKS, Answer, Asked, Candidate, Here, detect, one_of
-from reflosses.comparison.expected import Exact, Scaled, assembled, flat, like, parts, taken_apart
+from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, detect, one_of
+from reflosses.comparison.expected import Expected, Scaled, assembled, flat, like, parts, taken_apart
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.result import Result
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
@@ -55,11 +55,11 @@ class Diagnosis:
 
 
 def diagnose(
-    candidate: Candidate | Asked,
+    candidate: Callable[..., Any] | Candidate,
     loss: Loss | Scaled,
     *,
     dtype: str = "float64",
-    grad: Candidate | str | None = "auto",
+    grad: Callable[..., Any] | str | None = "auto",
     framework: str = "auto",
     targets: str = "auto",
 ) -> Diagnosis:
@@ -71,15 +71,15 @@ def diagnose(
     one_of("framework", framework, ("auto", *FRAMEWORKS))
     one_of("targets", targets, TARGETS)
     form = FORMATS[dtype]
-    if isinstance(candidate, Asked):
+    if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)
     first = next(moderate_questions(parts(loss)[1], form, TARGETS[targets], False))
     arrays = detect(candidate, form, first.y, first.yhat) if framework == "auto" else FRAMEWORKS[framework](form)
-    return explain(Here(candidate, arrays, grad), loss, form, targets=targets)
+    return explain(InProcess(candidate, arrays, grad), loss, form, targets=targets)
 
 
 def explain(
-    asked: Asked,
+    asked: Candidate,
     loss: Loss | Scaled,
     form: Format,
     result: Result | None = None,
@@ -200,7 +200,7 @@ class _Search:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: Candidate,
         loss: Loss | Scaled,
         form: Format,
         targets: str,
@@ -362,7 +362,7 @@ class _Search:
     def case(self, regime: str, y: Floats, yhat: Floats, weight: Floats | None = None) -> Case | None:
         """Losses along the first axis as one question, if it is answered; and what nobody can avoid there."""
         n = len(y)
-        if n > 1 and self.together and not self.loss.coupled and weight is None:
+        if n > 1 and self.together and not self.loss.reads_all_predictions and weight is None:
             padded = np.arange(-(-n // PADDED) * PADDED) % n
             y, yhat = y[padded], yhat[padded]
         a, b = assembled(self.loss, y, yhat)
@@ -382,7 +382,7 @@ class _Search:
             values.flat[n:] = False
             layout = self.loss.layout.bind(b.shape)
             slopes &= layout.restore(np.broadcast_to(like(np.arange(len(y)) < n, yhat), yhat.shape))
-        if regime in LENIENT or self.loss.coupled:
+        if regime in LENIENT or self.loss.reads_all_predictions:
             half, least = self.form.eps**0.5, self.form.smallest if self.asked.subnormals else 4 * self.form.tiny
             most = np.max(np.abs(own.grad), where=np.isfinite(own.grad), initial=0.0)
             free = half * np.abs(own.value) + least, half * np.fmax(np.abs(own.grad), most / 100) + least
@@ -396,10 +396,10 @@ class _Search:
         value, grad = loss.value_and_grad(a, b)
         values, slopes = np.reshape(value, -1), taken_apart(loss, b.shape, grad)
         units = Arguments(loss, a, b, None).units()
-        sizes = loss.largest_term(units.y, units.yhat, *units.parameters)
+        sizes = loss.error_scale(units.y, units.yhat, *units.parameters)
         value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
         grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))
-        exact = Exact(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
+        exact = Expected(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
         avoided = unavoidable(loss, y, yhat, exact, self.form, self.asked.subnormals)
         k, each = abs(self.factor), FREEDOM + 1
         value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * value_size)
@@ -604,8 +604,8 @@ def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
     if answer.value is None or answer.grad is None or got is None or got.shape != answer.grad.shape:
         return answer.grad
     lost = np.isnan(answer.value)
-    free = np.full(got.shape, lost.any() and (not lost.ndim or q.loss.coupled))
-    if lost.any() and lost.ndim and not q.loss.coupled:
+    free = np.full(got.shape, lost.any() and (not lost.ndim or q.loss.reads_all_predictions))
+    if lost.any() and lost.ndim and not q.loss.reads_all_predictions:
         free |= spread(q, 1.0 * lost) == 1
     if low and np.asarray(q.y).dtype.kind == "f":
         least, most = q.loss.subgradient(low.round(q.y), low.round(q.yhat), weight=q.weight)

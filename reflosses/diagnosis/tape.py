@@ -180,7 +180,7 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
 
     def change(q: Question, model: Model) -> Answer | None:
         write = table.get(type(q.loss))
-        if write is None or q.loss.coupled:
+        if write is None or q.loss.reads_all_predictions:
             return None
         bound, part = q.bound, taking_part(q)
         y, yhat = units(q.loss, np.where(part == 0, 0, q.y) if np.shape(q.y) == part.shape else q.y, q.yhat)

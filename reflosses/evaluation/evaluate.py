@@ -69,7 +69,7 @@ class _Evaluation:
         plan = self.arguments.plan
         if plan.needs_mass and self.arguments.lacks_mass(map(self.arguments.block, self.boxes)):
             raise OutsideDomain
-        if self.loss.coupled:
+        if self.loss.reads_all_predictions:
             self._add_coupled()
         elif self.loss.sums is not None and self.layout.members > _LONG:
             for box in boxes(self.layout.value_shape, 1):
@@ -132,13 +132,13 @@ class _Evaluation:
     def _add(self, units: Units, *sums: Floats, value: bool = True) -> None:
         """Losses and slopes of some units, weighted, reduced and put in place."""
         loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
-        terms = loss.common(*arguments, *sums)
+        terms = loss.terms(*arguments, *sums)
         rare = _rare(loss, terms[0])
-        patch = None if rare is None else loss.extreme(*(a[rare] for a in arguments))
+        patch = None if rare is None else loss.full(*(a[rare] for a in arguments))
         if self.value and value:
-            self._add_losses(units, _patched(loss.loss(*terms), rare, patch, 0))
+            self._add_losses(units, _patched(loss.losses(*terms), rare, patch, 0))
         if self.slopes:
-            through = loss.coupling(*terms) if loss.coupled else None
+            through = loss.slope_through_weight(*terms) if loss.reads_all_predictions else None
             slopes = [_patched(side, rare, patch, 1) for side in self._slopes(terms)]
             for out, slope in zip(self.outs, slopes, strict=True):
                 self._put(out, units, slope, through)
@@ -160,8 +160,8 @@ class _Evaluation:
     def _slopes(self, terms: tuple[Any, ...]) -> Sequence[Floats]:
         """The slope, or both one-sided derivatives in the order of their size."""
         if self.slopes == 1:
-            return (self.loss.slope(*terms),)
-        left, right = self.loss.sides(*terms)
+            return (self.loss.slopes(*terms),)
+        left, right = self.loss.one_sided_slopes(*terms)
         return np.minimum(left, right), np.maximum(left, right)
 
     def _put(self, out: Floats, units: Units, slopes: Floats, through: Floats | None) -> None:
@@ -223,8 +223,8 @@ class _Evaluation:
 
 def _rare(loss: Any, first: Floats) -> Bools | None:
     """Which units the plain forms are not for; None: they are for all."""
-    low, high = loss.plain
-    return None if loss.extreme is None or within(first, low, high) else ~((first >= low) & (first <= high))
+    low, high = loss.short
+    return None if loss.full is None or within(first, low, high) else ~((first >= low) & (first <= high))
 
 
 def _patched(plain: Floats, rare: Bools | None, patch: Any, which: int) -> Floats:

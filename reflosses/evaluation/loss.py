@@ -7,28 +7,29 @@ A loss file holds mathematics only. It tells the machinery, in these words and n
     bounds          `Bounds(value, grad)`: the accuracy promise in ulps
     examples        parameter sets for the checks, away from 0, 1 and 2
     definition      the textbook formula for one loss, in generic arithmetic `m` (see `reflosses.truth.arithmetic`)
-    common          y, yhat → the terms that value and gradient share; the first has one number a loss
-    loss, slope     those terms → the losses, and the derivative of each with respect to its own predictions
+    terms           y, yhat → the terms that value and gradient share; the first has one number a loss
+    losses, slopes  those terms → the losses, and the derivative of each with respect to its own predictions
 
 and, only where it has something to say:
 
-    plain           the interval of the first common term in which the forms above hold (default: where it is finite)
-    extreme         y, yhat → losses and slopes of the units where they do not
-    sums            y, yhat, weight → arrays whose sums along the last axis `common` takes after all else: over the
-                    members of a unit or, if it is coupled, over all units
-    sides           those terms → (left, right) derivatives, where they differ from `slope` at a kink
+    short           the interval of the first term in which this short form holds (default: where it is finite)
+    full            y, yhat → losses and slopes of the other units, by the form that holds everywhere
+    sums            y, yhat, weight → arrays whose sums along the last axis `terms` takes after all else: over the
+                    members of a unit or, if it reads all predictions, over all units
+    one_sided_slopes  those terms → (left, right) derivatives, where they differ from `slopes` at a kink
     kinks           y → the predictions at which a formula changes over
     scale           the distance over which the loss bends (1 where nothing says otherwise)
-    largest_term    y, yhat → magnitudes that the bounds are relative to, where the exact result is a difference
+    error_scale    y, yhat → magnitudes that the bounds are relative to, where the exact result is a difference
                     that can cancel
     target_row      the class row that `definition` receives: smoothed and weighted
     divisor_weight  y → the class weights that "weighted_mean" divides by
-    coupled         True: every loss reads all predictions; `definition` then receives all of them, as two flat
+    reads_all_predictions  True: every loss reads all predictions; `definition` then receives all of them, as two flat
                     sequences, and returns the list of losses
-    coupling        those terms → the part of the gradient of Σ weight·loss that passes through what the losses share
+    slope_through_weight  those terms → the part of the gradient of Σ weight·loss that passes through what the losses
+                    share
     check           relations between parameters
 
-Units are stacked along the first axis: y and yhat come to `common` as (n,), (n, members) or (n, classes, members).
+Units are stacked along the first axis: y and yhat come to `terms` as (n,), (n, members) or (n, classes, members).
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ class Loss(ABC):
     bounds: ClassVar[Any]
     scale: ClassVar[Any] = 1.0
     examples: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
-    coupled: ClassVar[bool] = False
-    plain: ClassVar[Any] = (-MAX, MAX)
-    extreme: ClassVar[Any] = None
+    reads_all_predictions: ClassVar[bool] = False
+    short: ClassVar[Any] = (-MAX, MAX)
+    full: ClassVar[Any] = None
     sums: ClassVar[Any] = None
 
     # ---- what a loss file says (each takes what the list above says) -------------------------------------------
@@ -99,28 +100,28 @@ class Loss(ABC):
         """m, y, yhat, and the parameters it names → the textbook formula of one loss, with no thought for rounding."""
 
     @abstractmethod
-    def common(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """y, yhat, and each parameter that broadcasts → the terms that `loss` and `slope` share."""
+    def terms(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """y, yhat, and each parameter that broadcasts → the terms that `losses` and `slopes` share."""
 
     @abstractmethod
-    def loss(self, *args: Any, **kwargs: Any) -> Floats:
-        """The common terms → the losses."""
+    def losses(self, *args: Any, **kwargs: Any) -> Floats:
+        """The terms → the losses."""
 
     @abstractmethod
-    def slope(self, *args: Any, **kwargs: Any) -> Floats:
-        """The common terms → the derivative of each loss with respect to its own predictions."""
+    def slopes(self, *args: Any, **kwargs: Any) -> Floats:
+        """The terms → the derivative of each loss with respect to its own predictions."""
 
-    def sides(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
-        """The common terms → the left and right derivatives; a loss without kinks has one slope."""
-        slope = self.slope(*args)
-        return slope, slope
+    def one_sided_slopes(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
+        """The terms → the left and right derivatives; a loss without kinks has one slope."""
+        slopes = self.slopes(*args)
+        return slopes, slopes
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         """The predictions at which the formula for target `y` changes over."""
         return ()
 
-    def largest_term(self, *args: Any, **kwargs: Any) -> tuple[Floats | None, Floats | None]:
-        """As `common` → magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
+    def error_scale(self, *args: Any, **kwargs: Any) -> tuple[Floats | None, Floats | None]:
+        """As `terms` → magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
         return None, None
 
     @staticmethod
@@ -133,8 +134,8 @@ class Loss(ABC):
         """The class weight of each loss, where "weighted_mean" divides by it."""
         return None
 
-    def coupling(self, *args: Any, **kwargs: Any) -> Floats | None:
-        """The common terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
+    def slope_through_weight(self, *args: Any, **kwargs: Any) -> Floats | None:
+        """The terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
         return None
 
     def check(self) -> None:  # noqa: B027 (a hook, not a duty)

@@ -23,7 +23,7 @@ import numpy as np
 from reflosses.catalogue import losses
 from reflosses.comparison.battery import Inputs
 from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
-from reflosses.comparison.candidate import Answer, Asked, Here
+from reflosses.comparison.candidate import Answer, Candidate, InProcess
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.loss import Loss
@@ -158,7 +158,7 @@ class Framework:
         """What compiles its calls, or nothing."""
         return "" if function.eager else self.compiler
 
-    def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Asked:
+    def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
         """The real function, to be called."""
         names = {**self.names, **function.arguments(given)}
         code, grad = compile(function.code, function.name, "eval"), function.grad
@@ -174,14 +174,14 @@ class Framework:
         if compiler := self.compiler_of(function):
             value = eval(compiler, names)(value)
         arrays = ARRAYS[self.arrays](form)
-        here = Here(both if slope else value, arrays, None if grad is None else "auto")
+        here = InProcess(both if slope else value, arrays, None if grad is None else "auto")
         return _Function(here, "weight" in code.co_names, function.y_dtype)
 
 
-class _Function(Asked):
+class _Function(Candidate):
     """A function of a framework, called in this process."""
 
-    def __init__(self, here: Here, takes_weight: bool, y_dtype: str | None) -> None:
+    def __init__(self, here: InProcess, takes_weight: bool, y_dtype: str | None) -> None:
         self._here, self._takes_weight, self._y_dtype = here, takes_weight, y_dtype
 
     @property

@@ -19,7 +19,7 @@ from importlib import import_module
 from multiprocessing import Pipe, connection
 from typing import Any, NamedTuple, Self
 
-from reflosses.comparison.candidate import FRAMEWORKS, Answer, Asked, Here, NumPy, detect
+from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
 
@@ -154,7 +154,7 @@ def _in_words(status: int) -> str:
     return f"killed by signal {names.get(-status, -status)}"
 
 
-class Isolated(Asked):
+class Isolated(Candidate):
     """A candidate that is called in another process.
 
     limit: seconds for a call. patience: after so many deaths and calls that took too long, it is `given_up`: every
@@ -271,7 +271,7 @@ class _Candidate:
         if not self.seeking:
             import_module(source.framework)
         candidate, grad = _at(source.name), _at(source.grad) if source.grad not in ("auto", None) else source.grad
-        self.asked = Here(candidate, NumPy(form) if self.seeking else FRAMEWORKS[source.framework](form), grad)
+        self.asked = InProcess(candidate, NumPy(form) if self.seeking else FRAMEWORKS[source.framework](form), grad)
 
     def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, _Facts]:
         """One call; the first that is answered tells the framework."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES, TARGETS, blocks
-from reflosses.comparison.candidate import Asked
+from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import assembled, parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result, numbers
@@ -22,7 +22,7 @@ def checked(
     given: Mapping[str, Any],
     dtype: str,
     *,
-    make: Callable[[Mapping[str, Any]], Asked] | None = None,
+    make: Callable[[Mapping[str, Any]], Candidate] | None = None,
     regimes: Iterable[str] = tuple(REGIMES),
     **options: Any,
 ) -> Result:
@@ -52,7 +52,7 @@ def checked(
 
 
 def _refuses(
-    make: Callable[[Mapping[str, Any]], Asked],
+    make: Callable[[Mapping[str, Any]], Candidate],
     function: Function,
     arguments: Mapping[str, Any],
     bad: Mapping[str, Any],

@@ -232,7 +232,7 @@ _LOG_LOSS = ("BinaryCrossEntropy()", "Focal(gamma=0.0)", "WeightedCrossEntropy(w
 _BINOMIAL = ("BinaryCrossEntropyWithLogits(reduction='none')", "FocalWithLogits(gamma=0.0, reduction='none')")
 _SAMPLES = "y, yhat, average='samples'"  # one image a row
 
-REAL = (
+REAL_DATA = (
     Real("diabetes", "linear", _named("mean_squared_error")),
     Real("diabetes", "linear", _named("mean_absolute_error")),
     Real("diabetes", "linear", _named("HuberLoss"), {"delta": 50.0}),

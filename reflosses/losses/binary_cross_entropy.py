@@ -36,12 +36,12 @@ class BinaryCrossEntropy(Loss):
         p = yhat if clamp is None else max(clamp, min(yhat, 1 - clamp))
         return -(m.xlogy(y, p) + m.xlogy(1 - y, 1 - p))
 
-    plain = (2.0**-1022, 1 - 2.0**-53)
+    short = (2.0**-1022, 1 - 2.0**-53)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         return yhat, y
 
-    def loss(self, p: Floats, y: Floats) -> Floats:
+    def losses(self, p: Floats, y: Floats) -> Floats:
         if self.clamp is None:
             return -(y * np.log(p) + (1 - y) * np.log1p(-p))  # (1)
         c = self.clamp
@@ -49,19 +49,19 @@ class BinaryCrossEntropy(Loss):
         log_q = np.where(p < c, np.log1p(-c), np.where(1 - p < c, np.log(c), np.log1p(-p)))
         return -(y * log_p + (1 - y) * log_q)  # (4)
 
-    def slope(self, p: Floats, y: Floats) -> Floats:
+    def slopes(self, p: Floats, y: Floats) -> Floats:
         inner = (p - y) / (p * (1 - p))  # (2)
         return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)  # (5)
 
-    def extreme(self, y: Floats, p: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, p: Floats) -> tuple[Floats, Floats]:
         if self.clamp is not None:
-            return self.loss(p, y), self.slope(p, y)
+            return self.losses(p, y), self.slopes(p, y)
         right_for_sure = (p == y) & ((y == 0) | (y == 1))
         slope = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
         return -(xlogy(y, p) + xlog1py(1 - y, -p)), slope  # 0 log 0 = 0
 
-    def sides(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
-        slope = self.slope(p, y)
+    def one_sided_slopes(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
+        slope = self.slopes(p, y)
         if self.clamp is None:
             return slope, slope
         inner = (p - y) / (p * (1 - p))

@@ -35,9 +35,9 @@ class BinaryCrossEntropyWithLogits(Loss):
     def definition(m: Any, y: Any, yhat: Any, pos_weight: Any) -> Any:
         return pos_weight * y * m.softplus(-yhat) + (1 - y) * m.softplus(yhat)
 
-    plain = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
+    short = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
 
-    def common(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
         z = yhat + 0.0  # −0 is on the side of 0
         side = (z >= 0).astype(float)  # the label that the logit speaks for
         if self.pos_weight is None:
@@ -46,23 +46,23 @@ class BinaryCrossEntropyWithLogits(Loss):
             toward, mass = side * (1 - y) - (1 - side) * (pos_weight * y), (1 - y) + pos_weight * y
         return z, toward, mass, np.exp(-np.abs(z))
 
-    def loss(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
+    def losses(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
         unsure = np.log1p(e)
         return toward * z + (unsure if mass is None else mass * unsure)  # (3): neither term is negative
 
-    def slope(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
+    def slopes(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
         tail = e / (1 + e)
         return toward - np.copysign(tail if mass is None else mass * tail, z)  # (4)
 
-    def extreme(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
-        z, toward, _, _ = self.common(y, yhat, pos_weight)
+    def full(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
+        z, toward, _, _ = self.terms(y, yhat, pos_weight)
         size, opposed, mass = np.abs(z), np.abs(toward), (1 - y) + pos_weight * y
         missed = np.where(z > 0, (1 - y) * size, product((pos_weight, y, size)))  # t·z, rounded once
         missed = np.where(np.isinf(z), times(opposed, size), missed)
         tail = times_exp(mass, -size)
         return missed + tail, toward - np.copysign(tail, z)
 
-    def largest_term(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
-        z, toward, _, e = self.common(y, yhat, pos_weight)
+    def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
+        z, toward, _, e = self.terms(y, yhat, pos_weight)
         agreeing = np.where(z > 0, pos_weight * y, 1 - y)
         return None, np.maximum(np.abs(toward), times_exp(agreeing, -np.abs(z))) / (1 + e)

@@ -36,7 +36,7 @@ class Cauchy(Loss):
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
     bounds = Bounds(4, 5)
-    plain = (2.0**-1000, MAX)
+    short = (2.0**-1000, MAX)
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
@@ -52,7 +52,7 @@ class Cauchy(Loss):
             s = sum(e[i] * information[i][j] * e[j] for i in range(len(e)) for j in range(len(e)))
         return delta**2 * m.log(1 + s / delta**2)
 
-    def common(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, ...]:
         r = pull = yhat - y
         if information is not None:
             e = np.where(informed(information), r, 0.0)
@@ -60,15 +60,15 @@ class Cauchy(Loss):
             r, pull = k * np.sqrt(t), np.einsum("nij,nj->ni", information, e)  # √s and Ω e
         return np.square(r / self.delta), r, pull
 
-    def loss(self, u: Floats, r: Floats, pull: Floats) -> Floats:
+    def losses(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         value = self.delta * (self.delta * np.log1p(u))  # (1)
         return value if pull.ndim == 1 else np.where(u > 1, value, r * (r * log1p_over(u)))  # (7): √s errs more
 
-    def slope(self, u: Floats, r: Floats, pull: Floats) -> Floats:
+    def slopes(self, u: Floats, r: Floats, pull: Floats) -> Floats:
         return 2 * (pull / (1 + (u if pull.ndim == 1 else u[:, None])))  # (5)
 
-    def extreme(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
-        u, r, pull = self.common(y, yhat, information)
+    def full(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
+        u, r, pull = self.terms(y, yhat, information)
         far, steep = self._beyond(yhat / 2 - y / 2, information)
         each = u < 1 if pull.ndim == 1 else u[:, None] < 1
         return np.where(u < 1, r * (r * log1p_over(u)), far), np.where(each, 2 * pull, steep)  # (7)
@@ -92,7 +92,7 @@ class Cauchy(Loss):
         trace = 1.0 if self.information is None else np.trace(self.information, axis1=-2, axis2=-1)
         return float(self.delta / np.sqrt(np.max(trace) or 1.0))
 
-    def largest_term(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
+    def error_scale(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
         if information is None:
             return None, None
         k, t, size, pull = form_magnitudes(yhat / 2 - y / 2, information)

@@ -55,9 +55,9 @@ class CrossEntropy(Loss):
         log_sum = m.logsumexp(yhat)
         return sum(q * (log_sum - z) for q, z in zip(y, yhat, strict=True))
 
-    plain = (0.0, 300.0)  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
+    short = (0.0, 300.0)  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
 
-    def common(self, y: Any, z: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Any, z: Floats) -> tuple[Any, ...]:
         true = np.arange(len(z)), (y if y.ndim == 1 else y.argmax(axis=1))
         e = np.exp(z)
         own = e[true]
@@ -65,10 +65,10 @@ class CrossEntropy(Loss):
         weight = 1.0 if self.class_weight is None else self.class_weight[true[1]]
         return self._largest(y, z, true), e, own, accurate_sum(e), weight, true
 
-    def loss(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
+    def losses(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
         return weight * np.log1p(others / own)  # (6)
 
-    def slope(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
+    def slopes(self, size: Any, e: Floats, own: Floats, others: Floats, weight: Any, true: Any) -> Floats:
         factor = 1 / (own + others)
         slope = e * factor[:, None]
         slope[true] = -others * factor
@@ -81,7 +81,7 @@ class CrossEntropy(Loss):
         size = np.maximum.reduce(np.abs(z), axis=1)
         return size if y.ndim == 1 else np.where(((y != 0).sum(axis=1) == 1) & (y[true] == 1), size, np.nan)
 
-    def extreme(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
         q, largest, d, error, below = self._full(y, z)
         mass = accurate_sum(q)[:, None]
         (top, rest), (_, weighted) = tail(1.0, z, largest), tail(mass, z, largest)  # (2): without the largest
@@ -111,7 +111,7 @@ class CrossEntropy(Loss):
         total = 1 + tail(1.0, z, largest)[1]
         return gained / total, lost / total
 
-    def largest_term(self, y: Any, z: Floats) -> tuple[None, Floats]:
+    def error_scale(self, y: Any, z: Floats) -> tuple[None, Floats]:
         return None, np.maximum(*self._gained_and_lost(z, *self._full(y, z)[:-1]))
 
     def divisor_weight(self, y: Any) -> Floats | None:

@@ -52,18 +52,18 @@ class Dice(Loss):
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
         return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and P + T − 2I, of which no digit cancels (4)
 
-    def common(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
         return missed + 2 * intersection + self.smooth_dr, intersection, missed, y
 
-    def loss(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
+    def losses(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
 
-    def slope(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
+    def slopes(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         score = ratio(2 * intersection + self.smooth_nr, total)
         return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        total, intersection, missed, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
+        total, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         score = ratio(2 * intersection + self.smooth_nr, total)
         hard = (y == 0) | ((y == 1) & (self.smooth_nr <= self.smooth_dr))  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))

@@ -54,7 +54,7 @@ class Focal(Loss):
             return alpha_t * m.power(1 - p_t, gamma + 1)
         return alpha_t * m.power(1 - p_t, gamma) * -m.log(p_t)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
         positive = y == 1
         p = np.where(positive, yhat, 1 - yhat)  # p_t
         q = np.where(positive, 1 - yhat, yhat)
@@ -67,10 +67,10 @@ class Focal(Loss):
             log_p = np.where(inside | np.isnan(p), log_p, end)
         return p, q, -log_p, scale, np.where(positive, 1.0, -1.0), inside
 
-    def loss(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Floats:
+    def losses(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Floats:
         return times(scale * q**self.gamma, nats)  # (1)
 
-    def slope(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Floats:
+    def slopes(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Floats:
         steep = ratio(np.where(inside, scale * q**self.gamma, 0.0), p)
         return -sign * (times(scale, self._fading(q, nats)) + steep)  # (2): one sign, no digit cancels
 
@@ -87,11 +87,11 @@ class Focal(Loss):
         error = (self.gamma - (less_one + 1)) * np.log(np.maximum(q, 5e-324))  # what rounding γ − 1 does to the power
         return times(nats, self.gamma * q**less_one * (1 + error))
 
-    def sides(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Any:
-        slope = self.slope(p, q, nats, scale, sign, inside)
+    def one_sided_slopes(self, p: Floats, q: Floats, nats: Floats, scale: Any, sign: Floats, inside: Any) -> Any:
+        slope = self.slopes(p, q, nats, scale, sign, inside)
         if self.clamp is None:
             return slope, slope
-        steep = self.slope(p, q, nats, scale, sign, np.ones(p.shape, bool))
+        steep = self.slopes(p, q, nats, scale, sign, np.ones(p.shape, bool))
         inward = np.where(
             p == self.clamp, sign, np.where(q == self.clamp, -sign, 0.0)
         )  # towards larger yhat or smaller

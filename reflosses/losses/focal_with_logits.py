@@ -53,9 +53,9 @@ class FocalWithLogits(Loss):
             nats = max(-m.log(1 - clamp), min(nats, -m.log(clamp)))
         return alpha_t * m.exp(-gamma * m.softplus(z_t)) * nats
 
-    plain = (-300.0, 300.0)  # of z_t: neither exp(−z_t) nor what is made of it leaves the floats
+    short = (-300.0, 300.0)  # of z_t: neither exp(−z_t) nor what is made of it leaves the floats
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
         sign = 2 * y - 1
         z = sign * yhat  # z_t
         e = np.exp(-z)
@@ -64,10 +64,10 @@ class FocalWithLogits(Loss):
             inside, nats = self._clamped(self.clamp, z, nats)
         return z, e, nats, self._power(z), sign, inside
 
-    def loss(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
+    def losses(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
         return self._weighted(sign, power * nats)  # (1)
 
-    def slope(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
+    def slopes(self, z: Floats, e: Floats, nats: Floats, power: Floats, sign: Floats, inside: Any) -> Floats:
         steep = e if inside is None else np.where(inside, e, 0.0)
         slope = power * ((self.gamma * nats + steep) / (1 + e))  # (4), (5): one sign, no digit cancels
         return -sign * self._weighted(sign, slope)
@@ -88,7 +88,7 @@ class FocalWithLogits(Loss):
         limit = np.where(z < 0, -np.log(c), -np.log1p(-c))
         return inside, np.where(inside | np.isnan(z), nats, limit)
 
-    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         sign = 2 * y - 1
         z = sign * yhat
         nats, power = np.where(z > 0, np.exp(-np.abs(z)), -z), self._weighted(sign, self._power(z))

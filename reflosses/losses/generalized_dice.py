@@ -55,21 +55,21 @@ class GeneralizedDice(Loss):
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
-    def common(self, y: Floats, yhat: Floats, volume: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, volume: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
         smallest = np.min(volume, axis=1, keepdims=True, where=volume > 0, initial=np.inf)
         w = np.where(volume > 0, smallest / volume, 1.0) ** 2  # (2): the weights over the largest of them
         intersection, apart = accurate_sum(w * shared), accurate_sum(w * missed)
         return apart + 2 * intersection, intersection, apart, w, y
 
-    def loss(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
+    def losses(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
         return ratio(missed, total)
 
-    def slope(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
+    def slopes(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
         score = ratio(2 * intersection, total)[:, None, None]
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        total, intersection, _, w, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
+        total, intersection, _, w, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
         return None, np.where(hard, 0.0, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None]))

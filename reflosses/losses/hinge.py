@@ -30,20 +30,20 @@ class Hinge(Loss):
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         return max(0, 1 - y * yhat)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         return 1 - y * yhat, y
 
-    def loss(self, gap: Floats, y: Floats) -> Floats:
+    def losses(self, gap: Floats, y: Floats) -> Floats:
         return np.maximum(gap, 0.0)  # (1)
 
-    def slope(self, gap: Floats, y: Floats) -> Floats:
+    def slopes(self, gap: Floats, y: Floats) -> Floats:
         return -y * (gap > 0)  # (2)
 
-    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         gap = 1 - y * yhat
         return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0)  # NaN where yhat is
 
-    def sides(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def one_sided_slopes(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
         left = np.where(
             y > 0, 1.0, 0.0
         )  # at margin 1 a positive label is inside from the left, a negative from the right

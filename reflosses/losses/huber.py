@@ -36,17 +36,17 @@ class Huber(Loss):
             return r * r / 2
         return delta * (abs(r) - delta / 2)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         r = yhat - y
         return r, r.clip(-self.delta, self.delta)  # (2)
 
-    def loss(self, r: Floats, c: Floats) -> Floats:
+    def losses(self, r: Floats, c: Floats) -> Floats:
         return c * (r - 0.5 * c)  # (3): both pieces at once
 
-    def slope(self, r: Floats, c: Floats) -> Floats:
+    def slopes(self, r: Floats, c: Floats) -> Floats:
         return c  # (4)
 
-    def extreme(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         half = yhat / 2 - y / 2  # r itself overflows here, or is infinite
         c = self.delta * np.sign(half)
         return 2 * (c * (half - c / 4)), c

@@ -52,18 +52,18 @@ class IoU(Loss):
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
         return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and U − I, of which no digit cancels (2), (5)
 
-    def common(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
         return missed + intersection + self.smooth_dr, intersection, missed, y
 
-    def loss(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
+    def losses(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         return ratio(missed + (self.smooth_dr - self.smooth_nr), union)
 
-    def slope(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
+    def slopes(self, union: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
         score = ratio(intersection + self.smooth_nr, union)
         return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        union, intersection, missed, _ = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
+        union, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         score = ratio(intersection + self.smooth_nr, union)
         hard = (y == 0) | (y == 1)  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None]))

@@ -29,16 +29,16 @@ class MeanAbsoluteError(Loss):
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         return abs(yhat - y)
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Floats]:
         return (yhat - y,)
 
-    def loss(self, r: Floats) -> Floats:
+    def losses(self, r: Floats) -> Floats:
         return np.abs(r)  # (1)
 
-    def slope(self, r: Floats) -> Floats:
+    def slopes(self, r: Floats) -> Floats:
         return np.sign(r)  # (2)
 
-    def sides(self, r: Floats) -> tuple[Floats, Floats]:
+    def one_sided_slopes(self, r: Floats) -> tuple[Floats, Floats]:
         return np.where(r == 0, -1.0, np.sign(r)), np.where(r == 0, 1.0, np.sign(r))  # (3)
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:

@@ -30,11 +30,11 @@ class MeanSquaredError(Loss):
         r = yhat - y
         return r * r
 
-    def common(self, y: Floats, yhat: Floats) -> tuple[Floats]:
+    def terms(self, y: Floats, yhat: Floats) -> tuple[Floats]:
         return (yhat - y,)
 
-    def loss(self, r: Floats) -> Floats:
+    def losses(self, r: Floats) -> Floats:
         return np.square(r)  # (1)
 
-    def slope(self, r: Floats) -> Floats:
+    def slopes(self, r: Floats) -> Floats:
         return r + r  # (2)

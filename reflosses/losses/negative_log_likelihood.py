@@ -43,14 +43,14 @@ class NegativeLogLikelihood(Loss):
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         return -sum(t * log_p for t, log_p in zip(y, yhat, strict=True))
 
-    def common(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
         log_p = np.take_along_axis(yhat, y[:, None], axis=1)[:, 0]
         return log_p, np.ones(len(y)) if self.class_weight is None else self.class_weight[y], y, yhat.shape
 
-    def loss(self, log_p: Floats, w: Floats, y: Any, shape: Any) -> Floats:
+    def losses(self, log_p: Floats, w: Floats, y: Any, shape: Any) -> Floats:
         return -times(w, log_p)  # (1)
 
-    def slope(self, log_p: Floats, w: Floats, y: Any, shape: Any) -> Floats:
+    def slopes(self, log_p: Floats, w: Floats, y: Any, shape: Any) -> Floats:
         grad = np.zeros(shape)
         np.put_along_axis(grad, y[:, None], -w[:, None], axis=1)  # (2)
         return grad

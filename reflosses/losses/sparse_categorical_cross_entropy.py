@@ -36,13 +36,13 @@ class SparseCategoricalCrossEntropy(Loss):
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         return -sum(m.xlogy(t, p) for t, p in zip(y, yhat, strict=True))
 
-    def common(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
+    def terms(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
         return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat.shape
 
-    def loss(self, p: Floats, y: Any, shape: Any) -> Floats:
+    def losses(self, p: Floats, y: Any, shape: Any) -> Floats:
         return -np.log(p)  # (1)
 
-    def slope(self, p: Floats, y: Any, shape: Any) -> Floats:
+    def slopes(self, p: Floats, y: Any, shape: Any) -> Floats:
         grad = np.zeros(shape)
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad

@@ -35,7 +35,7 @@ class WeightedCrossEntropy(Loss):
     domain = property(lambda self: Domains(PROBABILITY, MASS if self.weight == "sudre" else PROBABILITY))
     bounds = Bounds(4, 5)
     examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
-    coupled = True
+    reads_all_predictions = True
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, weight: Any, weight_grad: Any) -> Any:
@@ -49,30 +49,30 @@ class WeightedCrossEntropy(Loss):
         nats = -xlogy(y, yhat)  # what w multiplies
         return 1 - yhat, yhat, nats if weight is None else weight * nats
 
-    def common(self, y: Floats, yhat: Floats, background: Any, foreground: Any, nats: Any) -> tuple[Any, ...]:
+    def terms(self, y: Floats, yhat: Floats, background: Any, foreground: Any, nats: Any) -> tuple[Any, ...]:
         if self.weight != "sudre":
             return yhat, y, np.float64(self.weight), np.float64(1.0), nats
         return yhat, y, background, foreground, nats  # w is the third over the fourth
 
-    def loss(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
+    def losses(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         log_p = xlogy(y, p)
         return -(
             np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
             + xlog1py(1 - y, -p)
         )  # (1)
 
-    def slope(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
+    def slopes(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         return ratio(1 - y, 1 - p) - np.where(
             (y == 0) | (background == 0), 0.0, product((y, background), (foreground, p))
         )  # (2)
 
-    def coupling(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
+    def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
         return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
 
-    def largest_term(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        terms = self.common(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
+        terms = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
         own = np.maximum(ratio(1 - y, 1 - yhat), ratio(y * terms[2] / terms[3], yhat))
-        through = self.coupling(*terms)
+        through = self.slope_through_weight(*terms)
         return None, own if through is None else np.maximum(own, np.abs(through))

@@ -29,7 +29,7 @@ from reflosses.comparison.result import Column as Found
 from reflosses.comparison.result import Result, plain, title
 from reflosses.frameworks.function import frameworks
 from reflosses.reporting.junit import Case
-from reflosses.reporting.verify import FUNCTIONS, LOSSES, REAL_DATA, Leg, Measured, Report, Row
+from reflosses.reporting.verify import FUNCTIONS, LOSSES, ON_REAL_DATA, Leg, Measured, Report, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +87,7 @@ class Table:
 
 def tables(report: Report) -> list[Table]:
     """One table a leg."""
-    build = {LOSSES: _losses, FUNCTIONS: _functions, REAL_DATA: _real_data}
+    build = {LOSSES: _losses, FUNCTIONS: _functions, ON_REAL_DATA: _real_data}
     return [build[leg.name](leg) for leg in report.legs]
 
 

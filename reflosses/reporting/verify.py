@@ -25,7 +25,7 @@ import numpy as np
 
 from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.candidate import Asked
+from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Result
@@ -36,14 +36,14 @@ from reflosses.frameworks.inputs import hard_masks, label_pairs
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.frameworks.scripts import checked
 from reflosses.frameworks.sklearn import FRAMEWORK as SKLEARN
-from reflosses.frameworks.sklearn import REAL, Real, predictions
+from reflosses.frameworks.sklearn import REAL_DATA, Real, predictions
 from reflosses.gradcheck import gradcheck
 from reflosses.truth import accuracy, arithmetic, proof
 from reflosses.truth.sampling import Problem, moderate
 
 Tick = Callable[[str, str, int, int], None]  # leg, what is being worked on, how many are done, of how many
 
-LOSSES, FUNCTIONS, REAL_DATA = "certification", "implementations", "real data"
+LOSSES, FUNCTIONS, ON_REAL_DATA = "certification", "implementations", "real data"
 DIFFERENCES = 12  # points an example at which finite differences are taken
 MEMBERS = 6  # predictions that go into one loss of a row or an overlap, about
 SAMPLE = 120  # predictions of real data that are certified, about
@@ -180,7 +180,7 @@ def verify(wanted: Wanted, tick: Tick = lambda *_: None) -> Report:
     """Run all legs; an interrupt ends it with what is done so far."""
     report = Report(wanted)
     try:
-        for name, rows in ((LOSSES, certification), (FUNCTIONS, implementations), (REAL_DATA, real_data)):
+        for name, rows in ((LOSSES, certification), (FUNCTIONS, implementations), (ON_REAL_DATA, real_data)):
             leg = Leg(name)
             report.legs.append(leg)
             start = time.perf_counter()
@@ -371,7 +371,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
     loss = function.loss(given)
     row = Row(function.name, brief(loss), "", "missing", dtype=dtype, note=function.note, framework=framework.name)
 
-    def isolated(given: Mapping[str, Any]) -> Asked:
+    def isolated(given: Mapping[str, Any]) -> Candidate:
         return Isolated(Source.of(function.name, given), dtype, limit=wanted.limit or 0.0, worker=worker)
 
     try:
@@ -408,8 +408,8 @@ def real_data(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[Row]:
         return
     if SKLEARN.version is None:
         return  # the leg before has said so
-    chosen = [r for r in REAL if _name_of_loss(r.function, r.given) in wanted.losses]
-    for real in _each(REAL_DATA, [(f"{r.data}, {r.function.name}", r) for r in chosen], tick):
+    chosen = [r for r in REAL_DATA if _name_of_loss(r.function, r.given) in wanted.losses]
+    for real in _each(ON_REAL_DATA, [(f"{r.data}, {r.function.name}", r) for r in chosen], tick):
         yield _on_real_data(real, wanted.seed)
 
 
@@ -420,7 +420,7 @@ def _on_real_data(real: Real, seed: int) -> Row:
     weight = np.full(bind(loss, yhat.shape).value_shape, factor)
     name, data = real.function.name, f"{real.data}: {real.output}"
     row = Row(name, brief(target), "", "missing", data=data, points=len(yhat), note=real.function.note)
-    asked: Asked = real.framework.asked(real.function, real.given, FORMATS["float64"])
+    asked: Candidate = real.framework.asked(real.function, real.given, FORMATS["float64"])
     theirs = asked.ask(y, yhat)
     if theirs.error:
         return replace(row, verdict=f"not there: {theirs.error}")

@@ -47,17 +47,17 @@ class Sweep:
     grad: Worst
 
 
-def largest_terms(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None]:
+def error_scales(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None]:
     """What the bounds of value and gradient are relative to, where the exact results may cancel."""
     with np.errstate(all="ignore"):
-        return loss.largest_term(units.y, units.yhat, *units.parameters)
+        return loss.error_scale(units.y, units.yhat, *units.parameters)
 
 
 def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
     """Errors of the values and gradients of a loss under reduction "none" at one problem."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
     units = Arguments(loss, problem.y, problem.yhat, None).units()
-    value_scale, grad_scale = largest_terms(loss, units)
+    value_scale, grad_scale = error_scales(loss, units)
     if value_scale is not None:
         value_scale = value_scale.reshape(units.layout.value_shape)
     if grad_scale is not None:
@@ -78,7 +78,9 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
         try:
             truth = certified(loss, problem.y, problem.yhat, strict=False)
         except NoDerivativeError:
-            if problem.yhat.size > 1 and not loss.layout.groups and not loss.coupled:  # set the culprit apart
+            if (
+                problem.yhat.size > 1 and not loss.layout.groups and not loss.reads_all_predictions
+            ):  # set the culprit apart
                 queue += [Problem(y[None], yhat[None]) for y, yhat in zip(*problem, strict=True)]
             else:
                 undecided += 1
@@ -94,7 +96,7 @@ def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
     """A line to paste: the call with the worst loss alone, where losses stand alone."""
     y, yhat = np.asarray(problem.y), problem.yhat
     at = np.unravel_index(int(np.argmax(error)), error.shape)
-    if not loss.coupled:
+    if not loss.reads_all_predictions:
         units = Arguments(loss, y, yhat, None).units()
         mark = np.zeros(error.shape)
         mark[at] = 1

@@ -43,7 +43,7 @@ def available() -> bool:
     return flint is not None
 
 
-class UndecidedError(Exception):
+class NeedsMoreBits(Exception):
     """A comparison needs more bits."""
 
 
@@ -147,9 +147,9 @@ class Number:
             elif _sign(c):
                 return _sign(c) * (self.m.side if k % 2 else 1)
             else:
-                raise UndecidedError
+                raise NeedsMoreBits
         if not self.is_constant():
-            raise UndecidedError
+            raise NeedsMoreBits
         return 0
 
     def __lt__(self, other: Any) -> bool:
@@ -169,7 +169,7 @@ class Number:
             return NotImplemented
         difference = (self - other).coefficients()[0]
         if not _is_zero(difference) and not _sign(difference):
-            raise UndecidedError
+            raise NeedsMoreBits
         return _is_zero(difference)
 
 
@@ -224,7 +224,7 @@ class Rationals:
     def __truediv__(self, other: Rationals) -> Rationals:
         (a, b), quotient = self._with(other), list[Any]()
         if b[0] is None:  # it may be 0
-            raise UndecidedError
+            raise NeedsMoreBits
         if b[0] == 0:
             raise CannotCertifyError("a division by 0")
         for k in range(len(a)):
@@ -263,7 +263,7 @@ class Rationals:
 def _not_negative(c: Any) -> None:
     """What is not known to be a fraction is a real number all the same."""
     if c is None:
-        raise UndecidedError
+        raise NeedsMoreBits
     if c < 0:
         raise CannotCertifyError("a logarithm, root or power of a negative number")
 
@@ -279,7 +279,7 @@ def _decided_sign(c: Any) -> int:
     """The sign of a coefficient, 0 only where it is exactly that."""
     sign = _sign(c)
     if not sign and not _is_zero(c):
-        raise UndecidedError
+        raise NeedsMoreBits
     return sign
 
 
@@ -403,7 +403,7 @@ class Arithmetic:
         if x.is_constant():
             return Number(self, self.exact(0))
         if self.rational:
-            raise UndecidedError
+            raise NeedsMoreBits
         return Number(self, flint.arb_series([0], prec=1))  # no derivative of √ at 0
 
     def log(self, x: Any) -> Any:
@@ -431,7 +431,7 @@ class Arithmetic:
             raise CannotCertifyError("an exponent that depends on the prediction; write exp(exponent * log(x))")
         e = exponent.coefficient(0)
         if e is None:
-            raise UndecidedError
+            raise NeedsMoreBits
         if 0 <= e <= 64 and _is_zero(e - round(float(e))):
             result = Number(self, self.exact(1))
             for _ in range(round(float(e))):
@@ -444,7 +444,7 @@ class Arithmetic:
         if x.is_constant():
             return Number(self, self.exact(0))
         if self.rational:
-            raise UndecidedError
+            raise NeedsMoreBits
         whole = len(x.coefficients()) == ORDER  # then x is at most of the order of ε
         known = 1 if e < 1 or not whole else 2 if e < 2 else ORDER  # the derivatives of εᵉ at 0 that are finite, all 0
         return Number(self, flint.arb_series([0] * known, prec=known))
@@ -460,7 +460,7 @@ class Arithmetic:
         """log Σ eˣ."""
         numbers = [self._number(x) for x in xs]
         if any(x.coefficient(0) is None for x in numbers):
-            raise UndecidedError
+            raise NeedsMoreBits
         top = max(numbers, key=lambda x: float(x.coefficient(0)))
         return Number(self, top.x + sum(((x.x - top.x).exp() for x in numbers), self.exact(0)).log())
 

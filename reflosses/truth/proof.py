@@ -21,10 +21,10 @@ from reflosses.truth.arithmetic import (
     Arithmetic,
     CannotCertifyError,
     Infinite,
+    NeedsMoreBits,
     NoDerivativeError,
     Number,
     Rounded,
-    UndecidedError,
     available,
     closest,
     precision,
@@ -95,8 +95,8 @@ class _Proof:
         self.loss, self.units = loss, units
         weights = np.ones(len(units.yhat)) if units.weight is None else units.weight
         self.terms = []
-        for i in range(min(1, len(units.yhat)) if loss.coupled else len(units.yhat)):
-            one: Any = slice(None) if loss.coupled else i
+        for i in range(min(1, len(units.yhat)) if loss.reads_all_predictions else len(units.yhat)):
+            one: Any = slice(None) if loss.reads_all_predictions else i
             y = int(units.y[i]) if units.by_index else units.y[one]
             shares = {name: p[i] for name, p in units.shares.items()}
             self.terms.append(_Term(loss, y, np.asarray(units.yhat[one]), shares, np.atleast_1d(weights[one])))
@@ -166,7 +166,7 @@ def _refine(
             m = Arithmetic(side, rational)
             try:
                 result = attempt(m)
-            except UndecidedError:
+            except NeedsMoreBits:
                 continue
             found = rounded(m, result)
             if found is None and not strict and (bits, rational) == PLAN[-1]:

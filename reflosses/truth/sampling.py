@@ -40,11 +40,11 @@ def moderate(loss: Loss, seed: int, points: int, size: int | None = None) -> Ite
 
 def single(loss: Loss) -> bool:
     """Whether all predictions go into one loss, or are coupled."""
-    return loss.coupled or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
+    return loss.reads_all_predictions or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
 
 
 def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: int | None = None) -> Iterator[Problem]:
-    if not loss.layout.groups and not loss.coupled:
+    if not loss.layout.groups and not loss.reads_all_predictions:
         yield Problem(*draw.elements(loss, rng, points))
         return
     drawn = 0
@@ -58,7 +58,7 @@ def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> P
     """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
     n = 1 if single(loss) else 24
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
-    if loss.coupled:
+    if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
         if loss.domain.yhat.outside(yhat).any():  # no prediction at all
             yhat[0] = 0.375

@@ -39,7 +39,7 @@ from reflosses import (
 )
 from reflosses.catalogue import losses
 from reflosses.checking import check
-from reflosses.comparison.candidate import Here, NumPy
+from reflosses.comparison.candidate import InProcess, NumPy
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis.hypotheses import HYPOTHESES
@@ -1075,7 +1075,7 @@ def test_unknown_options_are_refused(given: dict[str, str]) -> None:
 
 
 def test_explain_takes_what_answers_calls_and_believes_a_good_result() -> None:
-    here = Here(each(squared, 0.5), NumPy(FORMATS["float64"]))
+    here = InProcess(each(squared, 0.5), NumPy(FORMATS["float64"]))
     assert explain(here, MSE, FORMATS["float64"]).names == ("half",)
     pytest.importorskip("flint")
     result = check(each(squared), MSE)
@@ -1104,7 +1104,7 @@ def test_what_is_explained_is_what_was_asked() -> None:
     assert check_in(half, MSE, "F", "K").startswith("It gives half")  # that is what is seen there
     assert check_in(ignores_weights, MeanSquaredError(), "I").startswith("It leaves the weights out")
     assert "weights" not in check_in(ignores_weights, MeanSquaredError(), "F")
-    here, form = Here(wrong_far_away, NumPy(FORMATS["float64"])), FORMATS["float64"]
+    here, form = InProcess(wrong_far_away, NumPy(FORMATS["float64"])), FORMATS["float64"]
     result = check(wrong_far_away, HUBER, regimes=["E", "F"])
     result.rows, result.worst = result.rows[:1], [replace(result.worst[0], regime="E")]
     assert str(explain(here, HUBER, form, result)).endswith("inputs that they are tried on")
@@ -1134,7 +1134,7 @@ def test_a_domain_of_its_own_is_kept_to() -> None:
             raise ValueError("the target is 0")
         return tuple(a / 2 for a in squared(y, yhat))
 
-    here, form = Here(only_zero, NumPy(FORMATS["float64"])), FORMATS["float64"]
+    here, form = InProcess(only_zero, NumPy(FORMATS["float64"])), FORMATS["float64"]
     assert explain(here, MSE, form).names == ()
     assert explain(here, MSE, form, inputs=lambda y, yhat, eps: (np.zeros_like(y), yhat)).names == ("half",)
 

@@ -67,7 +67,9 @@ def results(loss: Loss, y: Any, yhat: Any, weight: Any) -> list[bytes]:
 def settings(loss: Loss, y: Any, yhat: Any) -> list[tuple[Loss, Any]]:
     """The reductions, without weights and with: some zero, which leaves units out."""
     shape = loss.layout.bind(yhat.shape).value_shape
-    weight = np.random.default_rng(3).integers(loss.coupled, 4, shape) / 8  # a coupled loss may need every prediction
+    weight = (
+        np.random.default_rng(3).integers(loss.reads_all_predictions, 4, shape) / 8
+    )  # a coupled loss may need every prediction
     soft_weighted = np.shape(y) == yhat.shape and getattr(loss, "class_weight", None) is not None
     found = []
     for reduction in ("mean", "weighted_mean", "sum", "none"):

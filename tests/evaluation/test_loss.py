@@ -21,7 +21,7 @@ INF, NAN = math.inf, math.nan
 LOG_2 = float.fromhex("0x1.62e42fefa39efp-1")
 
 LOSSES = [loss for cls in losses().values() for loss in examples(cls)]  # reduction "none"
-ELEMENTWISE = [loss for loss in LOSSES if not loss.layout.groups and not loss.coupled]
+ELEMENTWISE = [loss for loss in LOSSES if not loss.layout.groups and not loss.reads_all_predictions]
 BY_CLASS = [loss for loss in LOSSES if isinstance(loss.domain.y, Classes)]
 
 
@@ -198,7 +198,7 @@ def test_gradients_of_the_reductions_are_the_losses_gradients_over_the_divisor(l
     for problem in moderate(loss):
         slope = loss.grad(*problem)
         count = loss.value(*problem).size
-        if loss.coupled and count & (count - 1):
+        if loss.reads_all_predictions and count & (count - 1):
             continue  # two terms that can cancel, each divided by N: the same bits only for a power of two
         for other in reduced(loss, problem):
             if other.reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None:
@@ -231,7 +231,7 @@ def test_mean_of_losses_is_rounded_once() -> None:
 # ---- weights ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", [x for x in LOSSES if not x.coupled], ids=short)
+@pytest.mark.parametrize("loss", [x for x in LOSSES if not x.reads_all_predictions], ids=short)
 def test_weight_multiplies_each_loss_and_slope(loss: Loss) -> None:
     problem = one(loss)
     weight = weights(loss, problem.yhat)
@@ -277,7 +277,7 @@ def test_zero_weight_removes_a_loss_whatever_stands_there(loss: Loss, garbage: t
         assert replace(loss, reduction="mean").value(*spoiled, weight=weight) == nearest(total / weight.size)
 
 
-@pytest.mark.parametrize("loss", [x for x in LOSSES if x.coupled], ids=short)
+@pytest.mark.parametrize("loss", [x for x in LOSSES if x.reads_all_predictions], ids=short)
 def test_zero_weight_takes_a_term_out_of_what_the_terms_share(loss: Loss) -> None:
     y, yhat = np.array([1.0, 0.0, 1.0, 0.0, 1.0]), np.array([0.25, 0.375, 0.75, 0.125, 0.625])
     weight = np.array([0.75, 0.0, 1.5, 0.25, 0.0])
@@ -377,7 +377,7 @@ def test_soft_targets_with_class_weights_have_no_weighted_mean(method: str) -> N
 
 NOTHING = [
     *[(loss, (0,), (0,)) for loss in ELEMENTWISE],
-    *[(loss, (0,), (0,)) for loss in LOSSES if loss.coupled],
+    *[(loss, (0,), (0,)) for loss in LOSSES if loss.reads_all_predictions],
     (rl.MeanAbsoluteError(), (3, 0, 2), (3, 0, 2)),
     (rl.Cauchy(0.7, [[4.0, 1.5], [1.5, 0.7]]), (0, 2), (0, 2)),
     (rl.CrossEntropy(label_smoothing=0.13), (0,), (0, 3)),

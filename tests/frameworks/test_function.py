@@ -383,8 +383,8 @@ def test_the_domain_of_logsumexp_moves_the_logit_of_the_target() -> None:
 def test_every_function_on_real_data_agrees_with_ours() -> None:
     sklearn = pytest.importorskip("reflosses.frameworks.sklearn")
     pytest.importorskip("sklearn", reason="needs the extra [sklearn]: scikit-learn")
-    assert {real.framework.name for real in sklearn.REAL} == {"scipy", "sklearn"}
-    for real in sklearn.REAL:
+    assert {real.framework.name for real in sklearn.REAL_DATA} == {"scipy", "sklearn"}
+    for real in sklearn.REAL_DATA:
         y, yhat = sklearn.predictions(real.data, real.output)
         assert sklearn.predictions(real.data, real.output)[1] is yhat
         answer = real.framework.asked(real.function, real.given, FORMATS["float64"]).ask(y, yhat)

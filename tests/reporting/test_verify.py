@@ -14,7 +14,7 @@ import pytest
 import reflosses
 from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.candidate import Answer, Asked
+from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Column, Deviation, Result
 from reflosses.comparison.result import Row as Regime
@@ -161,7 +161,7 @@ def test_progress_is_told_of_every_leg() -> None:
     needs_sklearn()
     ticks: list[tuple[str, str, int, int]] = []
     run("Hinge", "Huber", against=INSTALLED, tick=lambda *a: ticks.append(a))
-    for leg in (verify.LOSSES, verify.FUNCTIONS, verify.REAL_DATA):
+    for leg in (verify.LOSSES, verify.FUNCTIONS, verify.ON_REAL_DATA):
         done = [(k, of) for name, _, k, of in ticks if name == leg]
         assert done == [(k, done[-1][1]) for k in range(done[-1][1] + 1)]
         assert len(done) > 1
@@ -174,7 +174,7 @@ def test_a_process_of_its_own_finds_what_this_one_finds() -> None:
 
 
 def test_a_function_that_hangs_or_crashes_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Hanging(Asked):
+    class Hanging(Candidate):
         takes_weight = differentiates = given_up = False
         subnormals = True
 
@@ -219,12 +219,12 @@ def broken(monkeypatch: pytest.MonkeyPatch, method: str, change: Callable[[Any],
 @pytest.mark.parametrize(
     ("method", "change", "text"),
     [
-        ("loss", lambda x: 2 * x, "wrong: value off by"),
-        ("loss", lambda x: x * (1 + 1e-14), "wrong: value off by"),
-        ("slope", lambda x: -x, "wrong: gradient off by"),
-        ("slope", lambda x: np.where(np.abs(x) < 1e-3, 0.0, x), "wrong: gradient off by"),
-        ("slope", lambda x: x + np.nan, "wrong: gradient off by"),
-        ("common", lambda x: x[0] / 0, "wrong: "),
+        ("losses", lambda x: 2 * x, "wrong: value off by"),
+        ("losses", lambda x: x * (1 + 1e-14), "wrong: value off by"),
+        ("slopes", lambda x: -x, "wrong: gradient off by"),
+        ("slopes", lambda x: np.where(np.abs(x) < 1e-3, 0.0, x), "wrong: gradient off by"),
+        ("slopes", lambda x: x + np.nan, "wrong: gradient off by"),
+        ("terms", lambda x: x[0] / 0, "wrong: "),
     ],
 )
 def test_a_broken_loss_is_not_certified(
@@ -244,7 +244,7 @@ def test_a_loss_that_raises_is_not_certified_on_real_data_either(monkeypatch: py
     def nothing(self: Any, *terms: Any) -> Any:
         raise RuntimeError("no slope today")
 
-    monkeypatch.setattr(reflosses.Huber, "slope", nothing)
+    monkeypatch.setattr(reflosses.Huber, "slopes", nothing)
     found = run("Huber", against=["sklearn"])
     assert not found.ok
     for leg in (found.legs[0], found.legs[2]):

@@ -16,7 +16,7 @@ from reflosses import Cauchy
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.accuracy import errors, largest_terms, sweep, ulps
+from reflosses.truth.accuracy import error_scales, errors, sweep, ulps
 from reflosses.truth.proof import certified
 from reflosses.truth.sampling import Problem, hard
 
@@ -162,9 +162,9 @@ def test_the_borders_are_straddled() -> None:
     for loss, y, yhat in BORDERS:
         units = Arguments(loss, y, yhat).units()
         with np.errstate(all="ignore"):
-            first = loss.common(units.y, units.yhat, *units.parameters)[0]
-        sides.setdefault(type(loss), set()).add(bool((loss.plain[0] <= first) & (first <= loss.plain[1])))
-    narrow = {cls for cls in losses().values() if cls.plain != Loss.plain}
+            first = loss.terms(units.y, units.yhat, *units.parameters)[0]
+        sides.setdefault(type(loss), set()).add(bool((loss.short[0] <= first) & (first <= loss.short[1])))
+    narrow = {cls for cls in losses().values() if cls.short != Loss.short}
     assert sides == {cls: {True, False} for cls in narrow}
 
 
@@ -183,14 +183,14 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
         if not weight.any():
             continue
         units = Arguments(loss, y, yhat, weight).units()
-        value_scale, scale = largest_terms(loss, units)
+        value_scale, scale = error_scales(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
         if scale is not None:
             divisor = {"mean": float(units.count), "sum": 1.0}.get(reduction)
             if divisor is None:
                 divisor = float((units.divisor_weight * units.weight).sum())
             share = units.weight.reshape(-1, *[1] * (scale.ndim - 1)) / divisor
-            scale = units.layout.restore(units.placed(scale * (share.max() if loss.coupled else share)))
+            scale = units.layout.restore(units.placed(scale * (share.max() if loss.reads_all_predictions else share)))
         error = ulps(reduced.grad(y, yhat, weight=weight), truth.grad, truth.grad_rest, scale)
         assert error.max() <= loss.bounds.grad + 2
         checked += units.yhat.size
@@ -203,7 +203,7 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
 def few(loss: Loss, seed: int) -> list[Problem]:
     """Some small problems; element by element a dozen at a time."""
     problems = list(hard(loss, seed, 60))[:6]
-    if loss.layout.groups or loss.coupled:
+    if loss.layout.groups or loss.reads_all_predictions:
         return problems
     (y, yhat) = problems[0]
     return [Problem(y[i : i + 12], yhat[i : i + 12]) for i in range(0, 60, 12)]
@@ -220,7 +220,7 @@ def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
 
     slopes = layout.arrange(fit(alone.grad, heavy.grad))
     good = slopes.reshape(len(slopes), -1).all(axis=1).reshape(layout.value_shape) & fit(alone.value, heavy.value)
-    return good if not loss.coupled or good.all() else np.zeros(good.shape, bool)
+    return good if not loss.reads_all_predictions or good.all() else np.zeros(good.shape, bool)
 
 
 def test_the_ruler_measures() -> None:
@@ -243,13 +243,13 @@ def test_a_sweep_finds_a_lost_digit() -> None:
         domain, bounds = Cauchy.domain, Cauchy.bounds
         definition = staticmethod(lambda m, y, yhat: m.log(1 + (yhat - y) ** 2))
 
-        def common(self, y, yhat):
+        def terms(self, y, yhat):
             return (yhat - y,)
 
-        def loss(self, r):
+        def losses(self, r):
             return np.log(1 + r * r)
 
-        def slope(self, r):
+        def slopes(self, r):
             return 2 * r / (1 + r * r)
 
     found = sweep(Naive(reduction="none"), seed=20, points_wanted=400)

@@ -497,13 +497,13 @@ class Written(Loss):
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         raise NotImplementedError
 
-    def common(self, y: Any, yhat: Any) -> Any:
+    def terms(self, y: Any, yhat: Any) -> Any:
         return (yhat - y,)
 
-    def loss(self, r: Any) -> Any:
+    def losses(self, r: Any) -> Any:
         return 0 * r
 
-    def slope(self, r: Any) -> Any:
+    def slopes(self, r: Any) -> Any:
         return 0 * r
 
 
@@ -853,21 +853,21 @@ class GemanMcClure(Loss):
         r = yhat - y
         return r**2 / (c**2 + r**2)
 
-    def common(self, y: Any, yhat: Any) -> Any:
+    def terms(self, y: Any, yhat: Any) -> Any:
         return ((yhat - y) / self.c,)
 
-    def loss(self, a: Any) -> Any:
+    def losses(self, a: Any) -> Any:
         return a**2 / (1 + a**2)
 
-    def slope(self, a: Any) -> Any:
+    def slopes(self, a: Any) -> Any:
         return 2 * a / (1 + a**2) ** 2 / self.c
 
 
 class OffByAMillionth(GemanMcClure):  # type: ignore[misc]
     """The same definition with a gradient that is wrong in the sixth digit."""
 
-    def slope(self, a: Any) -> Any:
-        return GemanMcClure.slope(self, a) * (1 + 1e-6)
+    def slopes(self, a: Any) -> Any:
+        return GemanMcClure.slopes(self, a) * (1 + 1e-6)
 
 
 def test_a_loss_from_outside_is_certified_by_its_definition_alone():

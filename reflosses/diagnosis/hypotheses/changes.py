@@ -95,7 +95,7 @@ def divides_by(rule: Callable[[Question], float], sums: bool = True) -> Change:
     """The losses, summed and divided by something else."""
 
     def change(q: Question, model: Model) -> Answer | None:
-        if q.loss.coupled and q.weight is not None:
+        if q.loss.reads_all_predictions and q.weight is not None:
             return None
         return joined(q, alone(q, model), rule(q), reduce=sums)
 
@@ -113,7 +113,7 @@ def weighs(rule: Callable[[Question], Floats | None]) -> Change:
 
 def row_means(q: Question, model: Model) -> Answer | None:
     """The mean of the last axis first; each weight is then one of the whole row."""
-    if q.yhat.ndim < 1 or q.loss.layout.groups or q.loss.coupled:
+    if q.yhat.ndim < 1 or q.loss.layout.groups or q.loss.reads_all_predictions:
         return None
     if q.weight is not None:
         if q.yhat.ndim < 2 or q.loss.reduction == "none":
@@ -142,7 +142,7 @@ def losses_of(q: Question, model: Model) -> Answer:
 def sums_in_format(q: Question, model: Model) -> Answer | None:
     """The sum is a number of the format before it is divided: it may be infinite."""
     answer = model(q)
-    if q.loss.reduction == "none" or q.loss.coupled or answer.value is None or answer.value.ndim:
+    if q.loss.reduction == "none" or q.loss.reads_all_predictions or answer.value is None or answer.value.ndim:
         return answer
     total = joined(q, losses_of(q, model), 1.0).value
     assert total is not None
@@ -167,7 +167,7 @@ def zero_for_nothing(q: Question, model: Model) -> Answer | None:
 def ignored_times_zero(q: Question, model: Model) -> Answer | None:
     """Ignored losses, and those of weight 0, are worked out and multiplied by 0."""
     answer, left_out = model(q), weights(q) == 0
-    if not left_out.any() or q.loss.coupled or answer.value is None or answer.grad is None:
+    if not left_out.any() or q.loss.reads_all_predictions or answer.value is None or answer.grad is None:
         return answer
     part = taking_part(q)
     y = q.y if part.all() else np.where(part == 0, 0, q.y).astype(np.asarray(q.y).dtype)
@@ -280,7 +280,7 @@ def with_values(f: Callable[[Floats], Floats], slope: Callable[[Floats], Floats]
 
     def change(q: Question, model: Model) -> Answer | None:
         each = alone(q, model)
-        if q.loss.coupled or each.value is None or each.grad is None:
+        if q.loss.reads_all_predictions or each.value is None or each.grad is None:
             return None
         outer = joined(q, Answer(f(each.value), each.grad), divisor(q))
         return Answer(outer.value, joined(q, each, divisor(q), weights(q) * slope(each.value)).grad)
@@ -571,7 +571,7 @@ def computed_in(name: str) -> Change:
 
     def change(q: Question, model: Model) -> Answer | None:
         low = FORMATS[name]
-        if low.digits >= q.form.digits or low.top > q.form.top:
+        if low.bits >= q.form.bits or low.top > q.form.top:
             return None
         y = q.y if np.asarray(q.y).dtype.kind in "iu" else low.round(q.y)
         answer = model(replace(q, y=y, yhat=low.round(q.yhat), form=low))
@@ -600,7 +600,7 @@ def rounded_to(name: str) -> Change:
 
     def change(q: Question, model: Model) -> Answer | None:
         low, answer = FORMATS[name], model(q)
-        if low.digits >= q.form.digits or low.top > q.form.top:
+        if low.bits >= q.form.bits or low.top > q.form.top:
             return None
         return _rounded(answer, low)
 
