@@ -126,6 +126,8 @@ def _outside(loss: Loss, y: Floats, yhat: Floats) -> Any:
     else:
         bad = domain.outside(y)
     wrong = np.array([loss.domain.yhat.outside(unit).any() for unit in yhat])
+    if getattr(loss, "weight", None) == "sudre":  # it divides by the sum of the predictions
+        wrong |= np.array([not unit.any() for unit in yhat])
     return bad.reshape(len(y), -1).any(axis=1) | wrong
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.formats import Format
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.truth.arithmetic import CannotCertifyError
@@ -168,7 +168,7 @@ def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Expected:
 
 def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Expected:
     value, *slopes = results
-    units = Arguments(loss, y, yhat, None).units()
+    units = Call(loss, y, yhat, None).units()
     with np.errstate(all="ignore"):
         value_size, grad_size = loss.error_scale(units.y, units.yhat, *units.parameters)
     grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)

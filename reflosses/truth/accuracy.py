@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.truth.arithmetic import NoDerivativeError
@@ -47,7 +47,7 @@ class Sweep:
     grad: Worst
 
 
-def error_scales(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None]:
+def error_scales(loss: Loss, units: Block) -> tuple[Floats | None, Floats | None]:
     """What the bounds of value and gradient are relative to, where the exact results may cancel."""
     with np.errstate(all="ignore"):
         return loss.error_scale(units.y, units.yhat, *units.parameters)
@@ -56,7 +56,7 @@ def error_scales(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None
 def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
     """Errors of the values and gradients of a loss under reduction "none" at one problem."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
-    units = Arguments(loss, problem.y, problem.yhat, None).units()
+    units = Call(loss, problem.y, problem.yhat, None).units()
     value_scale, grad_scale = error_scales(loss, units)
     if value_scale is not None:
         value_scale = value_scale.reshape(units.layout.value_shape)
@@ -97,7 +97,7 @@ def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
     y, yhat = np.asarray(problem.y), problem.yhat
     at = np.unravel_index(int(np.argmax(error)), error.shape)
     if not loss.reads_all_predictions:
-        units = Arguments(loss, y, yhat, None).units()
+        units = Call(loss, y, yhat, None).units()
         mark = np.zeros(error.shape)
         mark[at] = 1
         unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.truth.arithmetic import (
@@ -91,7 +91,7 @@ def _named(function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
 class _Proof:
     """All losses of one call, and the divisor of its reduction."""
 
-    def __init__(self, loss: Loss, units: Units) -> None:
+    def __init__(self, loss: Loss, units: Block) -> None:
         self.loss, self.units = loss, units
         weights = np.ones(len(units.yhat)) if units.weight is None else units.weight
         self.terms = []
@@ -191,7 +191,7 @@ def certified(
     `strict=False` is for measuring errors: see `_refine`. `slopes=False`: the value alone, derivatives are 0.
     """
     _check_environment()
-    units = Arguments(loss, y, yhat, weight).units()
+    units = Call(loss, y, yhat, weight).units()
     if not (np.isfinite(units.yhat).all() and np.isfinite(units.y).all()):
         raise CannotCertifyError(f"{loss}: only finite inputs can be certified")
     proof = _Proof(loss, units)

@@ -60,7 +60,7 @@ def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> P
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
     if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
-        if loss.domain.yhat.outside(yhat).any():  # no prediction at all
+        if getattr(loss, "weight", None) == "sudre" and not yhat.any():  # its weight divides by their sum
             yhat[0] = 0.375
         return Problem(y, yhat)
     if isinstance(loss.domain.y, Classes):
