@@ -121,7 +121,7 @@ def test_a_loss_is_final_and_its_docstring_complete(path: Path) -> None:
     assert cls.__bases__ == (Loss,)  # a class is abstract or final
     docstring = cls.__doc__ or ""
     assert docstring.splitlines()[0].endswith(".")
-    for label in ("Formula", "Shapes", "Scale", "Domain", "Kinks", "Errors", "Source"):
+    for label in ("Formula", "Shapes", "Domain", "Kinks", "Source"):
         assert f"\n    {label}" in docstring, label
     assert "Limits:" in docstring
     assert f"derivations/{path.stem}.md" in docstring

@@ -158,5 +158,5 @@ def test_every_erratum_names_a_page_that_proves_it() -> None:
 def test_public_classes_and_functions_have_the_sections_of_their_docstrings() -> None:
     for cls in losses().values():
         text = inspect.getdoc(cls) or ""
-        for label in ("Formula", "Shapes", "Scale", "Domain", "Kinks", "Limits", "Errors", "Source"):
+        for label in ("Formula", "Shapes", "Domain", "Kinks", "Limits", "Source"):
             assert re.search(rf"\b{label}\b[^.\n]*:", text), (cls.__name__, label)

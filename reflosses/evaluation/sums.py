@@ -61,7 +61,9 @@ def quotient(total: Sum, divisor: Sum) -> float:
 def decided(low: Sum, high: Sum, divisor: Sum = 1) -> float:
     """The quotient of a sum that lies between two bounds; UndecidedError if they round to different floats."""
     value = rounded(low) if divisor == 1 else quotient(low, divisor)
-    if low is not high and low != high and value == value and value != quotient(high, divisor):  # NaN is not equal to itself
+    if (
+        low is not high and low != high and value == value and value != quotient(high, divisor)
+    ):  # NaN is not equal to itself
         raise UndecidedError
     return value
 

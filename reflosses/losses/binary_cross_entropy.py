@@ -21,22 +21,17 @@ class BinaryCrossEntropy(Loss):
     Domain: y and yhat in [0, 1], 0 < clamp < ½.
     Kinks: yhat = c and yhat = 1 − c (if it is a float), where `grad` is 0, the slope outside. Limits: ∞ with slope ∓∞
     towards the wrong label; at yhat = y = 0 and yhat = y = 1 the value is 0, the slope 1 and −1.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: I. J. Good, Rational decisions, 1952; derivations/binary_cross_entropy.md.
     """
-
-    clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
-
-    domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(4, 5)
-    examples = ({}, {"clamp": 1e-7}, {"clamp": 0.03})
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, clamp: Any) -> Any:
         p = yhat if clamp is None else max(clamp, min(yhat, 1 - clamp))
         return -(m.xlogy(y, p) + m.xlogy(1 - y, 1 - p))
 
-    short = (2.0**-1022, 1 - 2.0**-53)
+    clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
+
+    short = (2.0**-1022, 1 - 2.0**-53)  # of yhat: both logarithms are finite
 
     def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         return yhat, y
@@ -44,28 +39,39 @@ class BinaryCrossEntropy(Loss):
     def losses(self, p: Floats, y: Floats) -> Floats:
         if self.clamp is None:
             return -(y * np.log(p) + (1 - y) * np.log1p(-p))  # (1)
-        c = self.clamp
-        log_p = np.where(p < c, np.log(c), np.where(1 - p < c, np.log1p(-c), np.log(p)))
-        log_q = np.where(p < c, np.log1p(-c), np.where(1 - p < c, np.log(c), np.log1p(-p)))
-        return -(y * log_p + (1 - y) * log_q)  # (4)
+        return self._clamped_losses(p, y)
 
     def slopes(self, p: Floats, y: Floats) -> Floats:
         inner = (p - y) / (p * (1 - p))  # (2)
         return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)  # (5)
 
+    # ---- the clamp, and the whole range ------------------------------------------------------------------------------
+
+    def _clamped_losses(self, p: Floats, y: Floats) -> Floats:
+        c: Any = self.clamp
+        log_p = np.where(p < c, np.log(c), np.where(1 - p < c, np.log1p(-c), np.log(p)))
+        log_q = np.where(p < c, np.log1p(-c), np.where(1 - p < c, np.log(c), np.log1p(-p)))
+        return -(y * log_p + (1 - y) * log_q)  # (4)
+
+    def one_sided_slopes(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
+        slopes = self.slopes(p, y)
+        if self.clamp is None:
+            return slopes, slopes
+        inner = (p - y) / (p * (1 - p))
+        return np.where(1 - p == self.clamp, inner, slopes), np.where(p == self.clamp, inner, slopes)
+
     def full(self, y: Floats, p: Floats) -> tuple[Floats, Floats]:
         if self.clamp is not None:
             return self.losses(p, y), self.slopes(p, y)
         right_for_sure = (p == y) & ((y == 0) | (y == 1))
-        slope = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
-        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slope  # 0 log 0 = 0
+        slopes = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
+        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slopes  # 0 log 0 = 0
 
-    def one_sided_slopes(self, p: Floats, y: Floats) -> tuple[Floats, Floats]:
-        slope = self.slopes(p, y)
-        if self.clamp is None:
-            return slope, slope
-        inner = (p - y) / (p * (1 - p))
-        return np.where(1 - p == self.clamp, inner, slope), np.where(p == self.clamp, inner, slope)
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(4, 5)
+    examples = ({}, {"clamp": 1e-7}, {"clamp": 0.03})
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return () if self.clamp is None else (0 * y + self.clamp, 0 * y + (1 - self.clamp))

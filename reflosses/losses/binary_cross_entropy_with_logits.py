@@ -21,21 +21,16 @@ class BinaryCrossEntropyWithLogits(Loss):
     Domain: y in [0, 1], yhat real, pos_weight ≥ 0.
     Kinks: none. Limits: a logit of ±∞ costs nothing, with slope 0, if all of y is on its side; else ∞.
     Accuracy: the slope of a label strictly between 0 and 1 is a difference; its bound is relative to the larger term.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: derivations/binary_cross_entropy_with_logits.md.
     """
-
-    pos_weight: Any = parameter(default=None, check=optional(array(NON_NEGATIVE)), broadcast=0)
-
-    domain = Domains(PROBABILITY, LOGIT)
-    bounds = Bounds(4, 5)
-    examples = ({}, {"pos_weight": 0.3}, {"pos_weight": 17.0}, {"pos_weight": 1e6}, {"pos_weight": 1e-6})
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, pos_weight: Any) -> Any:
         return pos_weight * y * m.softplus(-yhat) + (1 - y) * m.softplus(yhat)
 
-    short = (-600.0, 600.0)  # beyond, exp(−|yhat|) meets a factor before it underflows
+    pos_weight: Any = parameter(default=None, check=optional(array(NON_NEGATIVE)), broadcast=0)
+
+    short = (-600.0, 600.0)  # of yhat: exp(−|yhat|) does not underflow
 
     def terms(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Any, ...]:
         z = yhat + 0.0  # −0 is on the side of 0
@@ -54,6 +49,8 @@ class BinaryCrossEntropyWithLogits(Loss):
         tail = e / (1 + e)
         return toward - np.copysign(tail if mass is None else mass * tail, z)  # (4)
 
+    # ---- the whole range: a factor meets exp(−|yhat|) before it underflows -------------------------------------------
+
     def full(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
         z, toward, _, _ = self.terms(y, yhat, pos_weight)
         size, opposed, mass = np.abs(z), np.abs(toward), (1 - y) + pos_weight * y
@@ -61,6 +58,12 @@ class BinaryCrossEntropyWithLogits(Loss):
         missed = np.where(np.isinf(z), times(opposed, size), missed)
         tail = times_exp(mass, -size)
         return missed + tail, toward - np.copysign(tail, z)
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(PROBABILITY, LOGIT)
+    bounds = Bounds(4, 5)
+    examples = ({}, {"pos_weight": 0.3}, {"pos_weight": 17.0}, {"pos_weight": 1e6}, {"pos_weight": 1e-6})
 
     def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
         z, toward, _, e = self.terms(y, yhat, pos_weight)

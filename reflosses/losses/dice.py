@@ -18,18 +18,39 @@ class Dice(Loss):
 
     Formula, with I = Σ yhat·y, P = Σ yhat, T = Σ y:  1 − (2I + smooth_nr) / (P + T + smooth_dr).
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
-    Scale: 0 (perfect) to 1, below 0 where smooth_nr > smooth_dr; the denominator is P + T, not squares.
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (P = T = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
-    Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
-    larger term, and so are those of value and slope where smooth_nr > smooth_dr. Products y·yhat below 1e-308 are lost.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
+    Accuracy: for soft targets the slope's bound, and for smooth_nr > smooth_dr both bounds, are relative to the
+    larger term of a difference. Products y·yhat below 1e-308 are lost.
     Source: L. R. Dice, 1945; F. Milletari et al., V-Net, 2016; derivations/dice.md.
     """
+
+    @staticmethod
+    def definition(m: Any, y: Any, yhat: Any, smooth_nr: Any, smooth_dr: Any) -> Any:
+        intersection = sum(p * t for p, t in zip(yhat, y, strict=True))
+        total = sum(yhat) + sum(y)
+        if total + smooth_dr == 0:
+            return 0
+        return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
 
     axis: int | tuple[int, ...] | None = parameter(default=None, check=optional(axes))
     smooth_nr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
     smooth_dr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
+
+    def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and P + T − 2I, of which no digit cancels (4)
+
+    def terms(self, y: Floats, yhat: Floats, intersection: Floats, apart: Floats) -> tuple[Floats, ...]:
+        return apart + 2 * intersection + self.smooth_dr, intersection, apart, y
+
+    def losses(self, total: Floats, intersection: Floats, apart: Floats, y: Floats) -> Floats:
+        return ratio(apart + (self.smooth_dr - self.smooth_nr), total)
+
+    def slopes(self, total: Floats, intersection: Floats, apart: Floats, y: Floats) -> Floats:
+        score = ratio(2 * intersection + self.smooth_nr, total)
+        return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
 
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)
@@ -41,35 +62,14 @@ class Dice(Loss):
         {"smooth_nr": 5.0, "smooth_dr": 0.3},
     )
 
-    @staticmethod
-    def definition(m: Any, y: Any, yhat: Any, smooth_nr: Any, smooth_dr: Any) -> Any:
-        intersection = sum(p * t for p, t in zip(yhat, y, strict=True))
-        total = sum(yhat) + sum(y)
-        if total + smooth_dr == 0:
-            return 0
-        return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
-
-    def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
-        return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and P + T − 2I, of which no digit cancels (4)
-
-    def terms(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
-        return missed + 2 * intersection + self.smooth_dr, intersection, missed, y
-
-    def losses(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
-        return ratio(missed + (self.smooth_dr - self.smooth_nr), total)
-
-    def slopes(self, total: Floats, intersection: Floats, missed: Floats, y: Floats) -> Floats:
-        score = ratio(2 * intersection + self.smooth_nr, total)
-        return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
-
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        total, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
+        total, intersection, apart, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(2 * intersection + self.smooth_nr, total)
         hard = (y == 0) | ((y == 1) & (self.smooth_nr <= self.smooth_dr))  # nothing cancels
-        slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))
+        slopes = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))
         if self.smooth_nr <= self.smooth_dr:
-            return None, slope
-        return ratio(np.maximum(missed, self.smooth_nr - self.smooth_dr), total), slope
+            return None, slopes
+        return ratio(np.maximum(apart, self.smooth_nr - self.smooth_dr), total), slopes
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

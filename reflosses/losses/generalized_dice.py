@@ -17,56 +17,49 @@ class GeneralizedDice(Loss):
     """Generalised Dice loss: an overlap of all classes, each weighted by the inverse square of its volume.
 
     Formula, with R_l = Σ_n y_ln and w_l = 1/R_l²:  1 − 2 Σ_l w_l Σ_n y_ln yhat_ln / Σ_l w_l Σ_n (y_ln + yhat_ln).
-    Shapes: y and yhat alike, the classes along `axis`; all other axes are pooled into one loss, or, with
-    `per_sample=True`, all but the first into one loss a sample.
-    Scale: 0 (perfect) to 1.
-    Domain: y and yhat in [0, 1]. A class absent from y (R_l = 0) takes the largest finite weight of its overlap;
-    if all are absent, the weights are 1.
+    A class absent from y (R_l = 0) takes the largest finite weight of its overlap; if all are absent, w_l = 1.
+    Shapes: y and yhat alike, the classes along `axis`; one loss, or one for each entry of axis 0 if `per_sample`.
+    Domain: y and yhat in [0, 1]; class volumes within a factor 1e150 of each other.
     Kinks: none. Limits: nothing against nothing is perfect agreement, loss 0 with slope 0.
-    Accuracy: the bounds hold for targets 0 and 1; between them a slope is a difference, its bound relative to the
-    larger term; class volumes must not differ by more than a factor 1e150.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
-    Source: C. H. Sudre et al., Generalised Dice overlap as a deep learning loss function for highly unbalanced
-    segmentations, 2017; derivations/generalized_dice.md.
+    Accuracy: for soft targets the slope's bound is relative to the larger term of a difference.
+    Source: C. H. Sudre et al., Generalised Dice overlap, 2017; derivations/generalized_dice.md.
     """
-
-    axis: int = parameter(default=-1, check=integer)
-    per_sample: bool = parameter(default=False, check=flag)
-
-    layout = property(lambda self: class_pooled(self.axis, self.per_sample))
-    domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(6, 8)
-    examples = ({}, {"axis": 1, "per_sample": True}, {"axis": 0})
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         volumes = [sum(row) for row in y]
         smallest = min((v for v in volumes if v > 0), default=1)
         weights = [1 / (v if v > 0 else smallest) ** 2 for v in volumes]
-        pairs = [
-            (w, t, p) for w, row, guess in zip(weights, y, yhat, strict=True) for t, p in zip(row, guess, strict=True)
-        ]
-        intersection = sum(w * (t * p) for w, t, p in pairs)
-        total = sum(w * (t + p) for w, t, p in pairs)
-        if total == 0:
-            return 0
-        return 1 - 2 * intersection / total
+        overlaps = [sum(p * t for p, t in zip(*rows, strict=True)) for rows in zip(yhat, y, strict=True)]
+        totals = [sum(a) + sum(b) for a, b in zip(yhat, y, strict=True)]
+        total = sum(w * t for w, t in zip(weights, totals, strict=True))
+        return 1 - 2 * sum(w * i for w, i in zip(weights, overlaps, strict=True)) / total if total != 0 else 0
+
+    axis: int = parameter(default=-1, check=integer)
+    per_sample: bool = parameter(default=False, check=flag)
 
     def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
-    def terms(self, y: Floats, yhat: Floats, volume: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, volume: Any, shared: Any, apart: Any) -> tuple[Floats, ...]:
         smallest = np.min(volume, axis=1, keepdims=True, where=volume > 0, initial=np.inf)
         w = np.where(volume > 0, smallest / volume, 1.0) ** 2  # (2): the weights over the largest of them
-        intersection, apart = accurate_sum(w * shared), accurate_sum(w * missed)
-        return apart + 2 * intersection, intersection, apart, w, y
+        intersection, distance = accurate_sum(w * shared), accurate_sum(w * apart)
+        return distance + 2 * intersection, intersection, distance, w, y
 
-    def losses(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
-        return ratio(missed, total)
+    def losses(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
+        return ratio(distance, total)
 
-    def slopes(self, total: Floats, intersection: Floats, missed: Floats, w: Floats, y: Floats) -> Floats:
+    def slopes(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
         score = ratio(2 * intersection, total)[:, None, None]
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    layout = property(lambda self: class_pooled(self.axis, self.per_sample))
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(6, 8)
+    examples = ({}, {"axis": 1, "per_sample": True}, {"axis": 0})
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
         total, intersection, _, w, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))

@@ -15,16 +15,11 @@ class Hinge(Loss):
 
     Formula:  max(0, 1 − y·yhat), where y·yhat is the margin.
     Shapes: y and yhat alike; one loss an element.
-    Scale: that of the score; yhat is a score, not a probability.
-    Domain: y in {−1, 1}, yhat real.
+    Domain: y in {−1, 1}, yhat real; a score, not a probability.
     Kinks: margin 1, where the one-sided slopes are −y and 0 and `grad` is 0. Limits: yhat → ∞ on the label's side
     gives 0 with slope 0, on the other ∞ with slope −y.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. Cortes and V. Vapnik, Support-vector networks, 1995; derivations/hinge.md.
     """
-
-    domain = Domains(Labels((-1.0, 1.0)), REAL)
-    bounds = Bounds(4, 5)
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any) -> Any:
@@ -39,15 +34,21 @@ class Hinge(Loss):
     def slopes(self, gap: Floats, y: Floats) -> Floats:
         return -y * (gap > 0)  # (2)
 
+    def one_sided_slopes(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
+        # from the left a positive label comes from inside the margin, a negative one from outside
+        left = np.where(y > 0, 1.0, 0.0)
+        return -y * np.heaviside(gap, left), -y * np.heaviside(gap, 1 - left)  # (3)
+
+    # ---- the whole range: NaN stays NaN ------------------------------------------------------------------------------
+
     def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         gap = 1 - y * yhat
-        return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0)  # NaN where yhat is
+        return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0)
 
-    def one_sided_slopes(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
-        left = np.where(
-            y > 0, 1.0, 0.0
-        )  # at margin 1 a positive label is inside from the left, a negative from the right
-        return -y * np.heaviside(gap, left), -y * np.heaviside(gap, 1 - left)  # (3)
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(Labels((-1.0, 1.0)), REAL)
+    bounds = Bounds(4, 5)
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return (y,)

@@ -16,18 +16,11 @@ class Huber(Loss):
 
     Formula, with r = yhat − y:  ½ r²  where |r| < delta,  delta (|r| − ½ delta)  elsewhere.
     Shapes: y and yhat alike; one loss an element.
-    Scale: y², with delta in the unit of y.
+    Scale: delta in the unit of y.
     Domain: y and yhat real, delta > 0.
     Kinks: none; at |r| = delta both pieces and their slopes agree. Limits: yhat → ±∞ gives ∞ with slope ±delta.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P. J. Huber, Robust estimation of a location parameter, 1964; derivations/huber.md.
     """
-
-    delta: float = parameter(default=1.0, check=number(POSITIVE))
-
-    domain = Domains(REAL, REAL)
-    bounds = Bounds(4, 5)
-    examples = ({"delta": 0.7}, {"delta": 13.0}, {"delta": 1e-6}, {"delta": 1e6})
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, delta: Any) -> Any:
@@ -35,6 +28,8 @@ class Huber(Loss):
         if abs(r) < delta:
             return r * r / 2
         return delta * (abs(r) - delta / 2)
+
+    delta: float = parameter(default=1.0, check=number(POSITIVE))
 
     def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         r = yhat - y
@@ -46,10 +41,18 @@ class Huber(Loss):
     def slopes(self, r: Floats, c: Floats) -> Floats:
         return c  # (4)
 
+    # ---- the whole range: r overflows, or is infinite ----------------------------------------------------------------
+
     def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
-        half = yhat / 2 - y / 2  # r itself overflows here, or is infinite
+        half = yhat / 2 - y / 2
         c = self.delta * np.sign(half)
         return 2 * (c * (half - c / 4)), c
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
+    examples = ({"delta": 0.7}, {"delta": 13.0}, {"delta": 1e-6}, {"delta": 1e6})
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return y - self.delta, y + self.delta

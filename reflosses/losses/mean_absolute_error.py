@@ -15,15 +15,10 @@ class MeanAbsoluteError(Loss):
 
     Formula, with r = yhat − y:  |r|.
     Shapes: y and yhat alike; one loss an element.
-    Scale: y.
     Domain: y and yhat real.
     Kinks: r = 0, where the one-sided slopes are −1 and 1 and `grad` is 0. Limits: yhat → ±∞ gives ∞ with slope ±1.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: P.-S. Laplace, 1774 (least absolute deviations); derivations/mean_absolute_error.md.
     """
-
-    domain = Domains(REAL, REAL)
-    bounds = Bounds(4, 5)
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any) -> Any:
@@ -40,6 +35,11 @@ class MeanAbsoluteError(Loss):
 
     def one_sided_slopes(self, r: Floats) -> tuple[Floats, Floats]:
         return np.where(r == 0, -1.0, np.sign(r)), np.where(r == 0, 1.0, np.sign(r))  # (3)
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return (y,)

@@ -11,19 +11,14 @@ from reflosses.evaluation.loss import Bounds, Domains, Loss
 
 
 class MeanSquaredError(Loss):
-    """Squared error (without the ½ that some put before it).
+    """Squared error (without the factor ½ that some put before it).
 
     Formula, with r = yhat − y:  r².
     Shapes: y and yhat alike; one loss an element.
-    Scale: y².
     Domain: y and yhat real.
     Kinks: none. Limits: yhat → ±∞ gives ∞ with slope ±∞.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: C. F. Gauss, Theoria combinationis, 1821; derivations/mean_squared_error.md.
     """
-
-    domain = Domains(REAL, REAL)
-    bounds = Bounds(4, 5)
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any) -> Any:
@@ -38,3 +33,8 @@ class MeanSquaredError(Loss):
 
     def slopes(self, r: Floats) -> Floats:
         return r + r  # (2)
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    domain = Domains(REAL, REAL)
+    bounds = Bounds(4, 5)

@@ -18,23 +18,17 @@ class SparseCategoricalCrossEntropy(Loss):
     Formula:  −log yhat[y].
     Shapes: yhat has C classes along `axis`, y is yhat's shape without it; one loss a row.
     Scale: nats. Probabilities are taken as they are, not renormalised to sum to one.
-    Domain: y an integer from 0 to C − 1 or `ignore_index` (of an ignored row nothing is looked at); yhat in [0, 1].
+    Domain: y an integer from 0 to C − 1 or `ignore_index` (an ignored row is not read); yhat in [0, 1].
     Kinks: none. Limits: yhat[y] = 0 gives ∞ with slope −∞.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
     Source: derivations/sparse_categorical_cross_entropy.md.
     """
-
-    axis: int = parameter(default=-1, check=integer)
-    ignore_index: int | None = parameter(default=None, check=optional(integer))
-
-    layout = property(lambda self: rows(self.axis))
-    domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))
-    bounds = Bounds(4, 16)
-    examples = ({}, {"axis": 0, "ignore_index": 255})
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any) -> Any:
         return -sum(m.xlogy(t, p) for t, p in zip(y, yhat, strict=True))
+
+    axis: int = parameter(default=-1, check=integer)
+    ignore_index: int | None = parameter(default=None, check=optional(integer))
 
     def terms(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
         return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat.shape
@@ -46,3 +40,10 @@ class SparseCategoricalCrossEntropy(Loss):
         grad = np.zeros(shape)
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
+
+    # ---- what the checks need ----------------------------------------------------------------------------------------
+
+    layout = property(lambda self: rows(self.axis))
+    domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))
+    bounds = Bounds(4, 16)
+    examples = ({}, {"axis": 0, "ignore_index": 255})

@@ -18,26 +18,14 @@ from reflosses.evaluation.parameters import choice, number, parameter
 class WeightedCrossEntropy(Loss):
     """Two-class cross-entropy with a weight on the foreground, by default the predicted imbalance.
 
-    Formula:  the terms −[w y log yhat + (1 − y) log(1 − yhat)], with w = (N − Σ yhat) / Σ yhat or a given number.
-    Shapes: y and yhat alike; one term an element, all coupled by w.
-    Scale: nats.
+    Formula:  −[w y log yhat + (1 − y) log(1 − yhat)], with w = (N − Σ yhat) / Σ yhat or a given number.
+    Gradient: of the (weighted) sum of the losses; weight_grad="stop" holds w constant, "full" differentiates it too.
+    Shapes: y and yhat alike; one loss an element, and each reads all predictions through w. Scale: nats.
     Domain: y and yhat in [0, 1]; for the weight "sudre" Σ yhat > 0 (elements of zero weight take no part in w).
-    Gradient: that of the (weighted) sum of the terms; with weight_grad="stop" w is held constant, with "full" it is
-    differentiated too.
     Kinks: none. Limits: as binary cross-entropy.
-    Accuracy: for soft labels, and with "full" next to y = 0, a slope is a difference; its bound is relative to the
-    largest term.
-    Errors: those of every loss (`reflosses.evaluation.loss.Loss`).
+    Accuracy: for soft labels, and with "full" next to y = 0, a slope's bound is relative to its largest term.
     Source: C. H. Sudre et al., 2017; derivations/weighted_cross_entropy.md.
     """
-
-    weight: float | str = parameter(default="sudre", check=choice("sudre", otherwise=number(NON_NEGATIVE)))
-    weight_grad: str = parameter(default="stop", check=choice("stop", "full"))
-
-    domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(4, 5)
-    examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
-    reads_all_predictions = True
 
     @staticmethod
     def definition(m: Any, y: Any, yhat: Any, weight: Any, weight_grad: Any) -> Any:
@@ -46,6 +34,23 @@ class WeightedCrossEntropy(Loss):
             w = (len(yhat) - sum(yhat)) / sum(yhat)
             w = m.constant(w) if weight_grad == "stop" else w
         return [-(w * m.xlogy(t, p) + m.xlogy(1 - t, 1 - p)) for t, p in zip(y, yhat, strict=True)]
+
+    weight: float | str = parameter(default="sudre", check=choice("sudre", otherwise=number(NON_NEGATIVE)))
+    weight_grad: str = parameter(default="stop", check=choice("stop", "full"))
+
+    def losses(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
+        log_p = xlogy(y, p)
+        weighted = np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
+        return -(weighted + xlog1py(1 - y, -p))  # (1)
+
+    def slopes(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
+        weighted = np.where((y == 0) | (background == 0), 0.0, product((y, background), (foreground, p)))
+        return ratio(1 - y, 1 - p) - weighted  # (2)
+
+    def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
+        if self.weight_grad == "stop" or self.weight != "sudre":
+            return None
+        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None = None) -> tuple[Floats, ...]:
         nats = -xlogy(y, yhat)  # what w multiplies
@@ -58,22 +63,12 @@ class WeightedCrossEntropy(Loss):
             raise ValueError(f"{self}: the sum of yhat is 0, and the weight divides by it")
         return yhat, y, background, foreground, nats  # w is the third over the fourth
 
-    def losses(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
-        log_p = xlogy(y, p)
-        return -(
-            np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
-            + xlog1py(1 - y, -p)
-        )  # (1)
+    # ---- what the checks need ----------------------------------------------------------------------------------------
 
-    def slopes(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
-        return ratio(1 - y, 1 - p) - np.where(
-            (y == 0) | (background == 0), 0.0, product((y, background), (foreground, p))
-        )  # (2)
-
-    def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
-        if self.weight_grad == "stop" or self.weight != "sudre":
-            return None
-        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
+    domain = Domains(PROBABILITY, PROBABILITY)
+    bounds = Bounds(4, 5)
+    examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
+    reads_all_predictions = True
 
     def held_constant(self, yhat: Floats) -> WeightedCrossEntropy:
         if self.weight != "sudre" or self.weight_grad == "full":

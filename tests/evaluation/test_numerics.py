@@ -18,7 +18,7 @@ from reflosses.evaluation.numerics import (
     times,
     times_exp,
 )
-from reflosses.evaluation.quadratic_form import limit_of_form, scaled_form
+from reflosses.evaluation.quadratic_form import Form
 from reflosses.evaluation.softmax import gap, sum_of_others
 
 from exact import exp, log, ulps
@@ -224,23 +224,34 @@ ONE_SIDED = [[0.0, 0.0], [0.0, 3.0]]
 
 @pytest.mark.parametrize("unit", [2.0**-1070, 2.0**-537, 1.0, 2.0**511, 2.0**600, 2.0**1022])
 def test_a_form_scaled_by_a_power_of_two(unit):
-    """Ω(1, −2) = (1, 0): s = 1, and k is the power of two at the largest component."""
-    k, g, t = scaled_form(unit * np.array([[1.0, -2.0]]), np.array([DEFINITE]))
-    assert k.tolist() == [2 * unit]
-    assert g.tolist() == [[1 / 2, 0]]
-    assert t.tolist() == [1 / 4]
+    """Ω(1, −2) = (1, 0) and s = 1; scaled, the largest component is from ½ to 1."""
+    form = Form(np.zeros((1, 2)), unit * np.array([[1.0, -2.0]]), np.array([DEFINITE]))
+    assert np.ldexp(form.f, form.n[:, None]).tolist() == [[unit, -2 * unit]]
+    assert form.f.tolist() == [[1 / 4, -1 / 2]]
+    assert form.pull.tolist() == [[1 / 4, 0]]
+    assert form.t.tolist() == [1 / 16]
+    assert form.over(unit).tolist() == [1]
 
 
 def test_a_form_of_nothing_and_of_what_has_no_information():
     matrices = np.array([DEFINITE, ONE_SIDED, ONE_SIDED])
-    k, g, t = scaled_form(np.array([[0.0, 0.0], [np.inf, 4.0], [1e300, 0.0]]), matrices)
-    assert (k[:, None] * g).tolist() == [[0, 0], [0, 12], [0, 0]]
-    assert (k * k * t).tolist() == [0, 48, 0]
+    form = Form(np.zeros((3, 2)), np.array([[0.0, 0.0], [np.inf, 8.0], [1e300, 0.0]]), matrices)
+    assert form.whole_pull().tolist() == [[0, 0], [0, 24], [0, 0]]
+    assert form.over(1.0).tolist() == [0, 192, 0]
+    assert form.root()[0] == form.root()[2] == 0
+
+
+def test_a_residual_that_overflows():
+    """e = 2 · 1.5e308, of which s = e² and s/δ² = 9 at δ = 1e308."""
+    with np.errstate(over="ignore"):
+        form = Form(np.array([-1.5e308]), np.array([1.5e308]), None)
+    assert form.over(1e308).tolist() == pytest.approx([9.0], rel=1e-15)
+    assert form.log_over(1e308).tolist() == pytest.approx([math.log(9)], rel=1e-13)
 
 
 def test_a_form_that_is_negative_by_rounding_is_nothing():
-    _, _, t = scaled_form(np.array([[1.0, -1.0]]), np.array([[[1.0, 1.0], [1.0, 1 - 2.0**-49]]]))
-    assert t.tolist() == [0]
+    form = Form(np.zeros((1, 2)), np.array([[1.0, -1.0]]), np.array([[[1.0, 1.0], [1.0, 1 - 2.0**-49]]]))
+    assert form.t.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -260,8 +271,10 @@ def test_a_form_that_is_negative_by_rounding_is_nothing():
 )
 def test_where_a_form_goes_with_infinite_components(e, information, to_infinity, unclear):
     for scale in (1.0, 2.0**-1000, 2.0**900):
-        got = limit_of_form(np.array([e]), scale * np.array([information]))
-        assert [x.tolist() for x in got] == [[to_infinity], [unclear]]
+        form = Form(np.zeros((1, 2)), np.array([e]), scale * np.array([information]))
+        assert [np.isinf(form.t).tolist(), np.isnan(form.t).tolist()] == [[to_infinity], [unclear]]
+        assert np.isnan(form.pull).any() == unclear
+        assert not to_infinity or not form.pull.any()
 
 
 # ---- log_softmax -----------------------------------------------------------------------------------------------------

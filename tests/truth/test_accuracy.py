@@ -117,7 +117,7 @@ def around(x: float) -> list[float]:
 
 LABELS = [0.0, 1.0, 0.3]
 LOGITS = [z for x in around(600.0) for z in (x, -x)]
-# Where the plain forms end and the extreme ones begin: inputs on both sides of `plain`, with both forms asked for each.
+# Where the short forms end: inputs on both sides of `short`.
 BORDERS = [
     *((reflosses.BinaryCrossEntropyWithLogits(w), y, z) for w in (None, 1e-6, 1e6) for y in LABELS for z in LOGITS),
     *((reflosses.BinaryCrossEntropy(), y, p) for y in LABELS for p in around(2.0**-1022)),
@@ -136,6 +136,14 @@ BORDERS = [
         for w in (5e-324, 1e-310, 1e-250, 1e-180, 1e180, 1e250)
         for s in (1, -1, 1.01)
     ),
+    *(
+        (reflosses.Focal(gamma, alpha, clamp), 0.0, q)
+        for gamma in (0.0, 0.7, 2.0, 30.0, 400.0)
+        for alpha, clamp in ((None, None), (0.2, 1e-6), (3.3e-310, None))
+        for end in reflosses.Focal(gamma).short
+        for q in around(end)[: 2 if end == 1 - 2.0**-53 else 3]
+    ),
+    *((reflosses.Focal(gamma), y, float(y == 1)) for gamma in (0.0, 2.0) for y in (0.0, 1.0)),
     *(
         (reflosses.FocalWithLogits(gamma, alpha, clamp), y, s * z)
         for gamma in (0.0, 0.7, 2.0, 30.0)
