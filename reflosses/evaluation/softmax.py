@@ -11,22 +11,57 @@ from reflosses.evaluation.domain import Floats, as_array
 from reflosses.evaluation.numerics import accurate_sum, times_exp
 
 
-def sum_of_others(x: Floats) -> Floats:
-    """For each entry along the last axis, the sum of all the others.
+class Softmax:
+    """Rows of logits z as E_k = exp(z_k − max z), each with every digit. The softmax is E / (1 + T).
 
-    The total less the entry loses nothing while the entry is at most half the total; for the largest entry the
-    others are added themselves.
+    T is the sum of all E_k but that of the largest logit, which is 1.
     """
-    largest = np.expand_dims(np.argmax(x, axis=-1), -1)
-    rest = x.copy()
-    np.put_along_axis(rest, largest, 0.0, axis=-1)
-    without_largest = accurate_sum(rest)[..., None]
-    others = (without_largest - rest) + np.take_along_axis(x, largest, axis=-1)
-    np.put_along_axis(others, largest, without_largest, axis=-1)
-    return others
+
+    def __init__(self, z: Floats) -> None:
+        self.z = z
+        self.largest = np.expand_dims(np.argmax(z, axis=-1), -1)
+        self.top = np.take_along_axis(z, self.largest, axis=-1)
+        self.gap, self.error = _difference(z, self.top)
+
+    def exp(self) -> Floats:
+        """E."""
+        return np.asarray(np.exp(self.gap) * (1 + self.error))
+
+    def times_exp(self, a: Floats) -> Floats:
+        """a E for a ≥ 0, also where E alone is subnormal or 0."""
+        return np.asarray(times_exp(a, self.gap) * (1 + self.error))
+
+    def rest(self, a: Any) -> Floats:
+        """a T for a ≥ 0, also where T is subnormal or 0.
+
+        The sum is taken relative to the second largest logit, where it loses nothing. The exponential of the second
+        largest meets `a` before it underflows.
+        """
+        others = self.z.copy()
+        np.put_along_axis(others, self.largest, -np.inf, axis=-1)
+        second = others.max(axis=-1, keepdims=True)
+        d, e = _difference(others, np.where(np.isneginf(second), 0.0, second))
+        down, error = _difference(second, self.top)
+        return np.asarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
+
+    def gained_and_lost(self, q: Floats) -> tuple[Floats, Floats]:
+        """Q p_k and q_k, for the target q of mass Q and the softmax p, without the q_k p_k that is in both."""
+        gained, lost = self.times_exp(Others(q).of_each()), q * Others(self.exp()).of_each()
+        np.put_along_axis(lost, self.largest, self.rest(np.take_along_axis(q, self.largest, axis=-1)), axis=-1)
+        total = 1 + self.rest(1.0)
+        return gained / total, lost / total
+
+    def limit(self) -> Floats:
+        """The limit of the softmax for infinite logits. A single +∞ takes everything, NaN and several +∞ give NaN.
+
+        A row of one class has the limit 1 whatever its logit.
+        """
+        infinite = (self.z == np.inf) | (self.z.shape[-1] == 1)
+        alone = (infinite.sum(axis=-1, keepdims=True) == 1) & ~np.isnan(self.top)
+        return np.where(alone, infinite, np.nan)
 
 
-def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
+def _difference(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     """z − m as a rounded difference d and its error e (Knuth's two-sum), so that exp(z − m) = exp(d)(1 + e).
 
     Without e, exp(d) is off by half an ulp of d, which is 64 ulp of the result at a gap of 700.
@@ -37,19 +72,32 @@ def gap(z: Floats, m: Floats) -> tuple[Floats, Floats]:
     return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
 
 
-def tail(a: Any, z: Floats, largest: Any) -> tuple[Floats, Floats]:
-    """Along the last axis, max z and a·Σ exp(z − max z) over all but the largest, also where the sum is subnormal.
+class Others:
+    """For each entry of rows of non-negative numbers, the sum of all the others.
 
-    The sum is taken relative to the second largest: Σ exp(z − second) loses nothing, and its factor
-    exp(second − max z) meets `a` before it underflows.
+    The others of the largest entry are added themselves: the total less the entry would lose their digits. The others
+    of another entry are these and the largest less the entry, where nothing is lost: the largest is among them.
     """
-    top = np.take_along_axis(z, largest, axis=-1)
-    others = z.copy()
-    np.put_along_axis(others, largest, -np.inf, axis=-1)
-    second = others.max(axis=-1, keepdims=True)
-    d, e = gap(others, np.where(np.isneginf(second), 0.0, second))
-    down, error = gap(second, top)
-    return top, times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error)
+
+    def __init__(self, x: Floats) -> None:
+        self.x, self.largest = x, np.maximum.reduce(x, axis=-1)
+        smaller = x < self.largest[..., None]
+        ties = x.shape[-1] - 1 - np.add.reduce(smaller, axis=-1)  # entries as large as the largest, but one
+        self.of_largest: Floats = accurate_sum(x * smaller) + ties * self.largest
+        self.total: Floats = self.of_largest + self.largest
+
+    def of_each(self) -> Floats:
+        """One sum for each entry."""
+        return np.asarray((self.largest[..., None] - self.x) + self.of_largest[..., None])
+
+
+def smoothed(y: Floats, like: Floats, smoothing: float) -> Floats:
+    """The rows (1 − smoothing) y + smoothing/C; y holds rows, or class indices instead of one-hot rows."""
+    if y.ndim == 2:
+        return np.asarray((1 - smoothing) * y + smoothing / y.shape[1]) if smoothing else y
+    rows = np.full_like(like, smoothing / like.shape[1])
+    rows[np.arange(len(y)), y.astype(np.intp, copy=False)] += 1 - smoothing
+    return rows
 
 
 def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
@@ -71,12 +119,8 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     if rows.size == 0:
         return np.zeros(a.shape)
     with np.errstate(all="ignore"):
-        largest = np.expand_dims(np.argmax(rows, axis=-1), -1)
-        m, others = tail(1.0, rows, largest)
-        out = (rows - m) - np.log1p(others)  # no digit cancels: neither term is positive
-        if not np.isfinite(m).all():
-            infinite = (rows == np.inf) | (rows.shape[-1] == 1)
-            unique = ~np.isnan(m) & (infinite.sum(axis=-1, keepdims=True) == 1)
-            limit = np.where(unique, np.where(infinite, 0.0, -np.inf), np.nan)
-            out = np.where(np.isfinite(m), out, limit)
+        softmax = Softmax(rows)
+        out = (rows - softmax.top) - np.log1p(softmax.rest(1.0))  # no digit cancels: neither term is positive
+        if not np.isfinite(softmax.top).all():
+            out = np.where(np.isfinite(softmax.top), out, np.log(softmax.limit()))
     return np.ascontiguousarray(np.moveaxis(out, -1, axis))

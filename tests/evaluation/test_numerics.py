@@ -19,7 +19,7 @@ from reflosses.evaluation.numerics import (
     times_exp,
 )
 from reflosses.evaluation.quadratic_form import Form
-from reflosses.evaluation.softmax import gap, sum_of_others
+from reflosses.evaluation.softmax import Others, _difference
 
 from exact import exp, log, ulps
 
@@ -67,12 +67,12 @@ def test_sums_of_nothing_and_of_one():
     assert accurate_sum(np.arange(24.0).reshape(2, 3, 4)).tolist() == [[6, 22, 38], [54, 70, 86]]
 
 
-# ---- sum_of_others, ratio, times, gap --------------------------------------------------------------------------------
+# ---- Others, ratio, times, _difference -------------------------------------------------------------------------------
 
 
 def test_the_largest_entry_does_not_swallow_the_others():
     small = 2.0**-60
-    got = sum_of_others(np.array([[1.0, small, 3 * small], [small, 1.0, 3 * small]]))
+    got = Others(np.array([[1.0, small, 3 * small], [small, 1.0, 3 * small]])).of_each()
     assert got[0, 0] == got[1, 1] == 4 * small
     assert got[0, 1:].tolist() == [1, 1]
 
@@ -80,13 +80,13 @@ def test_the_largest_entry_does_not_swallow_the_others():
 @pytest.mark.parametrize("row", [[7.0], [7.0, 0.3], [5.0, 5.0, 2.0**-55], [0.0, 0.0, 0.0], [2.0**-1074] * 4])
 def test_sums_of_others_by_hand(row):
     exact = [sum(map(Fraction, row)) - Fraction(x) for x in row]
-    assert ulps(sum_of_others(np.array(row)), exact) <= 1
+    assert ulps(Others(np.array(row)).of_each(), exact) <= 1
 
 
 def test_sums_of_others_of_many():
     rows = np.random.default_rng(7).integers(1, 2**53, (20, 33)) / 2.0**40
     rows *= 2.0 ** (np.arange(33) - 50)
-    for row, got in zip(rows.tolist(), sum_of_others(rows), strict=True):
+    for row, got in zip(rows.tolist(), Others(rows).of_each(), strict=True):
         total = sum(map(Fraction, row))
         assert ulps(got, [total - Fraction(x) for x in row]) <= 3
     assert rows.max() / rows.min() > 2.0**30
@@ -136,14 +136,14 @@ def test_a_product_overflows_where_its_result_does():
 @pytest.mark.parametrize("z", [0.1, -700.3, 5e-324, 1e-300, -1e15])
 @pytest.mark.parametrize("m", [0.3, 512.7, 1e15, 2.0**60])
 def test_a_difference_and_its_error_are_exact(z, m):
-    d, e = gap(np.array(z), np.array(m))
+    d, e = _difference(np.array(z), np.array(m))
     assert d == z - m
     assert Fraction(float(d)) + Fraction(float(e)) == Fraction(z) - Fraction(m)
 
 
 def test_an_infinite_difference_has_no_error():
     with np.errstate(all="ignore"):
-        d, e = gap(np.array([-np.inf, -1.7e308, np.inf, np.nan]), np.array([0.3, 1.7e308, np.inf, 0.3]))
+        d, e = _difference(np.array([-np.inf, -1.7e308, np.inf, np.nan]), np.array([0.3, 1.7e308, np.inf, 0.3]))
     np.testing.assert_array_equal(d, [-np.inf, -np.inf, np.nan, np.nan])
     assert e.tolist() == [0, 0, 0, 0]
 
