@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, Block, Call
+from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import Expected, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
 from reflosses.comparison.formats import Format
@@ -51,7 +51,7 @@ class Interview:
         self.differentiated = False  # whether any answer had a gradient
         self.one_a_call = self.loss.reduction != "none" or single(self.loss)
 
-    def kinds_of_targets(self, moderate: list[Block]) -> set[int]:
+    def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
         """The dimensions of targets (class indices, rows of probabilities) that the candidate takes at all."""
         kinds, errors = set(), []
         few = slice(0, 1 if self.one_a_call else 3)
@@ -72,21 +72,21 @@ class Interview:
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    def grouped(self, chosen: list[Block]) -> list[list[Block]]:
+    def grouped(self, chosen: list[LossBlock]) -> list[list[LossBlock]]:
         """Blocks that go into one call: those of one shape, where the candidate does not reduce."""
         if not self.asked.subnormals:
             chosen = [self._without_subnormals(b) for b in chosen]
-        groups: dict[Any, list[Block]] = {}
+        groups: dict[Any, list[LossBlock]] = {}
         for k, block in enumerate(b for b in chosen if len(b.y)):
             groups.setdefault(k if self.one_a_call else (block.y.shape[1:], block.yhat.shape[1:]), []).append(block)
         return list(groups.values())
 
-    def _without_subnormals(self, block: Block) -> Block:
+    def _without_subnormals(self, block: LossBlock) -> LossBlock:
         below = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
         keep = ~(below[0] | below[1])
         return replace(block, y=block.y[keep], yhat=block.yhat[keep])
 
-    def ask_blocks(self, group: list[Block]) -> None:
+    def ask_blocks(self, group: list[LossBlock]) -> None:
         """Ask losses that stand alone, in one call or one by one."""
         if not self.one_a_call:
             question = self._question(
@@ -100,7 +100,7 @@ class Interview:
                 one = slice(i, i + 1)
                 self._ask(self._question([block], block.y[one], block.yhat[one]), truth.at(one))
 
-    def ask_call(self, call: Call) -> None:
+    def ask_call(self, call: WholeCall) -> None:
         """Ask one call, and judge it as a whole."""
         y, yhat = call.y, call.yhat
         domain = self.loss.domain.y

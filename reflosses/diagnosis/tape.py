@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import units
+from reflosses.comparison.battery.moderate import units
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.expected import assembled, taken_apart
 from reflosses.comparison.formats import Format, dtype_of
