@@ -16,13 +16,14 @@ import numpy as np
 
 from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect, one_of
-from reflosses.comparison.expected import Scaled, assembled, parts
+from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
 from reflosses.comparison.result import Deviation, Result, Row, arrays_of
 from reflosses.diagnosis.search import explain
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import unstack
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
 
@@ -73,7 +74,7 @@ def check(
     if isinstance(candidate, Candidate):
         asked: Candidate = candidate
     else:
-        probe = assembled(base, everything[0].y[:1], everything[0].yhat[:1])
+        probe = unstack(base, everything[0].y[:1], everything[0].yhat[:1])
         arrays = detect(candidate, form, *probe) if framework == "auto" else FRAMEWORKS[framework](form)
         asked = InProcess(candidate, arrays, grad)
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from reflosses.comparison.formats import Format
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
-from reflosses.truth.sampling import shaped, single
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,6 @@ def parts(target: Loss | Scaled) -> tuple[float, Loss]:
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 
-def assembled(loss: Loss, y: Floats, yhat: Floats) -> tuple[Any, Floats]:
-    """Losses along the first axis as the arrays of one call."""
-    if loss.reads_all_predictions:
-        return y[0], yhat[0]
-    whole = shaped(loss, yhat) if loss.layout.groups else yhat
-    if isinstance(loss.domain.y, Classes) and y.ndim == 1:
-        labels = y.reshape(loss.layout.bind(whole.shape).value_shape)
-        return (labels.astype(np.int64) if (labels == np.rint(labels)).all() else labels), whole
-    return (shaped(loss, y) if loss.layout.groups else y), whole
-
-
-def taken_apart(loss: Loss, shape: tuple[int, ...], grad: Floats) -> Floats:
-    """A gradient of one call, along the first axis again."""
-    return grad[None] if loss.reads_all_predictions else loss.layout.bind(shape).arrange(grad)
-
-
 def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Expected:
     """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
 
@@ -97,11 +80,6 @@ def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -
     return _exact(
         factor, loss if loss.reads_all_predictions else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes
     )
-
-
-def flat(a: Floats) -> Floats:
-    """One row a loss."""
-    return a.reshape(len(a), prod(a.shape[1:]))
 
 
 class _Key:
@@ -121,7 +99,7 @@ class _Key:
 @lru_cache(maxsize=256)
 def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Expected:
     y, yhat = y_key.array, yhat_key.array
-    finite = np.isfinite(flat(yhat)).all(axis=1)
+    finite = np.isfinite(flatten(yhat)).all(axis=1)
     results: list[Expected | None] = [None] * len(yhat)
 
     def ask(which: Any) -> None:
@@ -136,7 +114,7 @@ def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool)
         for k, i in enumerate(which):
             results[i] = found.at(slice(k, k + 1))
 
-    alone = single(loss)
+    alone = one_loss_a_call(loss)
     groups = [[i] for i in np.flatnonzero(finite)] if alone else [list(np.flatnonzero(finite))]
     for group in groups:
         if group:
@@ -153,7 +131,7 @@ def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool)
 
 
 def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Expected:
-    a, b = assembled(loss, y, yhat)
+    a, b = unstack(loss, y, yhat)
     weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
     truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
     return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
@@ -161,7 +139,7 @@ def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) ->
 
 def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Expected:
     """What the loss documents where a prediction is infinite or not a number."""
-    a, b = assembled(loss, y, yhat)
+    a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
     return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
 
@@ -171,7 +149,7 @@ def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[
     units = Arguments(loss, y, yhat, None).units()
     with np.errstate(all="ignore"):
         value_size, grad_size = loss.error_scale(units.y, units.yhat, *units.parameters)
-    grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)
+    grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
@@ -204,7 +182,7 @@ def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tup
 
     def weighed(a: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            return np.where(like(w, a) == 0, 0.0, a * like(w, a) * over)
+            return np.where(align(w, a) == 0, 0.0, a * align(w, a) * over)
 
     value, size = weighed(each.value), weighed(each.value_size)
     with np.errstate(over="ignore"):
@@ -213,15 +191,10 @@ def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tup
         value = np.asarray(_sum(each.value, w, divisor) if divisor else np.nan)
         size = np.asarray(size.sum())
     if n > 1 and loss.reduction != "none":  # a part of a mean may be beyond the floats, and the mean itself not
-        infinite = np.isinf(flat(each.value)).any(axis=1) | np.isinf(flat(each.grad)).any(axis=1)
+        infinite = np.isinf(flatten(each.value)).any(axis=1) | np.isinf(flatten(each.grad)).any(axis=1)
         each = replace(each, known=each.known & ~infinite)
     grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
     return Expected(value, grad, low, high, size, weighed(each.grad_size), each.known), total
-
-
-def like(w: Any, a: Floats) -> Any:
-    """One number a loss, to be multiplied with an array of several a loss."""
-    return w.reshape(-1, *[1] * (a.ndim - 1))
 
 
 def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
@@ -252,8 +225,8 @@ def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) ->
         other = replace(loss, **rounded, reduction="none")
     except ValueError:
         return None
-    a, b = assembled(loss, y, yhat)
+    a, b = unstack(loss, y, yhat)
     (v, g), (v2, g2) = replace(loss, reduction="none").value_and_grad(a, b), other.value_and_grad(a, b)
     with np.errstate(all="ignore"):
-        apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(taken_apart(loss, b.shape, g - g2))
+        apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(per_loss(loss, g - g2))
     return np.nan_to_num(apart[0], posinf=0.0), np.nan_to_num(apart[1], posinf=0.0)

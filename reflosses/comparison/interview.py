@@ -10,13 +10,13 @@ import numpy as np
 
 from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import Expected, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
+from reflosses.comparison.expected import Expected, Scaled, exact, parts, reduced
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import Deviation, Result
 from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import single
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere rounding makes several of them one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
@@ -49,7 +49,7 @@ class Interview:
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
         self.differentiated = False  # whether any answer had a gradient
-        self.one_a_call = self.loss.reduction != "none" or single(self.loss)
+        self.one_a_call = self.loss.reduction != "none" or one_loss_a_call(self.loss)
 
     def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
         """The dimensions of targets (class indices, rows of probabilities) that the candidate takes at all."""
@@ -82,7 +82,7 @@ class Interview:
         return list(groups.values())
 
     def _without_subnormals(self, block: LossBlock) -> LossBlock:
-        below = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
+        below = [flatten((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
         keep = ~(below[0] | below[1])
         return replace(block, y=block.y[keep], yhat=block.yhat[keep])
 
@@ -109,7 +109,7 @@ class Interview:
         if call.refuse:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
-        safe = np.where(like(part, y), y, 0.0), np.where(like(part, yhat), yhat, 0.0)
+        safe = np.where(align(part, y), y, 0.0), np.where(align(part, yhat), yhat, 0.0)
         each = exact(self.target, *safe, call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
@@ -121,7 +121,7 @@ class Interview:
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
         counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]
         regimes, names = np.repeat([b.regime for b in group], counts), np.repeat([b.name for b in group], counts)
-        return _Question(regimes, names, y, yhat, assembled(self.loss, y, yhat), weight, upstream)
+        return _Question(regimes, names, y, yhat, unstack(self.loss, y, yhat), weight, upstream)
 
     def _ask_to_refuse(self, question: _Question) -> None:
         if self.asked.given_up:
@@ -170,7 +170,7 @@ class Interview:
                 return True
             return False
         if question.upstream is not None:
-            times = like(question.upstream, truth.grad)
+            times = align(question.upstream, truth.grad)
             low, high = np.sort([truth.low * times, truth.high * times], axis=0)
             truth = replace(truth, grad=truth.grad * times, low=low, high=high)
             truth = replace(truth, grad_size=truth.grad_size * np.abs(times))
@@ -199,11 +199,11 @@ class Interview:
             self._compare(question, "value", numbers, self.loss.bounds.value, truth.known)
         if answer.grad is None or not self._shaped(question, "gradient", answer.grad, b.shape) or not n:
             return
-        apart = taken_apart(self.loss, b.shape, answer.grad)
+        apart = per_loss(self.loss, answer.grad)
         lost = np.isnan(numbers.exact).any(axis=1)  # where the value is not a number, the slope may be anything
         columns = (apart, truth.grad, truth.low, truth.high, truth.grad_size, free[1])
         once = slice(0, question.period)
-        numbers = Numbers(*(flat(c)[once] for c in columns))
+        numbers = Numbers(*(flatten(c)[once] for c in columns))
         self._compare(question, "gradient", numbers, self.loss.bounds.grad, (truth.known & ~lost)[once])
 
     def _shaped(self, question: _Question, what: str, got: Floats | None, shape: tuple[int, ...]) -> bool:
@@ -248,7 +248,7 @@ class Interview:
                 question,
                 regimes=question.regimes[i:],
                 names=question.names[i:],
-                arrays=assembled(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
+                arrays=unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
             )
             i = 0
         a, b = question.arrays
@@ -267,7 +267,7 @@ class Interview:
             if self.loss.reduction != "none" or not layout.value_shape:
                 return ()
             return tuple(map(int, np.unravel_index(i, layout.value_shape)))
-        places = layout.arrange(np.arange(prod(shape)).reshape(shape)).reshape(layout.units, -1)
+        places = flatten(per_loss(self.loss, np.arange(prod(shape)).reshape(shape)))
         return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
 
     def finish(self) -> None:

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses.comparison.battery import family
-from reflosses.comparison.expected import Expected, Scaled, like, parts, rounding_of_parameters
+from reflosses.comparison.expected import Expected, Scaled, parts, rounding_of_parameters
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import align
 
 FREEDOM = 4.0  # units in the last place of a library's function, where ours have one
 LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula
@@ -115,5 +116,5 @@ def unavoidable(
         if moved is not None:
             value, grad = value + factor * moved[0], grad + factor * moved[1]
     least = 0.0 if subnormals else 4 * form.tiny
-    value = np.broadcast_to(like(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
+    value = np.broadcast_to(align(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
     return value, grad + least

@@ -10,9 +10,10 @@ import numpy as np
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES, TARGETS, blocks
 from reflosses.comparison.candidate import Candidate
-from reflosses.comparison.expected import assembled, parts
+from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result, numbers
+from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
 
@@ -62,7 +63,7 @@ def _refuses(
     """Whether a parameter outside its domain raises, or gives NaN, at an input where all is well."""
     base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
     block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGETS[function.targets])
-    y, yhat = assembled(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
+    y, yhat = unstack(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
     answer = make(arguments).ask(y, yhat)
     found.row("K").value.points += 1
     if answer.error or answer.value is None or np.isnan(answer.value).any():

@@ -9,6 +9,7 @@ import numpy as np
 from reflosses.evaluation.call import Arguments, Units
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import flatten, per_loss, stack, unstack
 from reflosses.truth.arithmetic import NoDerivativeError
 from reflosses.truth.proof import Certified, certified
 from reflosses.truth.sampling import Problem, hard
@@ -95,21 +96,8 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
 def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
     """A line to paste: the call with the worst loss alone, where losses stand alone."""
     y, yhat = np.asarray(problem.y), problem.yhat
-    at = np.unravel_index(int(np.argmax(error)), error.shape)
     if not loss.reads_all_predictions:
-        units = Arguments(loss, y, yhat, None).units()
-        mark = np.zeros(error.shape)
-        mark[at] = 1
-        unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))
-        one = loss.layout.bind(tuple(1 if i in units.layout.outer else n for i, n in enumerate(yhat.shape)))
-        yhat = one.restore(units.yhat[unit : unit + 1])
-        y = (
-            units.y[unit : unit + 1].reshape(one.value_shape)
-            if units.by_index
-            else one.restore(units.y[unit : unit + 1])
-        )
+        worst = per_loss(loss, error) if error.shape == yhat.shape else error.reshape(-1)
+        one = [int(np.argmax(flatten(worst).max(axis=1)))]
+        y, yhat = unstack(loss, *(a[one] for a in stack(loss, y, yhat)))
     return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"
-
-
-def _per_unit(arranged: Floats) -> Floats:
-    return np.asarray(arranged.reshape(len(arranged), -1).max(axis=1))

@@ -14,6 +14,7 @@ import numpy as np
 
 from reflosses.evaluation.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 Rng = np.random.Generator
 
@@ -38,11 +39,6 @@ def moderate(loss: Loss, seed: int, points: int, size: int | None = None) -> Ite
     return _problems(loss, np.random.default_rng(seed), points, _Moderate(), size)
 
 
-def single(loss: Loss) -> bool:
-    """Whether all predictions go into one loss, or are coupled."""
-    return loss.reads_all_predictions or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
-
-
 def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: int | None = None) -> Iterator[Problem]:
     if not loss.layout.groups and not loss.reads_all_predictions:
         yield Problem(*draw.elements(loss, rng, points))
@@ -56,7 +52,7 @@ def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: 
 
 def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> Problem:
     """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
-    n = 1 if single(loss) else 24
+    n = 1 if one_loss_a_call(loss) else 24
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
     if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
@@ -72,7 +68,7 @@ def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> P
         return Problem(y.reshape(n, width), yhat.reshape(n, width))
     shape = (n, 3 if given else int(rng.choice([2, 3, 4])), size) if len(loss.layout.groups) == 2 else (n, size)
     y, yhat = draw.overlaps(rng, shape)
-    return Problem(shaped(loss, y), shaped(loss, yhat))
+    return Problem(*unstack(loss, y, yhat))
 
 
 def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moderate) -> Problem:
@@ -80,34 +76,8 @@ def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moder
     yhat = draw.rows(loss.domain.yhat, rng, n, classes)
     if domain.rows is not None and rng.random() < 0.4:
         y = draw.numbers(domain.rows, rng, n * classes).reshape(n, classes)
-        return Problem(shaped(loss, y), shaped(loss, yhat))
-    return Problem(domain.of(classes).sample(rng, n).astype(int), shaped(loss, yhat))
-
-
-def shaped(loss: Loss, units: Floats) -> Floats:
-    """Units in an array whose axes are where the loss looks for them."""
-    layout = loss.layout
-    named = [i for g in layout.groups if not isinstance(g, str) for i in g]
-    kept = bool(layout.kept)
-    rest = any(isinstance(g, str) for g in layout.groups)
-    ndim = max(
-        [len(named) + 1, *(i + 1 if i >= 0 else -i for i in named), *([len(named) + 2] if rest and kept else [])]
-    )
-    sizes = [1] * ndim
-    for group, k in zip(layout.groups, units.shape[1:], strict=True):
-        if isinstance(group, str):
-            free = [i for i in range(ndim) if i not in [j % ndim for j in named] and i not in layout.kept]
-            sizes[free[-1]] = k
-        else:
-            first = 2 if len(group) > 1 and k % 2 == 0 else k
-            sizes[group[0] % ndim] = first
-            if len(group) > 1:
-                sizes[group[1] % ndim] = k // first
-    outer = [i for i in range(ndim) if i not in [j % ndim for j in named]] if not rest else list(layout.kept)
-    if outer:
-        sizes[outer[0]] = len(units)
-    assert prod(sizes) == units.size
-    return np.asarray(loss.layout.bind(tuple(sizes)).restore(units))
+        return Problem(*unstack(loss, y, yhat))
+    return Problem(*unstack(loss, domain.of(classes).sample(rng, n), yhat))
 
 
 class _Hard:

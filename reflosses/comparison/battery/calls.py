@@ -13,7 +13,7 @@ from reflosses.comparison.formats import Format
 from reflosses.evaluation.axes import REST
 from reflosses.evaluation.domain import Classes, Floats, Labels
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import single
+from reflosses.evaluation.stack import one_loss_a_call
 
 REPEATED = 10_007  # times seven losses: the sum is beyond float16, the number of losses beyond its integers
 MANY = 70_001  # classes or pixels in one loss: beyond the largest number of float16
@@ -26,7 +26,7 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
     tame = next(moderate_blocks(loss, form, seed))
     reduces = loss.reduction != "none"
     for y, yhat in _targets(loss, tame, rng):
-        if not single(loss):
+        if not one_loss_a_call(loss):
             for k in (3, 7):
                 yield WholeCall("I", f"a batch of {k}", y[:k], yhat[:k])
             if weights:
@@ -38,14 +38,14 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
                 yield WholeCall("J", "a long sum", y[:7], yhat[:7], times=REPEATED)
             yield WholeCall("H", "an empty batch", y[:0], yhat[:0])
         for shape in SHAPES if loss.layout.groups in ((), (REST,)) else ():
-            n = 1 if single(loss) else MEMBERS
+            n = 1 if one_loss_a_call(loss) else MEMBERS
             yield WholeCall("I", f"arrays of shape {shape}", y[:n], yhat[:n], shape=shape)
         ignore = getattr(loss, "ignore_index", None)
         if ignore is not None and y.ndim == 1:
             yield from _ignored(float(ignore), y[:7], yhat[:7])
-        few = 1 if single(loss) else 3
+        few = 1 if one_loss_a_call(loss) else 3
         yield from _refused(loss, y[:few], yhat[:few], weights)
-    if not single(loss):
+    if not one_loss_a_call(loss):
         yield from _one_label(loss, tame)
         if "mean" in loss.reduction:
             yield from _mean_of_huge(loss, form)
@@ -155,7 +155,7 @@ def _refused(loss: Loss, y: Floats, yhat: Floats, weights: bool) -> Iterator[Who
         wrong = yhat.copy()
         wrong.flat[0] = v
         yield WholeCall("K", f"prediction {v:g}", y, wrong, refuse=True)
-    if not single(loss):
+    if not one_loss_a_call(loss):
         if weights:
             yield WholeCall("K", "a negative weight", y, yhat, np.array([-1.0, *[1.0] * (len(y) - 1)]), refuse=True)
         if not loss.layout.groups:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log
-from typing import Any
 
 import numpy as np
 
 from reflosses.comparison.battery.block import MEMBERS, LossBlock, count_classes, family, inside
 from reflosses.comparison.formats import Format
-from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import moderate, single
+from reflosses.evaluation.stack import one_loss_a_call, stack
+from reflosses.truth.sampling import moderate
 
 LOSSES = 12  # at least so many losses, if one call holds one
 
@@ -21,8 +20,8 @@ def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
     """Tame inputs; a narrow format has less room between its extremes."""
     kind = family(loss)
     size = count_classes(loss) if "rows" in kind else MEMBERS
-    points = LOSSES * size if single(loss) else 60 if not loss.layout.groups else 144 * size
-    drawn = [units(loss, *problem) for problem in moderate(loss, seed, points, size)]
+    points = LOSSES * size if one_loss_a_call(loss) else 60 if not loss.layout.groups else 144 * size
+    drawn = [stack(loss, *problem) for problem in moderate(loss, seed, points, size)]
     targets = {y.shape[1:] for y, _ in drawn}  # class indices, and rows of class probabilities
     for shape in sorted(targets):
         y = np.concatenate([y for y, _ in drawn if y.shape[1:] == shape])[:48]
@@ -37,13 +36,3 @@ def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
             small = keep & (np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1))
             keep = small if small.any() else keep
         yield LossBlock("moderate", "moderate", y[keep], yhat[keep])
-
-
-def units(loss: Loss, y: Any, yhat: Any) -> tuple[Floats, Floats]:
-    """A call's arrays as losses along the first axis; what is coupled is one unit."""
-    y, yhat = np.asarray(y, np.float64), np.asarray(yhat, np.float64)
-    if loss.reads_all_predictions:
-        return y[None], yhat[None]
-    layout = loss.layout.bind(yhat.shape)
-    own = layout.arrange(yhat)
-    return (y.reshape(-1) if y.shape == layout.value_shape else layout.arrange(y)), own
