@@ -12,6 +12,7 @@ import numpy as np
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import REAL, Bools, Classes, Floats, Interval, Logit
 from reflosses.evaluation.loss import Loss
+from reflosses.truth.sampling import accepts
 
 REGIMES = {
     "moderate": "where every sensible formula is right",
@@ -115,4 +116,6 @@ def inside(loss: Loss, y: Floats, yhat: Floats) -> Bools:
     else:
         bad = domain.outside(y)
     wrong = np.array([loss.domain.yhat.outside(unit).any() for unit in yhat])
+    if loss.reads_all_predictions:
+        wrong = np.array([not accepts(loss, *unit) for unit in zip(y, yhat, strict=True)])
     return ~(bad.reshape(len(y), -1).any(axis=1) | wrong)
