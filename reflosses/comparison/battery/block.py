@@ -28,9 +28,9 @@ REGIMES = {
     "J": "the range of the dtype",
     "K": "outside the domain",
 }
-MEMBERS = 6  # predictions in one loss of a mask
+PIXELS = 6  # predictions in one loss of a mask
 
-TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
+TARGET_KINDS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
 
 # Some functions take less than their loss. `inputs(y, yhat, eps)` moves inputs of the loss to inputs of the function.
 Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]

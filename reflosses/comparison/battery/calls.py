@@ -7,7 +7,7 @@ from math import inf, nan
 
 import numpy as np
 
-from reflosses.comparison.battery.block import MEMBERS, LossBlock, WholeCall, bounded, family
+from reflosses.comparison.battery.block import PIXELS, LossBlock, WholeCall, bounded, family
 from reflosses.comparison.battery.moderate import moderate_blocks
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.axes import REST
@@ -38,7 +38,7 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
                 yield WholeCall("J", "a long sum", y[:7], yhat[:7], times=REPEATED)
             yield WholeCall("H", "an empty batch", y[:0], yhat[:0])
         for shape in SHAPES if loss.layout.groups in ((), (REST,)) else ():
-            n = 1 if one_loss_a_call(loss) else MEMBERS
+            n = 1 if one_loss_a_call(loss) else PIXELS
             yield WholeCall("I", f"arrays of shape {shape}", y[:n], yhat[:n], shape=shape)
         ignore = getattr(loss, "ignore_index", None)
         if ignore is not None and y.ndim == 1:
