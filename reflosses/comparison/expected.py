@@ -1,6 +1,6 @@
-"""Exact results for the inputs of the battery: proved where they are finite, the documented limits where they are not.
+"""Exact results for the inputs of the battery: proved at finite inputs, the documented limits at infinite ones.
 
-Losses are certified alone, once; what a reduction or a weight makes of them is worked out in fractions.
+Each loss is certified once, alone. Reductions and weights are then applied in fractions.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ import numpy as np
 
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.call import Arguments
-from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.domain import Bools, Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
+from reflosses.truth.accuracy import error_scales
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
 
 
 @dataclass(frozen=True)
 class ExactResults:
-    """Results of losses along the first axis.
+    """Results of stacked losses.
 
-    value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
-    grad_size: what errors are relative to; at least the result itself. known: False where nothing could be proved.
+    value (n, …), grad (n, …): correctly rounded to float64. low, high: the one-sided derivatives. value_size,
+    grad_size: errors are relative to these; they are at least the result. known: False if nothing could be proved.
     """
 
     value: Floats
@@ -39,13 +40,13 @@ class ExactResults:
     known: Any
 
     def at(self, where: Any) -> ExactResults:
-        """The same for some of the losses."""
+        """The results of some of the losses."""
         return ExactResults(*(getattr(self, f.name)[where] for f in fields(self)))
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """A factor times a loss: how the numbers of many functions differ from ours and from each other."""
+    """A factor times a loss. Many functions differ from ours by a factor, such as ½."""
 
     factor: float
     loss: Loss
@@ -65,58 +66,42 @@ class Scaled:
 
 
 def parts(target: Loss | Scaled) -> tuple[float, Loss]:
-    """The factor and the loss; TypeError for what is no loss."""
+    """The factor and the loss of a target; TypeError for anything else."""
     if not isinstance(target, Scaled | Loss):
         raise TypeError(f"{target!r} is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)")
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 
 def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> ExactResults:
-    """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
+    """The results of stacked losses, without reduction; a loss that reads all predictions keeps its own reduction.
 
-    Without `slopes` the values alone, for losses of so many predictions that each slope is too much.
+    slopes: False gives the values alone. A loss of 70,000 predictions needs it.
     """
     factor, loss = parts(target)
-    return _exact(
-        factor, loss if loss.reads_all_predictions else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes
-    )
-
-
-class _Key:
-    """An array, compared by its bytes."""
-
-    def __init__(self, a: Floats) -> None:
-        self.array = a
-        self.bytes = (a.shape, a.tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self.bytes)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.bytes == other.bytes
+    loss = loss if loss.reads_all_predictions else replace(loss, reduction="none")
+    keys = ((a.shape, np.asarray(a, np.float64).tobytes()) for a in (y, yhat))
+    return _exact(factor, loss, *keys, slopes=slopes)
 
 
 @lru_cache(maxsize=256)
-def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> ExactResults:
-    y, yhat = y_key.array, yhat_key.array
+def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slopes: bool) -> ExactResults:
+    y, yhat = (np.frombuffer(numbers).reshape(shape) for shape, numbers in keys)
     finite = np.isfinite(flatten(yhat)).all(axis=1)
     results: list[ExactResults | None] = [None] * len(yhat)
 
     def ask(which: Any) -> None:
-        """Prove these losses in one go, or one by one where one of them cannot be."""
+        """Prove these losses together; if that fails, one by one."""
         try:
             found = _proved(factor, loss, y[which], yhat[which], slopes)
         except CannotCertifyError:
-            if len(which) > 1:
-                for i in which:
-                    ask([i])
-            return
-        for k, i in enumerate(which):
-            results[i] = found.at(slice(k, k + 1))
+            for i in which if len(which) > 1 else ():
+                ask([i])
+        else:
+            for k, i in enumerate(which):
+                results[i] = found.at(slice(k, k + 1))
 
-    alone = one_loss_a_call(loss)
-    groups = [[i] for i in np.flatnonzero(finite)] if alone else [list(np.flatnonzero(finite))]
-    for group in groups:
+    provable = list(np.flatnonzero(finite))
+    for group in [[i] for i in provable] if one_loss_a_call(loss) else [provable]:
         if group:
             ask(group)
     for i in np.flatnonzero(~finite):
@@ -138,7 +123,7 @@ def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) ->
 
 
 def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
-    """What the loss documents where a prediction is infinite or not a number."""
+    """The documented results for predictions that are infinite or not a number."""
     a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
     return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
@@ -147,32 +132,36 @@ def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
 def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
     value, *slopes = results
     units = Arguments(loss, y, yhat, None).units()
-    with np.errstate(all="ignore"):
-        value_size, grad_size = loss.error_scale(units.y, units.yhat, *units.parameters)
+    value_size, grad_size = error_scales(loss, units)
     grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
-        steepest = np.fmax(np.abs(low), np.abs(high))  # of both sides, where there are two
+        steepest = np.fmax(np.abs(low), np.abs(high))
         grad_size = np.fmax(steepest, 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
     return ExactResults(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
 
 
+def counted(loss: Loss, y: Floats) -> Bools:
+    """Which of the stacked losses are not ignored."""
+    domain = loss.domain.y
+    ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
+    return np.ones(len(y), bool) if ignored is None else ~ignored
+
+
 def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) -> tuple[ExactResults, float]:
-    """What the loss's reduction makes of losses, and Σ|wℓ| over the divisor; ignored ones take no part.
+    """The results of one call under the loss's reduction, and Σ|wℓ| over the divisor. Ignored losses are left out.
 
     The value has the shape () unless the reduction is "none".
     """
     if loss.reads_all_predictions:
         return (each if loss.reduction == "none" else replace(each, value=each.value[0, 0])), 0.0
     n = len(y)
-    domain = loss.domain.y
-    ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
-    part = np.ones(n, bool) if ignored is None else ~ignored
+    part = counted(loss, y)
     w = np.where(part, np.ones(n) if weight is None else weight, 0.0)
     if loss.reduction == "weighted_mean":
         own = np.ones(n)
-        if part.any() and isinstance(domain, Classes):
+        if part.any() and isinstance(loss.domain.y, Classes):
             given = loss.divisor_weight(y[part].astype(np.intp) if y.ndim == 1 else y[part])
             own[part] = 1.0 if given is None else given
         divisor = sum((Fraction(a) * Fraction(b) for a, b in zip(w, own, strict=True)), Fraction(0))
@@ -190,7 +179,7 @@ def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) ->
     if loss.reduction != "none":
         value = np.asarray(_sum(each.value, w, divisor) if divisor else np.nan)
         size = np.asarray(size.sum())
-    if n > 1 and loss.reduction != "none":  # a part of a mean may be beyond the floats, and the mean itself not
+    if n > 1 and loss.reduction != "none":  # the mean may be a float though one of its losses is not
         infinite = np.isinf(flatten(each.value)).any(axis=1) | np.isinf(flatten(each.grad)).any(axis=1)
         each = replace(each, known=each.known & ~infinite)
     grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
@@ -198,12 +187,12 @@ def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) ->
 
 
 def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
-    """Σ wℓ over the divisor, exactly where all are finite."""
+    """Σ wℓ over the divisor, exact if all losses are finite."""
     losses, weights = values[w > 0], w[w > 0]
     if not np.isfinite(losses).all():
         return float((losses * weights).sum() / float(divisor))
-    counted = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
-    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in counted.items()), Fraction(0)) / divisor
+    times = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
+    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in times.items()), Fraction(0)) / divisor
     try:
         return float(total)
     except OverflowError:
@@ -211,7 +200,7 @@ def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
 
 
 def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:
-    """How far values and gradients move when the loss's own parameters are rounded to a format: nobody's fault."""
+    """How far values and gradients move when the loss's parameters are rounded to a format; None: not at all."""
     rounded: dict[str, Any] = {}
     for f in fields(loss):
         given = getattr(loss, f.name)

@@ -1,4 +1,4 @@
-"""One candidate, asked about one loss: every call that the battery has, and what each answer is worth."""
+"""One candidate is asked about one loss: every call of the battery, and a judgement of each answer."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 
 from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import ExactResults, Scaled, exact, parts, reduced
+from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, parts, reduced
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
-from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
 
-CAPPED = ("B", "F")  # regimes of large losses; elsewhere rounding makes several of them one
+CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 
 @dataclass(frozen=True)
 class _Question:
-    """One call: losses along the first axis, each with its regime and name, and the arrays that are handed over.
+    """One call: stacked losses, each with its regime and name, and the arrays that are handed over.
 
-    period: of a whole call, the number of losses after which they repeat; gradients of repetitions are not looked at.
-    optional: who raises does not take such arrays, and is not wrong.
+    period: a whole call repeats its losses after so many; only the first period's gradients are judged.
+    optional: a candidate that raises does not take such arrays, and is not wrong.
     """
 
     regimes: Any
@@ -52,7 +52,7 @@ class Interview:
         self.one_a_call = self.loss.reduction != "none" or one_loss_a_call(self.loss)
 
     def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
-        """The dimensions of targets (class indices, rows of probabilities) that the candidate takes at all."""
+        """The dimensions of the targets that the candidate takes: 1 for class indices, 2 for rows of probabilities."""
         kinds, errors = set(), []
         few = slice(0, 1 if self.one_a_call else 3)
         for block in moderate:
@@ -73,7 +73,7 @@ class Interview:
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def grouped(self, chosen: list[LossBlock]) -> list[list[LossBlock]]:
-        """Blocks that go into one call: those of one shape, where the candidate does not reduce."""
+        """The blocks of each call. Blocks of one shape share a call, unless the candidate reduces."""
         if not self.asked.subnormals:
             chosen = [self._without_subnormals(b) for b in chosen]
         groups: dict[Any, list[LossBlock]] = {}
@@ -87,7 +87,7 @@ class Interview:
         return replace(block, y=block.y[keep], yhat=block.yhat[keep])
 
     def ask_blocks(self, group: list[LossBlock]) -> None:
-        """Ask losses that stand alone, in one call or one by one."""
+        """Ask losses that stand alone: in one call, or one by one."""
         if not self.one_a_call:
             question = self._question(
                 group, np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
@@ -103,12 +103,10 @@ class Interview:
     def ask_call(self, call: WholeCall) -> None:
         """Ask one call, and judge it as a whole."""
         y, yhat = call.y, call.yhat
-        domain = self.loss.domain.y
-        ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
-        part = np.ones(len(y), bool) if ignored is None else ~ignored
         if call.refuse:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
+        part = counted(self.loss, y)
         safe = np.where(align(part, y), y, 0.0), np.where(align(part, yhat), yhat, 0.0)
         each = exact(self.target, *safe, call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
@@ -135,7 +133,7 @@ class Interview:
         self._note(question, 0, "value", "accepts invalid input", got=got, index=(0,) * value.ndim)
 
     def _lines_up(self, question: _Question, value: Floats) -> bool:
-        """Whether shapes that differ were taken for the same losses in another shape, and answered rightly."""
+        """Whether y of shape (n, 1) was read as (n,), and answered rightly."""
         y, yhat = question.y, question.yhat
         if y.ndim <= yhat.ndim or y.size != yhat.size:
             return False
@@ -143,7 +141,7 @@ class Interview:
         return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
     def _ask(self, question: _Question, each: ExactResults) -> bool:
-        """Ask one call; False where it raises though it holds several losses, to be asked alone."""
+        """Ask one call. False: it raises and has several losses, which must be asked one by one."""
         if self.asked.given_up:
             return True
         if not each.known.all() and self.one_a_call:
@@ -163,7 +161,7 @@ class Interview:
             alone = len(question.y) <= 1 or self.one_a_call
             if alone or question.period is not None:
                 self._count(question.regimes[0], "value")
-                # An error is an answer to nothing, and to what is not a number.
+                # An error is a right answer to an empty batch, and to NaN.
                 refused = not len(question.y) or np.isnan(truth.value).any() or np.isnan(question.yhat).any()
                 if not refused:
                     self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
@@ -200,7 +198,7 @@ class Interview:
         if answer.grad is None or not self._shaped(question, "gradient", answer.grad, b.shape) or not n:
             return
         apart = per_loss(self.loss, answer.grad)
-        lost = np.isnan(numbers.exact).any(axis=1)  # where the value is not a number, the slope may be anything
+        lost = np.isnan(numbers.exact).any(axis=1)  # if the value is NaN, the slope may be anything
         columns = (apart, truth.grad, truth.low, truth.high, truth.grad_size, free[1])
         once = slice(0, question.period)
         numbers = Numbers(*(flatten(c)[once] for c in columns))
@@ -215,7 +213,7 @@ class Interview:
         return False
 
     def _compare(self, question: _Question, what: str, numbers: Numbers, bound: float, known: Any) -> None:
-        """Count what is right, note what is not: for each loss, the first number of each verdict."""
+        """Count the right numbers; of the wrong ones, note the first of each loss and verdict."""
         numbers = numbers._replace(size=np.fmax(numbers.size, self.unit))
         regimes = question.regimes[: len(numbers.got)]
         right, ulps, slack = judged(numbers, bound, np.isin(regimes, LENIENT), self.form)
@@ -242,7 +240,7 @@ class Interview:
         column.worst = max(column.worst, worst)
 
     def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
-        """A deviation of loss i: of a call of its own, where the candidate does not reduce."""
+        """Note a deviation of loss i, as a call of its own unless the candidate reduces."""
         if not self.one_a_call and question.period is None and len(question.y) > 1:
             question = replace(
                 question,
@@ -271,7 +269,7 @@ class Interview:
         return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
 
     def finish(self) -> None:
-        """Name caps, count, and keep one deviation of each kind."""
+        """Name caps, count the deviations, and keep one of each kind."""
         self.deviations = _with_caps(self.deviations)
         found = self.found
         groups: dict[tuple[str, str, str], list[Deviation]] = {}
@@ -301,7 +299,7 @@ def _length(d: Deviation) -> tuple[int, int]:
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:
-    """A finite number that answers several different larger ones is a cap."""
+    """A finite number is a cap if it is the answer to several different larger ones."""
     seen: dict[tuple[str, float], set[float]] = {}
     for d in found:
         if d.regime in CAPPED and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
