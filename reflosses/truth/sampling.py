@@ -19,13 +19,13 @@ from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 Rng = np.random.Generator
 
-# Margins at which float16, float32 and float64 arithmetic saturates: 1 − σ(z) loses its digits at 8, 17 and 37,
-# exp(−z) leaves the normal numbers at 87 and 708 and vanishes at 104 and 745.
+# Margins at which float16, float32 and float64 saturate. 1 − σ(z) loses its digits at 8, 17 and 37; exp(−z) is
+# subnormal from 87 and 708 on, and 0 from 104 and 745 on.
 SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
 
 
 class Problem(NamedTuple):
-    """One call's worth of inputs."""
+    """The inputs of one call."""
 
     y: Any
     yhat: Floats
@@ -39,13 +39,13 @@ def hard(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
 def moderate(loss: Loss, seed: int, points: int, size: int | None = None) -> Iterator[Problem]:
     """Problems with about `points` predictions in all, away from every extreme and every kink.
 
-    `size`: how many classes a row has, or pixels an overlap of one class; drawn where it is not given.
+    `size`: the classes of a row, or the pixels of a mask; drawn if it is not given.
     """
     return _problems(loss, np.random.default_rng(seed), points, _Moderate(), size)
 
 
 def accepts(loss: Loss, y: Any, yhat: Any) -> bool:
-    """Whether a loss takes these arguments; some domains cannot tell, such as that of numbers with a sum above 0."""
+    """Whether a loss takes these arguments. A domain cannot always tell: predictions may need a sum above 0."""
     try:
         loss.value(y, yhat)
     except ValueError:
@@ -59,46 +59,41 @@ def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: 
         return
     drawn = 0
     while drawn < points:
-        problem = _units(loss, rng, draw, size)
+        problem = Problem(*unstack(loss, *_stacked(loss, rng, draw, size)))
         yield problem
         drawn += problem.yhat.size
 
 
-def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> Problem:
-    """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
+def _stacked(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> tuple[Floats, Floats]:
+    """24 stacked class rows, overlaps or vectors, or one if a call is one loss."""
     n = 1 if one_loss_a_call(loss) else 24
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
     if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
         if not accepts(loss, y, yhat):  # it divides by their sum, and all are 0
             yhat[0] = 0.375
-        return Problem(y, yhat)
+        return y[None], yhat[None]
     if isinstance(loss.domain.y, Classes):
-        weights = getattr(loss, "class_weight", None)
-        return _class_rows(loss, rng, n, size if weights is None else len(weights), draw)
+        domain, weights = loss.domain.y, getattr(loss, "class_weight", None)
+        classes = size if weights is None else len(weights)
+        yhat = draw.rows(loss.domain.yhat, rng, n, classes)
+        if domain.rows is not None and rng.random() < 0.4:
+            return draw.numbers(domain.rows, rng, n * classes).reshape(n, classes), yhat
+        return hard_numbers(domain.of(classes), rng, n), yhat
     if loss.domain.y is REAL:
         width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
         y, yhat = draw.elements(loss, rng, n * width)
-        return Problem(y.reshape(n, width), yhat.reshape(n, width))
-    shape = (n, 3 if given else int(rng.choice([2, 3, 4])), size) if len(loss.layout.groups) == 2 else (n, size)
-    y, yhat = draw.overlaps(rng, shape)
-    return Problem(*unstack(loss, y, yhat))
-
-
-def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moderate) -> Problem:
-    domain: Classes = loss.domain.y
-    yhat = draw.rows(loss.domain.yhat, rng, n, classes)
-    if domain.rows is not None and rng.random() < 0.4:
-        y = draw.numbers(domain.rows, rng, n * classes).reshape(n, classes)
-        return Problem(*unstack(loss, y, yhat))
-    return Problem(*unstack(loss, hard_numbers(domain.of(classes), rng, n), yhat))
+        return y.reshape(n, width), yhat.reshape(n, width)
+    if len(loss.layout.groups) == 2:
+        return draw.overlaps(rng, (n, 3 if given else int(rng.choice([2, 3, 4])), size))
+    return draw.overlaps(rng, (n, size))
 
 
 # ---- numbers of a domain ---------------------------------------------------------------------------------------------
 
 
 def magnitudes(rng: Rng, n: int) -> Floats:
-    """Positive floats over the whole range, subnormal to maximal, from integers only (the same on every CPU)."""
+    """Positive floats over the whole range, subnormal to maximal; made of integers, so the same on every CPU."""
     return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
 
 
@@ -113,7 +108,7 @@ def _(domain: Interval, rng: Rng, n: int) -> Floats:
     pools = [
         magnitudes(rng, n),
         -magnitudes(rng, n),
-        np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # even in (0, 1]
+        np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # uniform in (0, 1]
         rng.integers(-40, 41, n) / 4.0,
         1.0 - np.ldexp(rng.integers(1, 64, n).astype(float), -53),  # next to one
         1.0 - np.ldexp(1.0, -rng.integers(1, 54, n)),
@@ -121,7 +116,7 @@ def _(domain: Interval, rng: Rng, n: int) -> Floats:
     ]
     picked = np.choose(rng.integers(0, len(pools), n), pools)
     inside = ~domain.outside(picked) & np.isfinite(picked)
-    spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # for the few that fell outside
+    spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # replaces the few that are outside
     low = domain.low if np.isfinite(domain.low) else 0.0
     high = domain.high if np.isfinite(domain.high) else low + 1.0
     return np.where(inside, picked, low + spare * (high - low))
@@ -155,7 +150,7 @@ def _(domain: Classes, rng: Rng, n: int) -> Floats:
 
 
 class _Hard:
-    """Draws where things break."""
+    """Draws inputs at which formulas break."""
 
     numbers = staticmethod(hard_numbers)
 
@@ -204,7 +199,7 @@ class _Hard:
 
 
 class _Moderate:
-    """Draws where every sensible formula is right."""
+    """Draws inputs at which every sensible formula is right."""
 
     def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
         if isinstance(domain, Labels | Classes):
