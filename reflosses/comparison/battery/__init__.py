@@ -1,8 +1,8 @@
-"""Adversarial inputs by regime: where losses break, one named group of inputs a way of breaking.
+"""Hard inputs by regime: each block of inputs has the name of one way in which formulas break.
 
 `blocks` yields losses that stand alone. `calls` yields whole calls: reductions, weights, ignored positions, empty
-batches, inputs that must be refused. Both depend on the loss, the candidate's format and the seed alone. They hold
-only numbers of the format, and use no function of a CPU's vector unit.
+batches, inputs that must be refused. Both depend on the loss, the candidate's format and the seed alone: no function
+of a CPU's vector unit makes their numbers. All are numbers of the format.
 """
 
 from __future__ import annotations

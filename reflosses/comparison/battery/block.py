@@ -38,7 +38,7 @@ Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class LossBlock:
-    """Losses that stand alone: y and yhat are block along the first axis."""
+    """Losses that stand alone, stacked along the first axis of y and yhat."""
 
     regime: str
     name: str
@@ -50,8 +50,8 @@ class LossBlock:
 class WholeCall:
     """One call that is asked as a whole.
 
-    upstream: the gradient is that of Σ upstream·value. times: how often the losses are repeated. shape: that of the
-    arrays, if they are no batch. slopes: whether the gradient is judged. refuse: only an error or NaN is right.
+    upstream: the gradient is that of Σ upstream·value. times: the losses are repeated so often. shape: of the arrays;
+    None for a batch. slopes: whether the gradient is judged. refuse: only an error or NaN is right.
     """
 
     regime: str
@@ -67,11 +67,11 @@ class WholeCall:
 
 
 class Margins:
-    """The sizes at which a format saturates, multiples of 1/8 so that sums and differences are exact."""
+    """The margins at which a format saturates: multiples of 1/8, so that their sums are exact."""
 
     def __init__(self, form: Format) -> None:
-        half, last = -log(form.eps) / 2, -log(form.eps)  # 1 − σ(m) has lost half its digits, all of them
-        normal, least = -log(form.tiny), -log(form.smallest)  # exp(−m) leaves the normal numbers, vanishes
+        half, last = -log(form.eps) / 2, -log(form.eps)  # 1 − σ(m) loses half its digits, then all
+        normal, least = -log(form.tiny), -log(form.smallest)  # exp(−m) becomes subnormal, then 0
         inner = [half, (half + last) / 2, last - 0.5, last, last + 0.75]
         outer = [(3 * last + normal) / 4, (last + normal) / 2, normal - 1, (normal + least) / 2, least + 3]
         self.right = [round(8 * m) / 8 for m in inner + outer]
@@ -86,7 +86,7 @@ def block(regime: str, name: str, pairs: Iterable[tuple[Any, Any]]) -> LossBlock
 
 
 def family(loss: Loss) -> str:
-    """What kind of predictions a loss takes."""
+    """The kind of predictions that a loss takes."""
     y, yhat, several = loss.domain.y, loss.domain.yhat, bool(loss.layout.groups) or loss.reads_all_predictions
     if isinstance(y, Classes):
         return "logit rows" if isinstance(yhat, Logit) else "probability rows" if bounded(yhat) else "log rows"

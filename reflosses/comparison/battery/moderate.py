@@ -13,11 +13,11 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import one_loss_a_call, stack
 from reflosses.truth.sampling import moderate
 
-LOSSES = 12  # at least so many losses, if one call holds one
+LOSSES = 12  # drawn if each call has one loss
 
 
 def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
-    """Tame inputs; a narrow format has less room between its extremes."""
+    """Inputs far from every extreme of the format."""
     kind = family(loss)
     size = count_classes(loss) if "rows" in kind else PIXELS
     points = LOSSES * size if one_loss_a_call(loss) else 60 if not loss.layout.groups else 144 * size
@@ -32,7 +32,7 @@ def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
             yhat = 0.5 + (yhat - 0.5) * (1 - 2.0 ** (-form.bits / 2))
         y, yhat = form.round(y), form.round(yhat)
         keep = inside(loss, y, yhat)
-        if kind == "residuals":  # whose squares are numbers of the format
+        if kind == "residuals":  # their squares must be numbers of the format
             small = keep & (np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1))
             keep = small if small.any() else keep
         yield LossBlock("moderate", "moderate", y[keep], yhat[keep])

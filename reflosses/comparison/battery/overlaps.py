@@ -20,7 +20,7 @@ def _shape(loss: Loss) -> tuple[int, ...]:
 
 
 def _masks(shape: tuple[int, ...]) -> list[Floats]:
-    """Hard masks with every class present, and not the same number of pixels each."""
+    """Hard masks in which every class is present, with different numbers of pixels."""
     first = np.zeros(shape)
     if len(shape) == 2:
         first[np.minimum(np.arange(shape[1]) // 2, shape[0] - 1), np.arange(shape[1])] = 1
@@ -32,7 +32,7 @@ def _masks(shape: tuple[int, ...]) -> list[Floats]:
 
 
 def overlap_blocks(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[LossBlock]:
-    """Losses of how far a prediction and a mask overlap."""
+    """Losses of a predicted mask against the true one."""
     shape = _shape(loss)
     masks = _masks(shape)
     nothing, everything = np.zeros(shape), np.ones(shape)
@@ -48,8 +48,7 @@ def overlap_blocks(loss: Loss, form: Format, rng: np.random.Generator) -> Iterat
     yield block("H", "empty mask, empty prediction", [(nothing, nothing)])
     yield block("H", "full mask", [(everything, p) for p in (nothing, partial, everything)])
     if len(shape) == 2:
-        absent = masks[0].copy()
-        absent[-1] = 0
+        absent = np.vstack([masks[0][:-1], nothing[-1:]])
         yield block("H", "a class absent", [(absent, p) for p in (absent, partial, everything / 2)])
     soft = [(rng.integers(0, 17, shape) / 16, rng.integers(0, 17, shape) / 16) for _ in range(8)]
     yield block("I", "soft masks", soft)
