@@ -23,11 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import approx_fprime
 
-from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import first_index
-from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy
 
 RELATIVE = 1e-8  # agreement asked of a central difference, beyond the rounding of the value
 STEP = 6e-6  # cube root of eps: there truncation and rounding are of one size
@@ -159,13 +158,13 @@ class _Point:
     def __init__(
         self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
     ) -> None:
-        units = Arguments(loss, y, yhat, weight).units()
+        units = Call(loss, y, yhat, weight).units()
         self.loss, self.y, self.weight, self.layout = loss, y, weight, units.layout
         predictions = np.array(yhat, dtype=np.float64)
         self.shape, self.flat = predictions.shape, predictions.ravel()
         if not np.isfinite(predictions).all():
             raise ValueError(f"{loss}: yhat{first_index(~np.isfinite(predictions))} is not finite: no differences")
-        held = _held(loss, units)
+        held = loss.held_constant(units.yhat)
         self.held = held
         self.value = held.value if candidate is None or held is not loss else candidate.value
         h, self.kink = (self._each(units.placed(a)) for a in _steps(loss, units))
@@ -209,7 +208,7 @@ class _Point:
         """Lower and higher one-sided derivative: differences over h and h/2, extrapolated to h = 0."""
         return np.sort([2 * self.difference(h / 2) - self.difference(h) for h in (self.h, -self.h)], axis=0)
 
-    def _noise(self, units: Units, each: Loss) -> Floats:
+    def _noise(self, units: Block, each: Loss) -> Floats:
         """How far rounding of the values alone can put a central difference off."""
         loss, yhat = self.loss, self.flat.reshape(self.shape)
         with np.errstate(all="ignore"):  # a candidate that is far larger than the loss is wrong: its size is no excuse
@@ -230,7 +229,7 @@ class _Point:
         return np.asarray(np.finfo(float).eps * rounding / self.h)
 
 
-def _steps(loss: Loss, units: Units) -> tuple[Floats, Floats]:
+def _steps(loss: Loss, units: Block) -> tuple[Floats, Floats]:
     """A power of two for each prediction that takes part, so that adding it is exact; and 1 where it is a kink."""
     x = units.yhat
     reach = np.full(x.shape, float(loss.scale))
@@ -246,10 +245,3 @@ def _steps(loss: Loss, units: Units) -> tuple[Floats, Floats]:
         kink = np.where(distance == 0, 1.0, kink)
         reach = np.where(distance > 0, np.minimum(reach, distance), reach)
     return np.maximum(np.ldexp(1.0, np.frexp(STEP * reach)[1] - 1), np.spacing(np.abs(x))), kink
-
-
-def _held(loss: Loss, units: Units) -> Loss:
-    """The loss that `grad` differentiates: where it holds a weight constant by name, the loss with that weight."""
-    if isinstance(loss, WeightedCrossEntropy) and loss.weight == "sudre" and loss.weight_grad == "stop":
-        return replace(loss, weight=fsum(1 - units.yhat) / fsum(units.yhat))
-    return loss

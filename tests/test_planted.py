@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.gradcheck import gradcheck, reductioncheck
 from reflosses.truth import sampling
 from reflosses.truth.accuracy import ulps
@@ -63,7 +63,7 @@ def truths(right):
 def by_truth(right, candidate):
     for (y, yhat, weight), truth in zip(calls(right)[1], truths(right), strict=True):
         alone = right.reduction == "none"
-        scales, units = (None, None), Arguments(right, y, yhat, weight).units()
+        scales, units = (None, None), Call(right, y, yhat, weight).units()
         if alone:
             with np.errstate(all="ignore"):
                 scales = right.error_scale(units.y, units.yhat, *units.parameters)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.formats import Format
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Bools, Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
@@ -131,7 +131,7 @@ def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
 
 def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
     value, *slopes = results
-    units = Arguments(loss, y, yhat, None).units()
+    units = Call(loss, y, yhat, None).units()
     value_size, grad_size = error_scales(loss, units)
     grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))

@@ -11,7 +11,7 @@ import numpy as np
 
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import Format
-from reflosses.evaluation.axes import BoundLayout, Layout
+from reflosses.evaluation.axes import Arrangement, Layout
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -28,13 +28,13 @@ class Question:
     factor: float = 1.0
 
     @property
-    def bound(self) -> BoundLayout:
+    def bound(self) -> Arrangement:
         """Which predictions each loss reads."""
         return _bound(self.loss.layout, self.yhat.shape)
 
 
 @lru_cache(maxsize=1024)
-def _bound(layout: Layout, shape: tuple[int, ...]) -> BoundLayout:
+def _bound(layout: Layout, shape: tuple[int, ...]) -> Arrangement:
     return layout.bind(shape)
 
 

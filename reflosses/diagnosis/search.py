@@ -21,7 +21,7 @@ from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
 from reflosses.diagnosis.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours
 from reflosses.diagnosis.moderate import moderate_questions
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import flatten, one_loss_a_call, per_loss, per_prediction, unstack
@@ -394,7 +394,7 @@ class _Search:
         loss = replace(self.loss, reduction="none")
         value, grad = loss.value_and_grad(a, b)
         values, slopes = np.reshape(value, -1), per_loss(loss, grad)
-        units = Arguments(loss, a, b, None).units()
+        units = Call(loss, a, b, None).units()
         sizes = loss.error_scale(units.y, units.yhat, *units.parameters)
         value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
         grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))

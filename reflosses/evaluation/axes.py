@@ -1,16 +1,15 @@
 """Which entries of the arrays one loss reads.
 
-Every loss is computed on *units* stacked along the first axis: single elements, class rows, overlaps, residual
-vectors. A `Layout` names the axes that go into one unit; `arrange` stacks the units, `restore` undoes it. A few of them
-at a time are read with `block`, where a *box* of the axes outside the units says which.
+One loss is computed on one *unit*: an element, a class row, an overlap or a residual vector. A `Layout` names the axes
+that go into a unit. Bound to a shape it is an `Arrangement`, which turns arrays into units stacked along the first axis
+and back: all of them (`arrange`, `restore`), or those in a box (`read`, `place`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from reflosses.evaluation.domain import Floats
 
 REST = "rest"  # every axis that no other group names
+FEW = 64  # units of fewer members lie member by member in memory: reductions over members then run along the units
 
-Box = tuple[Any, ...]  # an index with one slice an axis, such that what it picks has neighbouring numbers
-
-FEW = 64  # units of fewer members are stored member by member: reductions over members then run along the units
+Box = tuple[Any, ...]  # one slice for each of the first axes; the axes that it does not mention are taken whole
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Layout:
     kept: tuple[int, ...] = ()
 
     @lru_cache(maxsize=256)  # noqa: B019 (layouts are few, and small)
-    def bind(self, shape: tuple[int, ...]) -> BoundLayout:
-        """This layout for predictions of the given shape; an axis that they lack raises."""
+    def bind(self, shape: tuple[int, ...]) -> Arrangement:
+        """This layout for predictions of the given shape; ValueError for an axis that they lack."""
         ndim = len(shape)
 
         def axis(i: int) -> int:
@@ -46,22 +44,24 @@ class Layout:
                 raise ValueError(f"axis {i} does not exist in yhat of shape {shape}")
             return i % ndim
 
-        named = [tuple(axis(i) for i in g) for g in self.groups if not isinstance(g, str)]
-        flat = [i for g in named for i in g]
-        if len(set(flat)) != len(flat):
-            raise ValueError(f"an axis is named twice: {self.groups} for yhat of shape {shape}")
+        named = [axis(i) for g in self.groups if not isinstance(g, str) for i in g]
         kept = {axis(i) for i in self.kept}
-        if kept & set(flat):
+        if len(set(named)) != len(named):
+            raise ValueError(f"an axis is named twice: {self.groups} for yhat of shape {shape}")
+        if kept & set(named):
             raise ValueError(f"axis {self.kept} cannot be both the class axis and kept apart, yhat of shape {shape}")
-        rest = tuple(i for i in range(ndim) if i not in flat and i not in kept)
+        rest = tuple(i for i in range(ndim) if i not in named and i not in kept)
         groups = tuple(rest if isinstance(g, str) else tuple(axis(i) for i in g) for g in self.groups)
         inner = [i for g in groups for i in g]
-        return BoundLayout(shape, tuple(i for i in range(ndim) if i not in inner), groups)
+        return Arrangement(shape, tuple(i for i in range(ndim) if i not in inner), groups)
 
 
 @dataclass(frozen=True)
-class BoundLayout:
-    """A layout for one shape: `outer` axes number the units, `groups` lie inside them."""
+class Arrangement:
+    """A layout for one shape: the `outer` axes number the units, the `groups` of axes lie inside them.
+
+    A box is an index of the array whose axes have been put in this `order`: outer ones first, then those of a unit.
+    """
 
     shape: tuple[int, ...]
     outer: tuple[int, ...]
@@ -102,56 +102,32 @@ class BoundLayout:
         moved = a.reshape([self.shape[i] for i in order])
         return np.ascontiguousarray(moved.transpose(np.argsort(order))).reshape(self.shape)
 
-    @cached_property
-    def flat(self) -> BoundLayout | None:
-        """The same layout for arrays whose outer axes have been made one, in C order; None: that is another order."""
-        if self.order != tuple(range(len(self.shape))):
-            return None
-        inner = self.shape[len(self.outer) :]
-        ends = np.cumsum([1, *map(len, self.groups)]).tolist()
-        groups = tuple(tuple(range(a, b)) for a, b in pairwise(ends))
-        return BoundLayout((self.units, *inner), (0,), groups)
-
-    def block(self, a: NDArray[Any], outer: Box, inner: Box = ()) -> Floats:
-        """The units of `a` in the box `outer`, as (units, *unit_shape) in float64; a view where that is possible.
-
-        `inner` is a box of the axes in the last group: some members of each unit.
-        """
-        if not self.groups and len(outer) == 1:  # the most frequent ones: elements in a row
-            return a[outer].astype(np.float64, order="C", copy=False)
-        classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
-        if len(self.groups) == 1 and not inner and self.unit_shape[0] < FEW:
-            every: Box = (slice(None),) * len(self.groups[0])
-            part = a.transpose(self.groups[0] + self.outer)[(*every, *outer, ...)]
-            return part.astype(np.float64, order="C", copy=False).reshape(self.unit_shape[0], self._units_of(part)).T
-        part = a.transpose(self.order)[(*outer, *classes, *inner, ...)]
-        shape = (1, *self.unit_shape[:-1], -1) if inner else (self._units_of(part), *self.unit_shape)
-        return part.astype(np.float64, order="C", copy=False).reshape(shape)
-
-    @cached_property
-    def whole(self) -> Box:
-        """The box of all units."""
-        return (slice(None),) * len(self.outer)
-
-    def boxes(self, size: int) -> Sequence[Box]:
-        """Boxes of at most `size` units (at least one), which together hold all of them."""
-        return (self.whole,) if self.units <= size else tuple(boxes(self.value_shape, size))
-
-    def size_of(self, outer: Box) -> int:
-        """How many units a box holds."""
-        if outer is self.whole:
-            return self.units
-        return prod(len(range(*s.indices(n))) for s, n in zip(outer, self.value_shape, strict=True))
-
-    def _units_of(self, part: NDArray[Any]) -> int:
-        return part.size // self.members if self.members else self.units
-
-    def place(self, out: NDArray[Any], outer: Box, inner: Box = ()) -> NDArray[Any]:
-        """The part of `out` (shaped like yhat) that a block comes from, as a view with the axes in `order`."""
+    def read(self, a: NDArray[Any], box: Box = ()) -> Floats:
+        """The units of `a` in a box, as (units, *unit_shape) in float64; a view where that is possible."""
         if not self.groups:
-            return out[(*outer, ...)]
-        classes: Box = (slice(None),) * sum(map(len, self.groups[:-1]))
-        return out.transpose(self.order)[(*outer, *classes, *inner, ...)]
+            return a[(*box, ...)].astype(np.float64, order="C", copy=False).reshape(-1)
+        few = len(self.groups) == 1 and self.members < FEW
+        part = a.transpose(self.order)[(*box, ...)]
+        outer = len(self.outer)
+        n, last = prod(part.shape[:outer]), prod(part.shape[part.ndim - len(self.groups[-1]) :])
+        if few:
+            turned = part.transpose(*range(outer, part.ndim), *range(outer))
+            return turned.astype(np.float64, order="C", copy=False).reshape(last, n).T
+        return part.astype(np.float64, order="C", copy=False).reshape(n, *self.unit_shape[:-1], last)
+
+    def place(self, out: NDArray[Any], box: Box) -> NDArray[Any]:
+        """The part of `out` (shaped like yhat) that a box comes from, as a view with the axes in `order`."""
+        return (out.transpose(self.order) if self.groups else out)[(*box, ...)]
+
+    def boxes(self, size: int) -> list[Box]:
+        """Boxes of at most `size` units (at least one), which together hold all of them."""
+        return [()] if self.units <= size else list(boxes(self.value_shape, size))
+
+    def boxes_inside(self, unit: Box, size: int) -> list[Box]:
+        """Boxes that hold at most `size` members of each class of one unit, and together all of it."""
+        classes = (slice(None),) * sum(map(len, self.groups[:-1]))
+        last = tuple(self.shape[i] for i in self.groups[-1])
+        return [(*unit, *classes, *inside) for inside in boxes(last, size)]
 
 
 def boxes(shape: tuple[int, ...], size: int) -> Iterator[Box]:
@@ -160,15 +136,11 @@ def boxes(shape: tuple[int, ...], size: int) -> Iterator[Box]:
         yield ()
         return
     behind = prod(shape[1:])
-    if behind <= size:
-        step = max(1, size // max(1, behind))
-        rest = (slice(None),) * (len(shape) - 1)
-        for start in range(0, max(1, shape[0]), step):
-            yield (slice(start, start + step), *rest)
-    else:
-        for start in range(shape[0]):
-            for box in boxes(shape[1:], size):
-                yield (slice(start, start + 1), *box)
+    step, whole = max(1, size // max(1, behind)), (slice(None),) * (len(shape) - 1)
+    for start in range(0, max(1, shape[0]), step):
+        first = slice(start, start + step)
+        for rest in [whole] if behind <= size else boxes(shape[1:], size):
+            yield (first, *rest)
 
 
 ELEMENTS = Layout()

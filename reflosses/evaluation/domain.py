@@ -19,7 +19,7 @@ MAX = float(np.finfo(float).max)
 
 
 class OutsideDomain(Exception):
-    """Some number is outside its domain; `Arguments.error` finds out which is the first."""
+    """Some number is outside its domain; `Call.error` finds out which is the first."""
 
 
 class Domain(ABC):
@@ -38,11 +38,6 @@ class Domain(ABC):
         if not self.holds(a):
             raise OutsideDomain
         return a
-
-    @property
-    def each(self) -> Domain:
-        """What this domain asks of each number alone."""
-        return self
 
 
 def within(a: NDArray[Any], low: float, high: float) -> bool:
@@ -122,21 +117,6 @@ class Logit(Interval):
 
 
 @dataclass(frozen=True)
-class Mass(Interval):
-    """An interval from 0 whose members must not all be 0, because something is divided by their sum."""
-
-    def __str__(self) -> str:
-        return f"{super().__str__()} with a sum above 0"
-
-    def outside(self, a: Floats) -> Bools:
-        return super().outside(a) | (not a.any())
-
-    @property
-    def each(self) -> Domain:
-        return Interval(self.name, self.low, self.high)
-
-
-@dataclass(frozen=True)
 class Labels(Domain):
     """A finite set of exact values, such as {−1, 1}."""
 
@@ -187,7 +167,6 @@ class Classes(Domain):
 REAL = Interval("a real number")
 LOGIT = Logit("a real number")
 PROBABILITY = Interval("a probability", 0.0, 1.0)
-MASS = Mass("a probability", 0.0, 1.0)
 POSITIVE = Interval("a finite number", 0.0, np.inf, open_low=True, open_high=True)
 NON_NEGATIVE = Interval("a finite number", 0.0, np.inf, open_high=True)
 SQUARED = Interval("a squared error", 0.0, np.inf)

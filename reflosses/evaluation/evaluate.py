@@ -1,176 +1,213 @@
-"""How a loss is evaluated: block by block, on as many threads as pay.
+"""How a loss is evaluated: block by block, in two passes, on as many threads as pay.
 
-Nothing else in the library knows of blocks or buffers. A block is a box of neighbouring units, small enough
-for what is computed of it to stay in the cache; with a block, `Units` converts and checks its numbers, the loss makes
-losses and slopes of them, the losses are added to an exact sum and the slopes written to their place in the gradient.
-What a unit gets depends on nothing but its own numbers, and exact sums on no order, so the results are the same bits
-whatever the blocks and the threads.
+Nothing else in the library knows of blocks or threads. What is computed of a block stays in the cache. A unit's results
+depend on its own numbers alone, and exact sums on no order: the bits are the same whatever the blocks and the threads.
 
-Losses that need sums first (`sums`) take two passes where a unit is longer than a block, or where all units share them.
+The first pass makes sums that several blocks share: over all units, or over a unit that is longer than a block. Most
+losses need none. The second pass makes losses and slopes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from reflosses.evaluation.axes import Box, boxes
-from reflosses.evaluation.call import Arguments, Units, marked
+from reflosses.evaluation.call import Block, Call, marked
 from reflosses.evaluation.domain import Bools, Floats, OutsideDomain, within
 from reflosses.evaluation.numerics import accurate_sum
-from reflosses.evaluation.sums import ExactSum, UndecidedError, scaled
+from reflosses.evaluation.sums import Sum, UndecidedError, decided, enclosed_sum, exact_dot, exact_sum, scaled
 from reflosses.evaluation.threads import get_num_threads, in_parallel, keep_freed_memory
 
 _BLOCK = 2**17  # predictions: a few arrays of a megabyte, which the caches hold, and few calls of NumPy a prediction
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
 _WORTH_SHARING = 2**19  # predictions: with fewer, a second thread costs more than it saves
 
-T = TypeVar("T")
+# The method of a loss that makes derivatives of its terms, and how many arrays these are.
+DERIVATIVES = {"": 0, "slopes": 1, "one_sided_slopes": 2}
+
+Bounded = Callable[[Floats], tuple[Sum, Sum]]  # numbers → a lower and an upper bound of their sum
 
 
-def evaluate(arguments: Arguments, value: bool, slopes: int) -> tuple[Any, list[Floats]]:
-    """The value if it is asked for, and the gradient (slopes = 1), the one-sided derivatives (2) or nothing (0)."""
-    keep_freed_memory(arguments.yhat.size)
-    try:
-        with np.errstate(all="ignore"):
-            try:
-                return _Evaluation(arguments, value, slopes, ExactSum.enclosed).results()
-            except UndecidedError:
-                return _Evaluation(arguments, value, slopes, ExactSum.of).results()
-    except OutsideDomain:
-        raise arguments.error() from None
+def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats]]:
+    """The value (None if it is not wanted), and the arrays of one of the DERIVATIVES."""
+    keep_freed_memory(call.yhat.size)
+    with np.errstate(all="ignore"):
+        try:
+            return _two_passes(call, Result(call, value, derivative, enclosed_sum))
+        except UndecidedError:
+            return _two_passes(call, Result(call, value, derivative, lambda x: (exact_sum(x),) * 2))
+        except OutsideDomain:
+            raise call.error() from None
 
 
-class _Evaluation:
-    """One call: its results, and what each block adds to them."""
+def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
+    for group in groups(call):
+        sums = _shared_sums(call, group, result.bounded) if _share_sums(call) else None
+        _in_parallel(call, lambda box, sums=sums: result.add(box, sums), group)  # type: ignore[misc]
+    return result.value(), result.outs
 
-    def __init__(self, arguments: Arguments, value: bool, slopes: int, summed: Callable[[Floats], ExactSum]) -> None:
-        self.arguments, self.loss, self.layout = arguments, arguments.loss, arguments.plan.reading
-        self.value, self.slopes, self.summed = value, slopes, summed
-        layout, predictions = self.layout, arguments.yhat.size
-        self.sharing = get_num_threads() if predictions >= _WORTH_SHARING else 1
-        few = predictions <= _BLOCK
-        self.boxes = (layout.whole,) if few else layout.boxes(self._size(layout.units, layout.members))
-        self.divisor = self._divisor()
-        self.total: ExactSum | None = None
+
+# ---- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def groups(call: Call) -> Iterator[list[Box]]:
+    """The boxes of all blocks; a group holds those that share sums."""
+    layout = call.shapes.layout
+    if not _share_sums(call):
+        yield [()] if call.loss.reads_all_predictions else _boxes(call)
+    elif call.loss.reads_all_predictions:
+        yield _boxes(call)
+    else:
+        last = layout.unit_shape[-1]
+        for unit in boxes(layout.value_shape, 1):
+            yield layout.boxes_inside(unit, _size(call, last, layout.members // last))
+
+
+def _share_sums(call: Call) -> bool:
+    loss = call.loss
+    return loss.sums is not None and (loss.reads_all_predictions or call.shapes.layout.members > _LONG)
+
+
+def _boxes(call: Call) -> list[Box]:
+    layout = call.shapes.layout
+    return [()] if call.yhat.size <= _BLOCK else layout.boxes(_size(call, layout.units, layout.members))
+
+
+def _size(call: Call, units: int, predictions: int) -> int:
+    """How many of so many units of so many predictions are a block; each thread gets as many blocks."""
+    most, threads = _BLOCK // (predictions or 1) or 1, _threads(call)
+    return most if units <= most else -(-units // (threads * -(-units // (most * threads))))
+
+
+def _threads(call: Call) -> int:
+    return get_num_threads() if call.yhat.size >= _WORTH_SHARING else 1
+
+
+def _in_parallel(call: Call, work: Callable[[Box], None], group: Sequence[Box]) -> None:
+    if len(group) > 1 and _threads(call) > 1:
+        in_parallel(work, group)
+    else:
+        for box in group:
+            work(box)
+
+
+# ---- sums ------------------------------------------------------------------------------------------------------------
+
+
+def _summands(block: Block) -> tuple[Floats, ...]:
+    """What the loss asks to be summed along the last axis."""
+    loss, weight = block.loss, (block.weight,) if block.loss.reads_all_predictions else ()
+    summands: tuple[Floats, ...] = loss.sums(block.y, block.yhat, *weight)
+    return summands
+
+
+def _shared_sums(call: Call, group: Sequence[Box], bounded: Bounded) -> list[Floats]:
+    """The sums over all blocks of a group together: exact, and rounded once."""
+    totals: list[tuple[Sum, Sum]] = []
+    shape: tuple[int, ...] = ()
+    lock = threading.Lock()
+
+    def add(box: Box) -> None:
+        nonlocal totals, shape
+        summands = _summands(Block(call, box))
+        each = [bounded(row) for a in summands for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
+        with lock:
+            shape = (len(summands), *summands[0].shape[:-1])
+            totals = [(t[0] + e[0], t[1] + e[1]) for t, e in zip(totals, each, strict=True)] if totals else each
+
+    _in_parallel(call, add, group)
+    return list(np.array([decided(*t) for t in totals]).reshape(shape))
+
+
+def _divisor(call: Call) -> Sum:
+    """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
+    reduction = call.loss.reduction
+    if reduction == "mean":
+        return (
+            sum(call.taking_part(box)[2] for box in _boxes(call)) if call.shapes.ignores else call.shapes.layout.units
+        )
+    return sum(_weight_of(call, box) for box in _boxes(call)) if reduction == "weighted_mean" else 1
+
+
+def _weight_of(call: Call, box: Box) -> Sum:
+    """The sum of the weights in a box, each times its class weight."""
+    _, weight, count = call.taking_part(box)
+    own = call.loss.divisor_weight(Block(call, box).y) if marked(call.loss.__class__, "per_class") else None
+    if own is None:
+        return count if weight is None else exact_sum(weight)
+    return exact_sum(own) if weight is None else exact_dot(own, weight)
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+class Result:
+    """What a call returns. Blocks add to it in any order."""
+
+    def __init__(self, call: Call, value: bool, derivative: str, bounded: Bounded) -> None:
+        self.call, self.loss, self.layout = call, call.loss, call.shapes.layout
+        self.wants_value, self.derivative, self.bounded = value, derivative, bounded
+        self.divisor = _divisor(call)
+        self.total: tuple[Sum, Sum] | None = None  # bounds of the sum of the losses so far
         self.only: float | None = None  # the one loss there is
         self.lock = threading.Lock()
-        self.losses: Floats | None = None
-        if value and self.loss.reduction == "none":
-            self.losses = np.empty(layout.value_shape)
-        self.outs = [arguments.out] if arguments.out is not None else [np.empty(layout.shape) for _ in range(slopes)]
+        self.losses = np.empty(self.layout.value_shape) if value and self.loss.reduction == "none" else None
+        given = [] if call.out is None else [call.out]
+        self.outs = given or [np.empty(self.layout.shape) for _ in range(DERIVATIVES[derivative])]
 
-    def results(self) -> tuple[Any, list[Floats]]:
-        """The value, or None, and the gradients."""
-        plan = self.arguments.plan
-        if plan.needs_mass and self.arguments.lacks_mass(map(self.arguments.block, self.boxes)):
-            raise OutsideDomain
-        if self.loss.reads_all_predictions:
-            self._add_coupled()
-        elif self.loss.sums is not None and self.layout.members > _LONG:
-            for box in boxes(self.layout.value_shape, 1):
-                self._add_long(box)
-        else:
-            self._spread(self._add_block, self.boxes)
-        if plan.reading is not plan.layout:
-            self.outs = [out.reshape(plan.layout.shape) for out in self.outs]
-        return self._reduced(), self.outs
+    def value(self) -> Any:
+        """The reduced value, once all blocks are in; UndecidedError if bounds of sums do not decide it."""
+        if self.losses is not None or not self.wants_value or self.only is not None:
+            return self.only if self.losses is None else self.losses
+        return decided(*(self.total or (0, 0)), self.divisor)
 
-    def _size(self, units: int, predictions: int) -> int:
-        """How many of so many units of so many predictions are a block: as many for each thread, if they share."""
-        most = _BLOCK // (predictions or 1) or 1
-        if units <= most:
-            return most
-        blocks = self.sharing * -(-units // (most * self.sharing))
-        return -(-units // blocks)
-
-    def _spread(self, work: Callable[[T], None], items: Sequence[T]) -> None:
-        if self.sharing > 1 and len(items) > 1:
-            in_parallel(work, items)
-        else:
-            for item in items:
-                work(item)
-
-    def _divisor(self) -> ExactSum | int:
-        """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
-        reduction = self.loss.reduction
-        if reduction == "weighted_mean":
-            return sum(map(self._weight_of, self.boxes), ExactSum(0))
-        if reduction != "mean":
-            return 1
-        if not self.arguments.plan.ignores:
-            return self.layout.units
-        return sum(self.arguments.block(box).count for box in self.boxes)
-
-    def _weight_of(self, box: Box) -> ExactSum:
-        units = self.arguments.block(box).check_weight()
-        own = self.loss.divisor_weight(units.read().y) if marked(self.loss.__class__, "per_class") else None
-        if own is not None:
-            return ExactSum.of(own, units.weight)
-        return ExactSum.integer(units.kept) if units.weight is None else ExactSum.of(units.weight)
-
-    def _reduced(self) -> Any:
-        if self.losses is not None:
-            return self.losses.reshape(self.arguments.plan.layout.value_shape)
-        if not self.value or self.only is not None:
-            return self.only
-        total = self.total or ExactSum(0)
-        return float(total) if self.loss.reduction == "sum" else total.over(self.divisor)
-
-    # ---- what a block adds -------------------------------------------------------------------------------------
-
-    def _add_block(self, box: Box) -> None:
-        """Whole units, which need no other."""
-        units = self.arguments.block(box).read()
-        sums = () if self.loss.sums is None else map(accurate_sum, self.loss.sums(units.y, units.yhat, units.weight))
-        self._add(units, *sums)
-
-    def _add(self, units: Units, *sums: Floats, value: bool = True) -> None:
-        """Losses and slopes of some units, weighted, reduced and put in place."""
-        loss, arguments = self.loss, (units.y, units.yhat, *units.parameters)
-        terms = loss.terms(*arguments, *sums)
-        rare = _rare(loss, terms[0])
-        patch = None if rare is None else loss.full(*(a[rare] for a in arguments))
-        if self.value and value:
-            self._add_losses(units, _patched(loss.losses(*terms), rare, patch, 0))
-        if self.slopes:
+    def add(self, box: Box, sums: Sequence[Floats] | None) -> None:
+        """Losses and slopes of a block, weighted, reduced and put in place. Without `sums`, each unit has its own."""
+        first = not any(s.start for s in box[len(self.layout.outer) :])  # part of its units
+        if not first and not self.derivative:
+            return
+        loss, block = self.loss, Block(self.call, box)
+        if sums is None and loss.sums is not None:
+            sums = [accurate_sum(a) for a in _summands(block)]
+        arguments = (block.y, block.yhat, *block.shares.values())
+        terms = loss.terms(*arguments, *(sums or ()))
+        rest = _not_short(loss, terms[0])
+        full = None if rest is None else loss.full(*(a[rest] for a in arguments))
+        if self.wants_value and first:
+            self._add_losses(block, _patched(loss.losses(*terms), rest, full, 0))
+        if self.derivative:
             through = loss.slope_through_weight(*terms) if loss.reads_all_predictions else None
-            slopes = [_patched(side, rare, patch, 1) for side in self._slopes(terms)]
-            for out, slope in zip(self.outs, slopes, strict=True):
-                self._put(out, units, slope, through)
+            found = getattr(loss, self.derivative)(*terms)
+            if self.derivative == "one_sided_slopes":
+                found = np.minimum(*found), np.maximum(*found)
+            for out, slopes in zip(self.outs, (found,) if self.derivative == "slopes" else found, strict=True):
+                self._put(out, block, _patched(slopes, rest, full, 1), through)
 
-    def _add_losses(self, units: Units, losses: Floats) -> None:
-        if units.weight is not None:
-            losses = losses * units.weight
+    def _add_losses(self, block: Block, losses: Floats) -> None:
+        if block.weight is not None:
+            losses = losses * block.weight
         if self.losses is not None:
-            place = self.losses[(*units.outer, ...)]
-            np.add(units.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
-            return
-        if self.layout.units == losses.size == self.divisor == 1:
+            place = self.losses[(*block.outer, ...)]
+            np.add(block.placed(losses).reshape(place.shape), 0.0, out=place)  # without −0
+        elif self.layout.units == losses.size == self.divisor == 1:
             self.only = losses.item() + 0.0  # there is nothing to add or to divide by
-            return
-        part = self.summed(losses)
-        with self.lock:
-            self.total = part if self.total is None else self.total + part
+        else:
+            low, high = self.bounded(losses)
+            with self.lock:
+                self.total = (low, high) if self.total is None else (self.total[0] + low, self.total[1] + high)
 
-    def _slopes(self, terms: tuple[Any, ...]) -> Sequence[Floats]:
-        """The slope, or both one-sided derivatives in the order of their size."""
-        if self.slopes == 1:
-            return (self.loss.slopes(*terms),)
-        left, right = self.loss.one_sided_slopes(*terms)
-        return np.minimum(left, right), np.maximum(left, right)
-
-    def _put(self, out: Floats, units: Units, slopes: Floats, through: Floats | None) -> None:
+    def _put(self, out: Floats, block: Block, slopes: Floats, through: Floats | None) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""
-        place, weight, divisor = self.layout.place(out, units.outer, units.inner), units.weight, self.divisor
+        place, weight, divisor = self.layout.place(out, block.box), block.weight, self.divisor
         if not divisor:
             place[...] = 0.0
             return
-        if weight is None and units.keep is None and through is None and isinstance(divisor, int):
+        if weight is None and block.keep is None and through is None and isinstance(divisor, int):
             slopes = slopes.reshape(place.shape)
             if divisor > 1:
                 slopes = np.divide(slopes, divisor, out=place)  # nothing can overflow or underflow early
@@ -179,58 +216,20 @@ class _Evaluation:
             result = scaled(slopes, each, divisor)
             if through is not None:
                 result = result + scaled(through, None, divisor)
-            slopes = units.placed(result).reshape(place.shape)
+            slopes = block.placed(result).reshape(place.shape)
         np.add(slopes, 0.0, out=place)  # without −0
 
-    # ---- sums over more than a block -----------------------------------------------------------------------------
 
-    def _add_coupled(self) -> None:
-        """All units, of which each needs sums over all."""
-        if self.loss.sums is None:
-            self._add(self.arguments.block(self.layout.whole).read())
-            return
-        sums = self._sums([(box, ()) for box in self.boxes])
-        self._spread(lambda box: self._add(self.arguments.block(box).read(), *sums), self.boxes)
-
-    def _add_long(self, unit: Box) -> None:
-        """One unit that is longer than a block: its sums, of these its loss, and its slopes block by block."""
-        last = tuple(self.layout.shape[axis] for axis in self.layout.groups[-1])
-        parts = [(unit, part) for part in boxes(last, self._size(prod(last), self.layout.members // prod(last)))]
-        sums = self._sums(parts)
-
-        def add(part: tuple[Box, Box]) -> None:
-            self._add(self.arguments.block(*part).read(), *sums, value=part is parts[0])
-
-        self._spread(add, parts if self.slopes else parts[:1])
-
-    def _sums(self, parts: Sequence[tuple[Box, Box]]) -> list[Floats]:
-        """The sums that a loss asks for, over the last axis of all these blocks together: exact, and rounded once."""
-        totals: list[ExactSum] = []
-        shape: tuple[int, ...] = ()
-
-        def add(part: tuple[Box, Box]) -> None:
-            nonlocal totals, shape
-            units = self.arguments.block(*part).read()
-            terms = self.loss.sums(units.y, units.yhat, units.weight)
-            each = [self.summed(row) for a in terms for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
-            with self.lock:
-                shape = (len(terms), *terms[0].shape[:-1])
-                totals = [t + e for t, e in zip(totals, each, strict=True)] if totals else each
-
-        self._spread(add, parts)
-        return list(np.array([float(t) for t in totals]).reshape(shape))
-
-
-def _rare(loss: Any, first: Floats) -> Bools | None:
-    """Which units the plain forms are not for; None: they are for all."""
+def _not_short(loss: Any, first: Floats) -> Bools | None:
+    """The units in which the short form does not hold, by their first terms; None: it holds in all."""
     low, high = loss.short
     return None if loss.full is None or within(first, low, high) else ~((first >= low) & (first <= high))
 
 
-def _patched(plain: Floats, rare: Bools | None, patch: Any, which: int) -> Floats:
-    """The plain form, with the extreme one where that holds."""
-    if patch is None:
-        return plain
-    whole = np.array(plain)
-    whole[rare] = patch[which]
+def _patched(short: Floats, rest: Bools | None, full: Any, which: int) -> Floats:
+    """The results of the short form, with those of the full form where it is needed."""
+    if full is None:
+        return short
+    whole = np.array(short)
+    whole[rest] = full[which]
     return whole

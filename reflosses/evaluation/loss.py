@@ -27,6 +27,7 @@ and, only where it has something to say:
                     sequences, and returns the list of losses
     slope_through_weight  those terms → the part of the gradient of Σ weight·loss that passes through what the losses
                     share
+    held_constant   yhat → the loss that `grad` differentiates, where `grad` holds a part of it constant
     check           relations between parameters
 
 Units are stacked along the first axis: y and yhat come to `terms` as (n,), (n, members) or (n, classes, members).
@@ -44,7 +45,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.evaluation.axes import ELEMENTS
-from reflosses.evaluation.call import Argument, Arguments, Plan
+from reflosses.evaluation.call import Argument, Call, Shapes
 from reflosses.evaluation.domain import MAX, Domain, Floats
 from reflosses.evaluation.evaluate import evaluate
 from reflosses.evaluation.parameters import choice, parameter
@@ -138,6 +139,10 @@ class Loss(ABC):
         """The terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
         return None
 
+    def held_constant(self, yhat: Floats) -> Loss:
+        """The loss that `grad` differentiates at these predictions, where `grad` holds a part of it constant."""
+        return self
+
     def check(self) -> None:  # noqa: B027 (a hook, not a duty)
         """Raise ValueError where parameters contradict each other."""
 
@@ -145,7 +150,7 @@ class Loss(ABC):
 
     def value(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The loss: a float, or an array of losses under reduction "none"."""
-        return evaluate(Arguments(self, y, yhat, weight), value=True, slopes=0)[0]
+        return evaluate(Call(self, y, yhat, weight), True, "")[0]
 
     def grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
@@ -155,24 +160,24 @@ class Loss(ABC):
         out: a float64 array of that shape to write it to, which is then returned; it may share no memory with y, yhat
         or weight. TypeError or ValueError if it cannot take the gradient.
         """
-        _, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=False, slopes=1)
+        _, (grad,) = evaluate(Call(self, y, yhat, weight, out), False, "slopes")
         return grad if out is None else out
 
     def value_and_grad(
         self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None, out: Floats | None = None
     ) -> tuple[Any, Floats]:
         """Both, sharing the work; `out` takes the gradient, as in `grad`."""
-        value, (grad,) = evaluate(Arguments(self, y, yhat, weight, out), value=True, slopes=1)
+        value, (grad,) = evaluate(Call(self, y, yhat, weight, out), True, "slopes")
         return value, grad if out is None else out
 
     def subgradient(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> tuple[Floats, Floats]:
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
-        _, (low, high) = evaluate(Arguments(self, y, yhat, weight), value=False, slopes=2)
+        _, (low, high) = evaluate(Call(self, y, yhat, weight), False, "one_sided_slopes")
         return low, high
 
     @cached_property
-    def plans(self) -> dict[Any, Plan]:
-        """How arguments of the last few shapes are read; the machinery's own."""
+    def shapes(self) -> dict[Any, Shapes]:
+        """What the shapes of the last few calls decided; the machinery's own."""
         return {}
 
     # ---- construction, printing, comparison --------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Dice(Loss):
             return 0
         return 1 - (2 * intersection + smooth_nr) / (total + smooth_dr)
 
-    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+    def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and P + T − 2I, of which no digit cancels (4)
 
     def terms(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
@@ -63,7 +63,7 @@ class Dice(Loss):
         return ratio(score[:, None] - 2 * y, total[:, None])  # (3)
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        total, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+        total, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(2 * intersection + self.smooth_nr, total)
         hard = (y == 0) | ((y == 1) & (self.smooth_nr <= self.smooth_dr))  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None], 2 * y), total[:, None]))

@@ -52,7 +52,7 @@ class GeneralizedDice(Loss):
             return 0
         return 1 - 2 * intersection / total
 
-    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+    def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
     def terms(self, y: Floats, yhat: Floats, volume: Any, shared: Any, missed: Any) -> tuple[Floats, ...]:
@@ -69,7 +69,7 @@ class GeneralizedDice(Loss):
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        total, intersection, _, w, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+        total, intersection, _, w, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
         return None, np.where(hard, 0.0, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None]))

@@ -49,7 +49,7 @@ class IoU(Loss):
             return 0
         return 1 - (intersection + smooth_nr) / (union + smooth_dr)
 
-    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+    def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return yhat * y, yhat * (1 - y) + y * (1 - yhat)  # I and U − I, of which no digit cancels (2), (5)
 
     def terms(self, y: Floats, yhat: Floats, intersection: Floats, missed: Floats) -> tuple[Floats, ...]:
@@ -63,7 +63,7 @@ class IoU(Loss):
         return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
-        union, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+        union, intersection, missed, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(intersection + self.smooth_nr, union)
         hard = (y == 0) | (y == 1)  # nothing cancels
         slope = np.where(hard, 0.0, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None]))

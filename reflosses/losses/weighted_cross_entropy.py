@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import fsum
 from typing import Any
 
 import numpy as np
 from scipy.special import xlog1py, xlogy
 
-from reflosses.evaluation.domain import MASS, NON_NEGATIVE, PROBABILITY, Floats
+from reflosses.evaluation.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.numerics import accurate_sum, product, ratio
 from reflosses.evaluation.parameters import choice, number, parameter
@@ -32,7 +34,7 @@ class WeightedCrossEntropy(Loss):
     weight: float | str = parameter(default="sudre", check=choice("sudre", otherwise=number(NON_NEGATIVE)))
     weight_grad: str = parameter(default="stop", check=choice("stop", "full"))
 
-    domain = property(lambda self: Domains(PROBABILITY, MASS if self.weight == "sudre" else PROBABILITY))
+    domain = Domains(PROBABILITY, PROBABILITY)
     bounds = Bounds(4, 5)
     examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
     reads_all_predictions = True
@@ -45,13 +47,15 @@ class WeightedCrossEntropy(Loss):
             w = m.constant(w) if weight_grad == "stop" else w
         return [-(w * m.xlogy(t, p) + m.xlogy(1 - t, 1 - p)) for t, p in zip(y, yhat, strict=True)]
 
-    def sums(self, y: Floats, yhat: Floats, weight: Floats | None) -> tuple[Floats, ...]:
+    def sums(self, y: Floats, yhat: Floats, weight: Floats | None = None) -> tuple[Floats, ...]:
         nats = -xlogy(y, yhat)  # what w multiplies
         return 1 - yhat, yhat, nats if weight is None else weight * nats
 
     def terms(self, y: Floats, yhat: Floats, background: Any, foreground: Any, nats: Any) -> tuple[Any, ...]:
         if self.weight != "sudre":
             return yhat, y, np.float64(self.weight), np.float64(1.0), nats
+        if foreground == 0 and yhat.size:
+            raise ValueError(f"{self}: the sum of yhat is 0, and the weight divides by it")
         return yhat, y, background, foreground, nats  # w is the third over the fourth
 
     def losses(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
@@ -71,8 +75,13 @@ class WeightedCrossEntropy(Loss):
             return None
         return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
 
+    def held_constant(self, yhat: Floats) -> WeightedCrossEntropy:
+        if self.weight != "sudre" or self.weight_grad == "full":
+            return self
+        return replace(self, weight=fsum(1 - yhat) / fsum(yhat))
+
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
-        terms = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat, None)))
+        terms = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         own = np.maximum(ratio(1 - y, 1 - yhat), ratio(y * terms[2] / terms[3], yhat))
         through = self.slope_through_weight(*terms)
         return None, own if through is None else np.maximum(own, np.abs(through))

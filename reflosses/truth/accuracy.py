@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import flatten, per_loss, stack, unstack
@@ -48,7 +48,7 @@ class Sweep:
     grad: Worst
 
 
-def error_scales(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None]:
+def error_scales(loss: Loss, units: Block) -> tuple[Floats | None, Floats | None]:
     """The magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
     with np.errstate(all="ignore"):
         return loss.error_scale(units.y, units.yhat, *units.parameters)
@@ -57,7 +57,7 @@ def error_scales(loss: Loss, units: Units) -> tuple[Floats | None, Floats | None
 def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
     """Errors of the values and gradients of a loss under reduction "none" at one problem."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
-    units = Arguments(loss, problem.y, problem.yhat, None).units()
+    units = Call(loss, problem.y, problem.yhat, None).units()
     value_scale, grad_scale = error_scales(loss, units)
     if value_scale is not None:
         value_scale = value_scale.reshape(units.layout.value_shape)

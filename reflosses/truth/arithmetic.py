@@ -506,7 +506,7 @@ def _quotient(numerator: int, denominator: int) -> float:
 Rounded = tuple[float, float]
 
 
-def rounded(m: Arithmetic, result: Any) -> Rounded | None:
+def proved(m: Arithmetic, result: Any) -> Rounded | None:
     """The float64 next to a result, and the rest; None if it is not known yet."""
     if isinstance(result, float):  # infinite
         return result, 0.0

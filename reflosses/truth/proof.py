@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reflosses.evaluation.call import Arguments, Units
+from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.truth.arithmetic import (
@@ -28,7 +28,7 @@ from reflosses.truth.arithmetic import (
     available,
     closest,
     precision,
-    rounded,
+    proved,
 )
 
 # Bits of the balls, and whether fractions are tried instead. From 2100 bits on the sum of any two float64 is exact.
@@ -91,7 +91,7 @@ def _named(function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
 class _Proof:
     """All losses of one call, and the divisor of its reduction."""
 
-    def __init__(self, loss: Loss, units: Units) -> None:
+    def __init__(self, loss: Loss, units: Block) -> None:
         self.loss, self.units = loss, units
         weights = np.ones(len(units.yhat)) if units.weight is None else units.weight
         self.terms = []
@@ -168,7 +168,7 @@ def _refine(
                 result = attempt(m)
             except NeedsMoreBits:
                 continue
-            found = rounded(m, result)
+            found = proved(m, result)
             if found is None and not strict and (bits, rational) == PLAN[-1]:
                 found = closest(result)
             if found is not None:
@@ -191,7 +191,7 @@ def certified(
     strict: False is for measuring errors, see `_refine`. slopes: False proves the value alone; derivatives are 0.
     """
     _check_environment()
-    units = Arguments(loss, y, yhat, weight).units()
+    units = Call(loss, y, yhat, weight).units()
     if not (np.isfinite(units.yhat).all() and np.isfinite(units.y).all()):
         raise CannotCertifyError(f"{loss}: only finite inputs can be certified")
     proof = _Proof(loss, units)

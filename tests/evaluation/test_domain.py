@@ -10,7 +10,6 @@ from reflosses.evaluation.domain import (
     CLAMP,
     FRACTION,
     LOGIT,
-    MASS,
     NON_NEGATIVE,
     POSITIVE,
     PROBABILITY,
@@ -47,7 +46,6 @@ INTERVALS = {
         (REAL, [-INF, -HUGE, 0.0, INF], []),
         (LOGIT, [-INF, -HUGE, 0.0, INF], []),
         (PROBABILITY, [0.0, -0.0, TINY, 0.3, BELOW_ONE, 1.0], [-TINY, ABOVE_ONE, -INF, INF]),
-        (MASS, [0.0, TINY, 0.3, 1.0], [-TINY, ABOVE_ONE, -INF, INF]),
         (POSITIVE, [TINY, 0.3, HUGE], [-TINY, 0.0, -0.0, INF, -INF]),
         (NON_NEGATIVE, [0.0, -0.0, TINY, HUGE], [-TINY, INF, -INF]),
         (SQUARED, [0.0, TINY, HUGE, INF], [-TINY, -INF]),
@@ -71,19 +69,12 @@ def test_nan_is_outside_no_interval(domain: Domain) -> None:
     assert not domain.outside(np.array([NAN, 0.25]))[0]
 
 
-def test_a_mass_of_nothing_is_outside() -> None:
-    assert MASS.outside(np.zeros(3)).all()
-    assert not MASS.outside(np.array([0.0, TINY])).any()
-    assert not MASS.outside(np.array([0.0, NAN])).any()
-
-
 @pytest.mark.parametrize(
     ("domain", "text"),
     [
         (REAL, "a real number"),
         (LOGIT, "a real number"),
         (PROBABILITY, "a probability in [0, 1]"),
-        (MASS, "a probability in [0, 1] with a sum above 0"),
         (POSITIVE, "a finite number in (0, inf)"),
         (NON_NEGATIVE, "a finite number in [0, inf)"),
         (CLAMP, "a number in (0, 0.5)"),

@@ -18,10 +18,10 @@ import pytest
 import reflosses as rl
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation import evaluate
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import PROBABILITY
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.sums import ExactSum
+from reflosses.evaluation.sums import exact_sum
 from reflosses.evaluation.threads import in_parallel
 from reflosses.truth import sampling
 from reflosses.truth.sampling import Problem
@@ -83,8 +83,8 @@ def settings(loss: Loss, y: Any, yhat: Any) -> list[tuple[Loss, Any]]:
 @pytest.mark.parametrize(("last", "total"), [(0.0, 1.0), (5e-324, 1 + 2.0**-52)])
 def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float, monkeypatch: Any) -> None:
     """Two floats are as near to 1 + 2^-53, and less than a subnormal number decides."""
-    asked, of = [], ExactSum.of
-    monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
+    asked = []
+    monkeypatch.setattr(evaluate, "exact_sum", lambda x: asked.append(x) or exact_sum(x))
     yhat = np.array([1.0, 2.0**-53, last])
     assert rl.MeanAbsoluteError(reduction="sum").value(np.zeros(3), yhat) == total
     assert asked
@@ -97,8 +97,8 @@ def test_a_sum_that_one_cut_leaves_open_is_made_exact(last: float, total: float,
 def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: Any) -> None:
     """P + T − 2I is 0.5 + 2^-54, halfway between two floats, and a little more; P + T is 1 more, and rounds to 1.5."""
     monkeypatch.setattr(evaluate, "_LONG", 2)
-    asked, of = [], ExactSum.of
-    monkeypatch.setattr(ExactSum, "of", lambda *given: asked.append(given) or of(*given))
+    asked = []
+    monkeypatch.setattr(evaluate, "exact_sum", lambda x: asked.append(x) or exact_sum(x))
     y, yhat = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 2.0**-54, tail, 0.0])
     p = [Fraction(x) for x in yhat.tolist()]
     missed = float(1 - p[0] + sum(p[1:]))
@@ -139,8 +139,7 @@ def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: p
 @pytest.mark.parametrize("units", [1, 9, 10, 11, 29, 30, 31, 100])
 def test_blocks_hold_every_unit_once_and_threads_get_as_many(units: int, threads: int, cut: Any) -> None:
     cut(10, threads)
-    arguments = Arguments(rl.Huber(), np.zeros(units), np.zeros(units))
-    boxes = evaluate._Evaluation(arguments, True, 0, ExactSum.enclosed).boxes
+    (boxes,) = evaluate.groups(Call(rl.Huber(), np.zeros(units), np.zeros(units)))
     held = [np.arange(units)[box].tolist() for box in boxes]
     assert [i for each in held for i in each] == list(range(units))
     sizes = [len(each) for each in held]
@@ -150,17 +149,17 @@ def test_blocks_hold_every_unit_once_and_threads_get_as_many(units: int, threads
         assert len(sizes) % threads == 0 or max(sizes) < 10
 
 
-def test_plans_of_a_few_shapes_are_kept() -> None:
+def test_what_a_few_shapes_decide_is_kept() -> None:
     loss = rl.Huber()
     for n in [*range(1, 200), 3, 3]:
         assert loss.value(np.zeros(n), np.full(n, 0.5)) == 0.125
         assert loss.value(np.zeros((n, 2)), np.full((n, 2), 0.5)) == 0.125
-        assert len(loss.plans) <= 64
+        assert len(loss.shapes) <= 64
     for _ in range(2):
         with pytest.raises(ValueError, match="they must be equal"):
             loss.value(np.zeros(3), np.zeros(4))
     assert loss == rl.Huber()
-    assert pickle.loads(pickle.dumps(loss)).plans == {}
+    assert pickle.loads(pickle.dumps(loss)).shapes == {}
 
 
 @every_loss

@@ -14,7 +14,7 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 import reflosses
 from reflosses import Cauchy
 from reflosses.catalogue import examples, losses
-from reflosses.evaluation.call import Arguments
+from reflosses.evaluation.call import Call
 from reflosses.evaluation.loss import Loss
 from reflosses.truth.accuracy import error_scales, errors, sweep, ulps
 from reflosses.truth.proof import certified
@@ -160,7 +160,7 @@ def test_the_borders_are_straddled() -> None:
     """Each loss with an interval of its own has first terms on both sides of it."""
     sides: dict[type[Loss], set[bool]] = {}
     for loss, y, yhat in BORDERS:
-        units = Arguments(loss, y, yhat).units()
+        units = Call(loss, y, yhat).units()
         with np.errstate(all="ignore"):
             first = loss.terms(units.y, units.yhat, *units.parameters)[0]
         sides.setdefault(type(loss), set()).add(bool((loss.short[0] <= first) & (first <= loss.short[1])))
@@ -175,14 +175,14 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
     reduced = replace(loss, reduction=reduction)
     checked = 0
     for y, yhat in few(loss, 21):
-        plain = Arguments(loss, y, yhat, None).units()
+        plain = Call(loss, y, yhat, None).units()
         if reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None and not plain.by_index:
             continue  # soft targets with class weights have none
         weight = np.ldexp(rng.integers(2**40, 2**41, plain.layout.value_shape) / 2.0**40, int(rng.integers(-60, 60)))
         weight = np.where(ordinary(loss, y, yhat), weight, 0.0)
         if not weight.any():
             continue
-        units = Arguments(loss, y, yhat, weight).units()
+        units = Call(loss, y, yhat, weight).units()
         value_scale, scale = error_scales(loss, units)
         truth = certified(reduced, y, yhat, weight, strict=False)
         if scale is not None:
@@ -211,7 +211,7 @@ def few(loss: Loss, seed: int) -> list[Problem]:
 
 def ordinary(loss: Loss, y: object, yhat: object) -> np.ndarray:
     """Which losses the promise is about: those with a value and slopes that are normal numbers, or 0 at any weight."""
-    layout = Arguments(loss, y, yhat, None).units().layout
+    layout = Call(loss, y, yhat, None).units().layout
     alone = certified(loss, y, yhat, strict=False)
     heavy = certified(loss, y, yhat, np.full(layout.value_shape, 2.0**62), strict=False)
 
