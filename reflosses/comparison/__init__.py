@@ -1,1 +1,1 @@
-"""A function that somebody else wrote: it is asked at hard inputs, and its answers are judged."""
+"""A function that somebody else wrote is asked at hard inputs, and its answers are judged."""

@@ -1,8 +1,8 @@
-"""Calling a loss that somebody else wrote, on the arrays it wants, with the gradient that its framework gives.
+"""A loss that somebody else wrote is called with its framework's arrays, and differentiated by its framework.
 
-A candidate is any callable of (y, yhat), and of `weight=` where its signature names it. It may return the value, or
-the pair of value and gradient. Tensors of PyTorch, JAX and TensorFlow are differentiated by their own autodiff. None
-of these is imported here unless it is asked for by name: a candidate that wants them has imported them.
+A candidate is any callable of (y, yhat), and of `weight=` if its signature names it. It returns the value, or the pair
+of value and gradient. PyTorch, JAX and TensorFlow differentiate their own tensors. A framework is imported only if it
+is named: a candidate that needs one has imported it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import inspect
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -26,9 +26,9 @@ from reflosses.evaluation.domain import Floats
 
 
 class Answer(NamedTuple):
-    """What a candidate said of one call: float64 arrays, None for what it does not give, or the error it raised.
+    """A candidate's answer to one call: float64 arrays, None for one that it does not give, or the error it raised.
 
-    note: what else a reader must know.
+    note: anything else that a reader must know.
     """
 
     value: Floats | None = None
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 class Candidate(ABC):
-    """Something that answers calls: a candidate in this process, or one in a process of its own."""
+    """A function that answers calls, in this process or in its own."""
 
     @property
     @abstractmethod
@@ -48,7 +48,7 @@ class Candidate(ABC):
     @property
     @abstractmethod
     def differentiates(self) -> bool:
-        """Whether its framework can weigh the losses before differentiating."""
+        """Whether its framework can multiply the losses by weights before it differentiates them."""
 
     @property
     @abstractmethod
@@ -57,16 +57,16 @@ class Candidate(ABC):
 
     @property
     def given_up(self) -> bool:
-        """Whether it is not called any more."""
+        """Whether it is no longer called."""
         return False
 
     @abstractmethod
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        """The value, and its gradient (of Σ upstream·value, where that is given)."""
+        """The value and its gradient; with `upstream`, the gradient of Σ upstream·value."""
 
 
 def one_of(what: str, given: str, known: Iterable[str]) -> str:
-    """What is given, if it is known; else ValueError."""
+    """The given name, if it is known; else ValueError."""
     if given not in known:
         raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
     return given
@@ -76,7 +76,7 @@ def one_of(what: str, given: str, known: Iterable[str]) -> str:
 
 
 class NumPy:
-    """Plain arrays: no gradient but the one that a candidate returns itself."""
+    """Plain arrays. NumPy has no autodiff: a candidate may return its own gradient."""
 
     name = "numpy"
 
@@ -97,7 +97,7 @@ class NumPy:
         return f(x), None
 
     def precision(self) -> AbstractContextManager[Any]:
-        """What must be switched on for numbers of the format."""
+        """A context in which the framework has numbers of the format."""
         return nullcontext()
 
     def owns(self, x: Any) -> bool:
@@ -144,7 +144,7 @@ class Torch(NumPy):
 
 
 class Jax(NumPy):
-    """Arrays of JAX; float64 needs its 64-bit mode, which is switched on for the calls."""
+    """Arrays of JAX. float64 needs the 64-bit mode, which is on during the calls."""
 
     name = "jax"
 
@@ -207,10 +207,10 @@ FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, Ten
 
 
 def detect(candidate: Callable[..., Any], form: Format, y: Any, yhat: Any) -> NumPy:
-    """The framework of a candidate: the one whose arrays it takes, of those that are loaded.
+    """The framework of a candidate: the first loaded one whose arrays it takes.
 
-    NumPy arrays are tried first; who answers them with tensors wants those. A candidate that raises whatever it is
-    given has the framework that its module imports.
+    NumPy comes first. If the answer is a tensor, the tensor's framework is taken instead. If the candidate raises with
+    every framework, the one that its module imports is taken.
     """
     for name, cls in FRAMEWORKS.items():
         if name not in sys.modules:
@@ -231,19 +231,12 @@ def detect(candidate: Callable[..., Any], form: Format, y: Any, yhat: Any) -> Nu
     return next((cls(form) for name, cls in FRAMEWORKS.items() if name in used - {NumPy.name}), NumPy(form))
 
 
-class quiet(warnings.catch_warnings):
+@contextmanager
+def quiet() -> Iterator[None]:
     """No warning of a candidate reaches the user."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        self.errors = np.errstate(all="ignore")
-        self.errors.__enter__()
-        return entered
-
-    def __exit__(self, *info: Any) -> None:
-        self.errors.__exit__(*info)
-        super().__exit__(*info)
+        yield
 
 
 # ---- a candidate -----------------------------------------------------------------------------------------------------
@@ -282,7 +275,7 @@ class InProcess(Candidate):
         return self.arrays.subnormals
 
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        """One call; whatever it raises is part of the answer."""
+        """One call; an exception is part of the answer."""
         make, read = self.arrays.array, self.arrays.read
         try:
             with quiet(), self.arrays.precision():
@@ -305,7 +298,7 @@ class InProcess(Candidate):
             return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])
 
     def returns_pair(self, y: Any, yhat: Any) -> bool:
-        """Whether the candidate returns value and gradient; learnt from the first call that it answers."""
+        """Whether the candidate returns value and gradient. The first call that it answers tells."""
         if self._pair is None:
             self._pair = isinstance(self.candidate(self.arrays.array(y), self.arrays.array(yhat)), tuple)
         return self._pair

@@ -1,6 +1,6 @@
-"""Exact results for the inputs of the battery: proved where they are finite, the documented limits where they are not.
+"""Exact results for the inputs of the battery: proved at finite inputs, the documented limits at infinite ones.
 
-Losses are certified alone, once; what a reduction or a weight makes of them is worked out in fractions.
+Each loss is certified once, alone. Reductions and weights are then applied in fractions.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from collections import Counter
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.call import Call
-from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.domain import Bools, Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
+from reflosses.truth.accuracy import error_scales
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
-from reflosses.truth.sampling import shaped, single
 
 
 @dataclass(frozen=True)
-class Expected:
-    """Results of losses along the first axis.
+class ExactResults:
+    """Results of stacked losses.
 
-    value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
-    grad_size: what errors are relative to; at least the result itself. known: False where nothing could be proved.
+    value (n, …), grad (n, …): correctly rounded to float64. low, high: the one-sided derivatives. value_size,
+    grad_size: errors are relative to these; they are at least the result. known: False if nothing could be proved.
     """
 
     value: Floats
@@ -39,14 +39,14 @@ class Expected:
     grad_size: Floats
     known: Any
 
-    def at(self, where: Any) -> Expected:
-        """The same for some of the losses."""
-        return Expected(*(getattr(self, f.name)[where] for f in fields(self)))
+    def at(self, where: Any) -> ExactResults:
+        """The results of some of the losses."""
+        return ExactResults(*(getattr(self, f.name)[where] for f in fields(self)))
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """A factor times a loss: how the numbers of many functions differ from ours and from each other."""
+    """A factor times a loss. Many functions differ from ours by a factor, such as ½."""
 
     factor: float
     loss: Loss
@@ -66,135 +66,102 @@ class Scaled:
 
 
 def parts(target: Loss | Scaled) -> tuple[float, Loss]:
-    """The factor and the loss; TypeError for what is no loss."""
+    """The factor and the loss of a target; TypeError for anything else."""
     if not isinstance(target, Scaled | Loss):
         raise TypeError(f"{target!r} is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)")
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 
-def assembled(loss: Loss, y: Floats, yhat: Floats) -> tuple[Any, Floats]:
-    """Losses along the first axis as the arrays of one call."""
-    if loss.reads_all_predictions:
-        return y[0], yhat[0]
-    whole = shaped(loss, yhat) if loss.layout.groups else yhat
-    if isinstance(loss.domain.y, Classes) and y.ndim == 1:
-        labels = y.reshape(loss.layout.bind(whole.shape).value_shape)
-        return (labels.astype(np.int64) if (labels == np.rint(labels)).all() else labels), whole
-    return (shaped(loss, y) if loss.layout.groups else y), whole
+def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> ExactResults:
+    """The results of stacked losses, without reduction; a loss that reads all predictions keeps its own reduction.
 
-
-def taken_apart(loss: Loss, shape: tuple[int, ...], grad: Floats) -> Floats:
-    """A gradient of one call, along the first axis again."""
-    return grad[None] if loss.reads_all_predictions else loss.layout.bind(shape).arrange(grad)
-
-
-def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Expected:
-    """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
-
-    Without `slopes` the values alone, for losses of so many predictions that each slope is too much.
+    slopes: False gives the values alone. A loss of 70,000 predictions needs it.
     """
     factor, loss = parts(target)
-    return _exact(
-        factor, loss if loss.reads_all_predictions else replace(loss, reduction="none"), _Key(y), _Key(yhat), slopes
-    )
-
-
-def flat(a: Floats) -> Floats:
-    """One row a loss."""
-    return a.reshape(len(a), prod(a.shape[1:]))
-
-
-class _Key:
-    """An array, compared by its bytes."""
-
-    def __init__(self, a: Floats) -> None:
-        self.array = a
-        self.bytes = (a.shape, a.tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self.bytes)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.bytes == other.bytes
+    loss = loss if loss.reads_all_predictions else replace(loss, reduction="none")
+    keys = ((a.shape, np.asarray(a, np.float64).tobytes()) for a in (y, yhat))
+    return _exact(factor, loss, *keys, slopes=slopes)
 
 
 @lru_cache(maxsize=256)
-def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Expected:
-    y, yhat = y_key.array, yhat_key.array
-    finite = np.isfinite(flat(yhat)).all(axis=1)
-    results: list[Expected | None] = [None] * len(yhat)
+def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slopes: bool) -> ExactResults:
+    y, yhat = (np.frombuffer(numbers).reshape(shape) for shape, numbers in keys)
+    finite = np.isfinite(flatten(yhat)).all(axis=1)
+    results: list[ExactResults | None] = [None] * len(yhat)
 
     def ask(which: Any) -> None:
-        """Prove these losses in one go, or one by one where one of them cannot be."""
+        """Prove these losses together; if that fails, one by one."""
         try:
             found = _proved(factor, loss, y[which], yhat[which], slopes)
         except CannotCertifyError:
-            if len(which) > 1:
-                for i in which:
-                    ask([i])
-            return
-        for k, i in enumerate(which):
-            results[i] = found.at(slice(k, k + 1))
+            for i in which if len(which) > 1 else ():
+                ask([i])
+        else:
+            for k, i in enumerate(which):
+                results[i] = found.at(slice(k, k + 1))
 
-    alone = single(loss)
-    groups = [[i] for i in np.flatnonzero(finite)] if alone else [list(np.flatnonzero(finite))]
-    for group in groups:
+    provable = list(np.flatnonzero(finite))
+    for group in [[i] for i in provable] if one_loss_a_call(loss) else [provable]:
         if group:
             ask(group)
     for i in np.flatnonzero(~finite):
         results[i] = _limit(factor, loss, y[i : i + 1], yhat[i : i + 1])
     shape = () if not loss.reads_all_predictions else yhat.shape[1:] if loss.reduction == "none" else (1,)
     value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
-    unknown = Expected(value, grad, grad, grad, value, grad, np.zeros(1, bool))
+    unknown = ExactResults(value, grad, grad, grad, value, grad, np.zeros(1, bool))
     whole = [r or unknown for r in results]
     if not whole:
         return unknown.at(slice(0, 0))
-    return Expected(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(Expected)))
+    return ExactResults(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(ExactResults)))
 
 
-def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Expected:
-    a, b = assembled(loss, y, yhat)
+def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> ExactResults:
+    a, b = unstack(loss, y, yhat)
     weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
     truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
     return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
 
 
-def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Expected:
-    """What the loss documents where a prediction is infinite or not a number."""
-    a, b = assembled(loss, y, yhat)
+def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
+    """The documented results for predictions that are infinite or not a number."""
+    a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
     return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
 
 
-def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Expected:
+def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
     value, *slopes = results
     units = Call(loss, y, yhat, None).units()
-    with np.errstate(all="ignore"):
-        value_size, grad_size = loss.error_scale(units.y, units.yhat, *units.parameters)
-    grad, low, high = (taken_apart(loss, yhat.shape, a) for a in slopes)
+    value_size, grad_size = error_scales(loss, units)
+    grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
-        steepest = np.fmax(np.abs(low), np.abs(high))  # of both sides, where there are two
+        steepest = np.fmax(np.abs(low), np.abs(high))
         grad_size = np.fmax(steepest, 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
-    return Expected(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
+    return ExactResults(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
 
 
-def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tuple[Expected, float]:
-    """What the loss's reduction makes of losses, and Σ|wℓ| over the divisor; ignored ones take no part.
+def counted(loss: Loss, y: Floats) -> Bools:
+    """Which of the stacked losses are not ignored."""
+    domain = loss.domain.y
+    ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
+    return np.ones(len(y), bool) if ignored is None else ~ignored
+
+
+def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) -> tuple[ExactResults, float]:
+    """The results of one call under the loss's reduction, and Σ|wℓ| over the divisor. Ignored losses are left out.
 
     The value has the shape () unless the reduction is "none".
     """
     if loss.reads_all_predictions:
         return (each if loss.reduction == "none" else replace(each, value=each.value[0, 0])), 0.0
     n = len(y)
-    domain = loss.domain.y
-    ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
-    part = np.ones(n, bool) if ignored is None else ~ignored
+    part = counted(loss, y)
     w = np.where(part, np.ones(n) if weight is None else weight, 0.0)
     if loss.reduction == "weighted_mean":
         own = np.ones(n)
-        if part.any() and isinstance(domain, Classes):
+        if part.any() and isinstance(loss.domain.y, Classes):
             given = loss.divisor_weight(y[part].astype(np.intp) if y.ndim == 1 else y[part])
             own[part] = 1.0 if given is None else given
         divisor = sum((Fraction(a) * Fraction(b) for a, b in zip(w, own, strict=True)), Fraction(0))
@@ -204,7 +171,7 @@ def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tup
 
     def weighed(a: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            return np.where(like(w, a) == 0, 0.0, a * like(w, a) * over)
+            return np.where(align(w, a) == 0, 0.0, a * align(w, a) * over)
 
     value, size = weighed(each.value), weighed(each.value_size)
     with np.errstate(over="ignore"):
@@ -212,25 +179,20 @@ def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tup
     if loss.reduction != "none":
         value = np.asarray(_sum(each.value, w, divisor) if divisor else np.nan)
         size = np.asarray(size.sum())
-    if n > 1 and loss.reduction != "none":  # a part of a mean may be beyond the floats, and the mean itself not
-        infinite = np.isinf(flat(each.value)).any(axis=1) | np.isinf(flat(each.grad)).any(axis=1)
+    if n > 1 and loss.reduction != "none":  # the mean may be a float though one of its losses is not
+        infinite = np.isinf(flatten(each.value)).any(axis=1) | np.isinf(flatten(each.grad)).any(axis=1)
         each = replace(each, known=each.known & ~infinite)
     grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
-    return Expected(value, grad, low, high, size, weighed(each.grad_size), each.known), total
-
-
-def like(w: Any, a: Floats) -> Any:
-    """One number a loss, to be multiplied with an array of several a loss."""
-    return w.reshape(-1, *[1] * (a.ndim - 1))
+    return ExactResults(value, grad, low, high, size, weighed(each.grad_size), each.known), total
 
 
 def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
-    """Σ wℓ over the divisor, exactly where all are finite."""
+    """Σ wℓ over the divisor, exact if all losses are finite."""
     losses, weights = values[w > 0], w[w > 0]
     if not np.isfinite(losses).all():
         return float((losses * weights).sum() / float(divisor))
-    counted = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
-    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in counted.items()), Fraction(0)) / divisor
+    times = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
+    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in times.items()), Fraction(0)) / divisor
     try:
         return float(total)
     except OverflowError:
@@ -238,7 +200,7 @@ def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
 
 
 def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:
-    """How far values and gradients move when the loss's own parameters are rounded to a format: nobody's fault."""
+    """How far values and gradients move when the loss's parameters are rounded to a format; None: not at all."""
     rounded: dict[str, Any] = {}
     for f in fields(loss):
         given = getattr(loss, f.name)
@@ -252,8 +214,8 @@ def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) ->
         other = replace(loss, **rounded, reduction="none")
     except ValueError:
         return None
-    a, b = assembled(loss, y, yhat)
+    a, b = unstack(loss, y, yhat)
     (v, g), (v2, g2) = replace(loss, reduction="none").value_and_grad(a, b), other.value_and_grad(a, b)
     with np.errstate(all="ignore"):
-        apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(taken_apart(loss, b.shape, g - g2))
+        apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(per_loss(loss, g - g2))
     return np.nan_to_num(apart[0], posinf=0.0), np.nan_to_num(apart[1], posinf=0.0)

@@ -1,6 +1,6 @@
-"""Floating-point formats: what a number of a dtype can be, and how far it is from its neighbours.
+"""Floating-point formats: their numbers, and the distances between neighbours.
 
-Everything here is float64 arithmetic on powers of two, the same on every CPU; a format needs no library that has it.
+All of it is float64 arithmetic on powers of two, the same on every CPU. No library of the format is needed.
 """
 
 from __future__ import annotations
@@ -45,22 +45,21 @@ class Format:
         return float(np.ldexp(1.0, 3 - self.top - self.bits))
 
     def spacing(self, size: Any) -> Floats:
-        """The unit in the last place of numbers of that size; beyond the largest, that of the largest."""
+        """The unit in the last place of numbers of that size. Beyond the largest number it stays the same."""
         _, exponent = np.frexp(np.fmin(np.abs(size), self.max))
         exponent = np.where(np.asarray(size) == 0, -5000, exponent)
         return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.bits, 3 - self.top - self.bits)))
 
     def round(self, a: Any) -> Floats:
-        """The nearest numbers of the format, ties to even; what is too large becomes infinite."""
+        """The nearest numbers of the format, ties to even. Numbers that are too large become infinite."""
         a = np.asarray(a, np.float64)
         if self.name == "float64":
             return np.asarray(a)
         with np.errstate(all="ignore"):
             unit = self.spacing(a)
             near = np.rint(a / unit) * unit
-            return np.asarray(
-                np.where(np.isfinite(a), np.where(np.abs(near) > self.max, np.copysign(np.inf, a), near), a)
-            )
+            near = np.where(np.abs(near) > self.max, np.copysign(np.inf, a), near)
+            return np.asarray(np.where(np.isfinite(a), near, a))
 
 
 FORMATS = {
@@ -75,7 +74,7 @@ FORMATS = {
 
 
 def dtype_of(form: Format) -> Any:
-    """NumPy's dtype of a format; that of bfloat16 is in ml_dtypes."""
+    """NumPy's dtype of a format. bfloat16 needs ml_dtypes."""
     if form.name != "bfloat16":
         return np.dtype(form.name)
     try:

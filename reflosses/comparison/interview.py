@@ -1,4 +1,4 @@
-"""One candidate, asked about one loss: every call that the battery has, and what each answer is worth."""
+"""One candidate is asked about one loss: every call of the battery, and a judgement of each answer."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, Block, Call
+from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import Expected, Scaled, assembled, exact, flat, like, parts, reduced, taken_apart
+from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, parts, reduced
 from reflosses.comparison.formats import Format
-from reflosses.comparison.result import Deviation, Result
+from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
-from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import single
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
 
-CAPPED = ("B", "F")  # regimes of large losses; elsewhere rounding makes several of them one
+CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 
 @dataclass(frozen=True)
 class _Question:
-    """One call: losses along the first axis, each with its regime and name, and the arrays that are handed over.
+    """One call: stacked losses, each with its regime and name, and the arrays that are handed over.
 
-    period: of a whole call, the number of losses after which they repeat; gradients of repetitions are not looked at.
-    optional: who raises does not take such arrays, and is not wrong.
+    period: a whole call repeats its losses after so many; only the first period's gradients are judged.
+    optional: a candidate that raises does not take such arrays, and is not wrong.
     """
 
     regimes: Any
@@ -44,15 +44,15 @@ class _Question:
 class Interview:
     """One candidate against one loss."""
 
-    def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Result) -> None:
+    def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Comparison) -> None:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
         self.differentiated = False  # whether any answer had a gradient
-        self.one_a_call = self.loss.reduction != "none" or single(self.loss)
+        self.one_a_call = self.loss.reduction != "none" or one_loss_a_call(self.loss)
 
-    def kinds_of_targets(self, moderate: list[Block]) -> set[int]:
-        """The dimensions of targets (class indices, rows of probabilities) that the candidate takes at all."""
+    def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
+        """The dimensions of the targets that the candidate takes: 1 for class indices, 2 for rows of probabilities."""
         kinds, errors = set(), []
         few = slice(0, 1 if self.one_a_call else 3)
         for block in moderate:
@@ -72,22 +72,22 @@ class Interview:
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    def grouped(self, chosen: list[Block]) -> list[list[Block]]:
-        """Blocks that go into one call: those of one shape, where the candidate does not reduce."""
+    def grouped(self, chosen: list[LossBlock]) -> list[list[LossBlock]]:
+        """The blocks of each call. Blocks of one shape share a call, unless the candidate reduces."""
         if not self.asked.subnormals:
             chosen = [self._without_subnormals(b) for b in chosen]
-        groups: dict[Any, list[Block]] = {}
+        groups: dict[Any, list[LossBlock]] = {}
         for k, block in enumerate(b for b in chosen if len(b.y)):
             groups.setdefault(k if self.one_a_call else (block.y.shape[1:], block.yhat.shape[1:]), []).append(block)
         return list(groups.values())
 
-    def _without_subnormals(self, block: Block) -> Block:
-        below = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
+    def _without_subnormals(self, block: LossBlock) -> LossBlock:
+        below = [flatten((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
         keep = ~(below[0] | below[1])
         return replace(block, y=block.y[keep], yhat=block.yhat[keep])
 
-    def ask_blocks(self, group: list[Block]) -> None:
-        """Ask losses that stand alone, in one call or one by one."""
+    def ask_blocks(self, group: list[LossBlock]) -> None:
+        """Ask losses that stand alone: in one call, or one by one."""
         if not self.one_a_call:
             question = self._question(
                 group, np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
@@ -100,16 +100,14 @@ class Interview:
                 one = slice(i, i + 1)
                 self._ask(self._question([block], block.y[one], block.yhat[one]), truth.at(one))
 
-    def ask_call(self, call: Call) -> None:
+    def ask_call(self, call: WholeCall) -> None:
         """Ask one call, and judge it as a whole."""
         y, yhat = call.y, call.yhat
-        domain = self.loss.domain.y
-        ignored = domain.ignored(y) if isinstance(domain, Classes) and y.ndim == 1 else None
-        part = np.ones(len(y), bool) if ignored is None else ~ignored
         if call.refuse:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
-        safe = np.where(like(part, y), y, 0.0), np.where(like(part, yhat), yhat, 0.0)
+        part = counted(self.loss, y)
+        safe = np.where(align(part, y), y, 0.0), np.where(align(part, yhat), yhat, 0.0)
         each = exact(self.target, *safe, call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
@@ -121,7 +119,7 @@ class Interview:
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
         counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]
         regimes, names = np.repeat([b.regime for b in group], counts), np.repeat([b.name for b in group], counts)
-        return _Question(regimes, names, y, yhat, assembled(self.loss, y, yhat), weight, upstream)
+        return _Question(regimes, names, y, yhat, unstack(self.loss, y, yhat), weight, upstream)
 
     def _ask_to_refuse(self, question: _Question) -> None:
         if self.asked.given_up:
@@ -135,15 +133,15 @@ class Interview:
         self._note(question, 0, "value", "accepts invalid input", got=got, index=(0,) * value.ndim)
 
     def _lines_up(self, question: _Question, value: Floats) -> bool:
-        """Whether shapes that differ were taken for the same losses in another shape, and answered rightly."""
+        """Whether y of shape (n, 1) was read as (n,), and answered rightly."""
         y, yhat = question.y, question.yhat
         if y.ndim <= yhat.ndim or y.size != yhat.size:
             return False
         right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
         return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
-    def _ask(self, question: _Question, each: Expected) -> bool:
-        """Ask one call; False where it raises though it holds several losses, to be asked alone."""
+    def _ask(self, question: _Question, each: ExactResults) -> bool:
+        """Ask one call. False: it raises and has several losses, which must be asked one by one."""
         if self.asked.given_up:
             return True
         if not each.known.all() and self.one_a_call:
@@ -163,14 +161,14 @@ class Interview:
             alone = len(question.y) <= 1 or self.one_a_call
             if alone or question.period is not None:
                 self._count(question.regimes[0], "value")
-                # An error is an answer to nothing, and to what is not a number.
+                # An error is a right answer to an empty batch, and to NaN.
                 refused = not len(question.y) or np.isnan(truth.value).any() or np.isnan(question.yhat).any()
                 if not refused:
                     self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
                 return True
             return False
         if question.upstream is not None:
-            times = like(question.upstream, truth.grad)
+            times = align(question.upstream, truth.grad)
             low, high = np.sort([truth.low * times, truth.high * times], axis=0)
             truth = replace(truth, grad=truth.grad * times, low=low, high=high)
             truth = replace(truth, grad_size=truth.grad_size * np.abs(times))
@@ -179,7 +177,7 @@ class Interview:
 
     # ---- judging ---------------------------------------------------------------------------------------------------
 
-    def _judge(self, question: _Question, answer: Answer, truth: Expected, of_a_sum: float) -> None:
+    def _judge(self, question: _Question, answer: Answer, truth: ExactResults, of_a_sum: float) -> None:
         """Every number of an answer."""
         b = question.arrays[1]
         n, whole = len(question.y), truth.value.ndim == 0
@@ -199,11 +197,11 @@ class Interview:
             self._compare(question, "value", numbers, self.loss.bounds.value, truth.known)
         if answer.grad is None or not self._shaped(question, "gradient", answer.grad, b.shape) or not n:
             return
-        apart = taken_apart(self.loss, b.shape, answer.grad)
-        lost = np.isnan(numbers.exact).any(axis=1)  # where the value is not a number, the slope may be anything
+        apart = per_loss(self.loss, answer.grad)
+        lost = np.isnan(numbers.exact).any(axis=1)  # if the value is NaN, the slope may be anything
         columns = (apart, truth.grad, truth.low, truth.high, truth.grad_size, free[1])
         once = slice(0, question.period)
-        numbers = Numbers(*(flat(c)[once] for c in columns))
+        numbers = Numbers(*(flatten(c)[once] for c in columns))
         self._compare(question, "gradient", numbers, self.loss.bounds.grad, (truth.known & ~lost)[once])
 
     def _shaped(self, question: _Question, what: str, got: Floats | None, shape: tuple[int, ...]) -> bool:
@@ -215,7 +213,7 @@ class Interview:
         return False
 
     def _compare(self, question: _Question, what: str, numbers: Numbers, bound: float, known: Any) -> None:
-        """Count what is right, note what is not: for each loss, the first number of each verdict."""
+        """Count the right numbers; of the wrong ones, note the first of each loss and verdict."""
         numbers = numbers._replace(size=np.fmax(numbers.size, self.unit))
         regimes = question.regimes[: len(numbers.got)]
         right, ulps, slack = judged(numbers, bound, np.isin(regimes, LENIENT), self.form)
@@ -242,13 +240,13 @@ class Interview:
         column.worst = max(column.worst, worst)
 
     def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
-        """A deviation of loss i: of a call of its own, where the candidate does not reduce."""
+        """Note a deviation of loss i, as a call of its own unless the candidate reduces."""
         if not self.one_a_call and question.period is None and len(question.y) > 1:
             question = replace(
                 question,
                 regimes=question.regimes[i:],
                 names=question.names[i:],
-                arrays=assembled(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
+                arrays=unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
             )
             i = 0
         a, b = question.arrays
@@ -267,11 +265,11 @@ class Interview:
             if self.loss.reduction != "none" or not layout.value_shape:
                 return ()
             return tuple(map(int, np.unravel_index(i, layout.value_shape)))
-        places = layout.arrange(np.arange(prod(shape)).reshape(shape)).reshape(layout.units, -1)
+        places = flatten(per_loss(self.loss, np.arange(prod(shape)).reshape(shape)))
         return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
 
     def finish(self) -> None:
-        """Name caps, count, and keep one deviation of each kind."""
+        """Name caps, count the deviations, and keep one of each kind."""
         self.deviations = _with_caps(self.deviations)
         found = self.found
         groups: dict[tuple[str, str, str], list[Deviation]] = {}
@@ -301,7 +299,7 @@ def _length(d: Deviation) -> tuple[int, int]:
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:
-    """A finite number that answers several different larger ones is a cap."""
+    """A finite number is a cap if it is the answer to several different larger ones."""
     seen: dict[tuple[str, float], set[float]] = {}
     for d in found:
         if d.regime in CAPPED and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):

@@ -1,4 +1,4 @@
-"""What `reflosses.check` found: regime by regime, with the inputs that show it; as text, Markdown and JSON."""
+"""The result of `reflosses.check`, regime by regime, with inputs that show it: as text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.verdict import VERDICTS
 
-SHOWN = 4  # deviations that a message shows
-LONG = 64  # numbers that are written out, if they repeat
+DEVIATIONS_SHOWN = 4  # in a message
+WRITTEN_OUT = 64  # numbers of a repeating array that are written out
 
 
 @dataclass(frozen=True)
 class Deviation:
     """One number that is not right, and the call that shows it.
 
-    what: "value" or "gradient". y, yhat, weight, upstream: the arrays of the call (`upstream`: what the losses are
-    multiplied with before they are differentiated). index: the place of the number. slack: the error that would have
-    been right. error: what the call raised. shape: what the result should have been shaped like, where it is not.
-    given: parameters of the candidate that it should have refused.
+    what: "value" or "gradient". y, yhat, weight, upstream: the arrays of the call; the gradient is that of
+    Σ upstream·value. index: the place of the number. slack: the largest error that is right. error: what the call
+    raised. shape: the right shape of the result, if it has another. given: parameters that the candidate should have
+    refused.
     """
 
     regime: str
@@ -57,16 +57,16 @@ class Deviation:
 
 
 @dataclass
-class Column:
-    """What is known of the values, or the gradients, in one regime: `wrong` counts by verdict."""
+class Tally:
+    """The values, or the gradients, of one regime: `wrong` counts each verdict."""
 
     points: int = 0
-    worst: float = 0.0  # ulps, of the right ones
+    worst: float = 0.0  # the largest error of a right number, in ulps
     wrong: dict[str, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
-        """The worst verdict; "right", or "" where nothing was asked."""
+        """The worst verdict; "right" if there is none, "" if nothing was asked."""
         return next((v for v in VERDICTS if v in self.wrong), "right" if self.points else "")
 
     def __str__(self) -> str:
@@ -78,27 +78,27 @@ class Column:
 
 
 @dataclass
-class Row:
-    """One regime."""
+class RegimeRow:
+    """One regime of a comparison."""
 
     regime: str
-    value: Column = field(default_factory=Column)
-    gradient: Column = field(default_factory=Column)
+    value: Tally = field(default_factory=Tally)
+    gradient: Tally = field(default_factory=Tally)
 
 
 @dataclass
-class Result:
-    """What `check` found. `worst` has one deviation for each regime, column and verdict: the shortest to write.
+class Comparison:
+    """What `check` found. `worst` has the shortest deviation of each regime, column and verdict.
 
-    diagnosis: the one explanation that fits best, in words; "" where nothing is wrong. undecided: losses without a
-    certified result, which were not asked.
+    diagnosis: the explanation that fits best, in words; "" if nothing is wrong. undecided: how many losses were not
+    asked, because they have no certified result.
     """
 
     name: str
     loss: str
     dtype: str
     seed: int
-    rows: list[Row]
+    rows: list[RegimeRow]
     worst: list[Deviation] = field(default_factory=list)
     undecided: int = 0
     notes: list[str] = field(default_factory=list)
@@ -120,28 +120,28 @@ class Result:
         found = {d.verdict for d in self.worst}
         return next((v for v in VERDICTS if v in found), "right" if self.ok else "nothing could be asked")
 
-    def row(self, regime: str) -> Row:
+    def row(self, regime: str) -> RegimeRow:
         """The row of a regime."""
         for row in self.rows:
             if row.regime == regime:
                 return row
-        self.rows.append(Row(regime))
+        self.rows.append(RegimeRow(regime))
         return self.rows[-1]
 
     def raise_if_wrong(self) -> None:
-        """Raise AssertionError with what a reader of a log needs, if anything is not right."""
+        """Raise AssertionError with the message, if anything is not right."""
         if not self.ok:
             raise AssertionError(self.message())
 
     def message(self) -> str:
-        """The verdict in some lines: what, where, by how much, why, and the lines that show it."""
+        """The verdict in some lines: which number, where, by how much, why, and the lines that show it."""
         out = [f"{self.name} is not {self.loss} in {self.dtype}: {self.verdict}"]
         out += [f"Diagnosis: {self.diagnosis}"] if self.diagnosis else []
         for row in self.rows:
             wrong = [f"{what} {c}" for what, c in (("value", row.value), ("gradient", row.gradient)) if c.wrong]
             if wrong:
                 out.append(f"  {title(row.regime)}: {'; '.join(wrong)}")
-        for d in self.worst[:SHOWN]:
+        for d in self.worst[:DEVIATIONS_SHOWN]:
             out += [str(d), *(f"    {line}" for line in self.script(d).splitlines())]
         return "\n".join([*out, *self.notes])
 
@@ -159,7 +159,7 @@ class Result:
         return "\n".join(out) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in what JSON has; other numbers are the strings "inf", "-inf" and "nan"."""
+        """Everything as JSON has it; infinities and NaN are the strings "inf", "-inf" and "nan"."""
         whole = {k: v for k, v in vars(self).items() if k != "script"}
         whole |= {"ok": self.ok, "verdict": self.verdict, "rows": [asdict(r) for r in self.rows]}
         whole["worst"] = [_brief(d) | {"script": self.script(d), "text": str(d)} for d in self.worst]
@@ -177,8 +177,8 @@ def title(regime: str) -> str:
 
 
 def _brief(d: Deviation) -> dict[str, Any]:
-    """The fields of a deviation; long arrays as the expressions that make them."""
-    return {k: numbers(v) if np.size(v) > 4 * LONG else v for k, v in asdict(d).items()}
+    """The fields of a deviation; a long array is an expression that makes it."""
+    return {k: numbers(v) if np.size(v) > 4 * WRITTEN_OUT else v for k, v in asdict(d).items()}
 
 
 def arrays_of(d: Deviation) -> str:
@@ -189,23 +189,23 @@ def arrays_of(d: Deviation) -> str:
 
 
 def numbers(a: Any) -> str:
-    """An array as a list in Python; a long one as what repeats in it. Infinities and NaN are NumPy's."""
+    """An array as a list in Python, a long one as an expression. Infinities and NaN are NumPy's."""
     a = np.asarray(a)
     if not a.size:
         return f"np.zeros({a.shape})"
     flat = a.ravel()
-    for period in range(1, LONG + 1) if a.size > 4 * LONG else ():
+    for period in range(1, WRITTEN_OUT + 1) if a.size > 4 * WRITTEN_OUT else ():
         if np.array_equal(np.resize(flat[:period], a.size), flat, equal_nan=a.dtype.kind == "f"):
             return f"np.resize({numbers(flat[:period])}, {a.shape})"
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if a.size > 4 * LONG and len(changes) < LONG:
+    if a.size > 4 * WRITTEN_OUT and len(changes) < WRITTEN_OUT:
         lengths = np.diff([0, *changes, a.size])
         return f"np.repeat({numbers(flat[[0, *changes]])}, {lengths.tolist()}).reshape({a.shape})"
     return repr(a.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")
 
 
 def plain(x: Any) -> Any:
-    """`x` in what JSON has."""
+    """`x` as JSON has it."""
     if isinstance(x, dict):
         return {k: plain(v) for k, v in x.items()}
     if isinstance(x, list | tuple):

@@ -1,9 +1,7 @@
-"""When is a number right, and what is wrong with it if it is not?
+"""When is a number right, and if it is not, what is wrong with it?
 
-A number is right within a tolerance that is derived: our own bound, in units in the last place of the candidate's
-dtype, four times over (libraries of elementary functions may err by four units where ours err by one), plus what
-nobody can avoid (`unavoidable`). Where a regime asks for the formula and not for its last digits, half of the digits
-are enough.
+The tolerance is derived: four times our own bound, in units in the last place of the candidate's dtype, plus the
+errors that nobody can avoid (`unavoidable`). Some regimes ask for the formula alone: half of the digits are enough.
 """
 
 from __future__ import annotations
@@ -14,18 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses.comparison.battery import family
-from reflosses.comparison.expected import Expected, Scaled, like, parts, rounding_of_parameters
+from reflosses.comparison.expected import ExactResults, Scaled, parts, rounding_of_parameters
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import align
 
-FREEDOM = 4.0  # units in the last place of a library's function, where ours have one
-LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula
+FREEDOM = 4.0  # another library's exp may err by four units in the last place, ours errs by one
+LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula alone
 
-FORMULA = ("moderate", "H", "I")  # regimes where a number that is far off is of another formula
-ALIKE = 2.0**-8  # rounding in the narrowest format, relative: what is further off is no rounding
+FORMULA = ("moderate", "H", "I")  # regimes where a large error means another formula
+ALIKE = 2.0**-8  # the relative rounding error of the narrowest format: a larger error is no rounding
 
-# The worst first. "other convention": of another shape or formula, or a number where ours, by convention, is NaN.
+# The worst first. "other convention": another shape or formula, or a number where our convention is NaN.
 VERDICTS = (
     "crash",
     "other convention",
@@ -40,7 +39,7 @@ VERDICTS = (
 
 
 class Numbers(NamedTuple):
-    """Answers and exact results, one row a loss; `size` is what errors are relative to, `free` is unavoidable."""
+    """Answers and exact results, one row a loss. Errors are relative to `size`; `free` is the unavoidable error."""
 
     got: Floats
     exact: Floats
@@ -51,7 +50,7 @@ class Numbers(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Which numbers are right, their errors in ulps, and the errors that would have been right."""
+    """Which numbers are right, their errors in ulps, and the largest errors that are right."""
 
     right: Any
     ulps: Floats
@@ -59,7 +58,7 @@ class Judged(NamedTuple):
 
 
 def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged:
-    """Judge numbers against a bound in ulps; `lenient`: the rows for which half of the digits are enough."""
+    """Judge numbers against a bound in ulps. In `lenient` rows half of the digits are enough."""
     got, exact, low, high, size, free = numbers
     with np.errstate(all="ignore"):
         nearest, unit = form.round(exact), form.spacing(size)
@@ -69,14 +68,14 @@ def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged
         same_sign = np.sign(got) == np.sign(exact)
         right = (got == nearest) | (error <= slack) | (np.isnan(got) & np.isnan(exact))
         right |= (low < high) & (low - slack <= got) & (got <= high + slack)  # at a kink
-        right |= np.isinf(got) & (np.abs(exact) + slack >= form.max) & same_sign  # next to the largest, or beyond
+        right |= np.isinf(got) & (np.abs(exact) + slack >= form.max) & same_sign  # it may overflow
         ulps = np.where(right & ~np.isfinite(error), 0.0, np.where(np.isnan(error), inf, error / unit))
         ulps = np.where((got == nearest) | ((low <= got) & (got <= high)), 0.0, ulps)
     return Judged(right, ulps, slack)
 
 
 def verdict(what: str, regime: str, got: float, exact: float, size: float, form: Format) -> str:
-    """The class of a number that is not right; `size` is what its error is relative to."""
+    """The name for a number that is not right; its error is relative to `size`."""
     if np.isnan(exact):
         return "other convention" if regime == "H" else "accepts invalid input"
     if np.isnan(got) or (np.isinf(got) and np.isfinite(exact)):
@@ -92,12 +91,12 @@ def verdict(what: str, regime: str, got: float, exact: float, size: float, form:
 
 
 def unavoidable(
-    target: Loss | Scaled, y: Floats, yhat: Floats, truth: Expected, form: Format, subnormals: bool
+    target: Loss | Scaled, y: Floats, yhat: Floats, truth: ExactResults, form: Format, subnormals: bool
 ) -> tuple[Any, Any]:
     """Errors of each loss and each slope that no careful implementation in the format avoids.
 
-    Differences of logits are rounded before they are exponentiated; parameters are rounded to the format; a framework
-    that has no numbers below the smallest normal one makes 0 of them.
+    Differences of logits are rounded before exp takes them. Parameters are rounded to the format. A framework without
+    subnormal numbers makes them 0.
     """
     factor, loss = parts(target)
     value, grad = np.zeros(len(y)), np.zeros(truth.grad.shape)
@@ -115,5 +114,5 @@ def unavoidable(
         if moved is not None:
             value, grad = value + factor * moved[0], grad + factor * moved[1]
     least = 0.0 if subnormals else 4 * form.tiny
-    value = np.broadcast_to(like(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
+    value = np.broadcast_to(align(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
     return value, grad + least

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import Inputs, family
-from reflosses.comparison.expected import assembled
 from reflosses.comparison.formats import Format
 from reflosses.diagnosis.hypotheses import Question, one_hot
 from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import unstack
 
 
 def moderate_questions(
@@ -32,7 +32,7 @@ def moderate_questions(
             if not len(y):
                 return
         y, yhat = form.round(y), form.round(yhat)
-        a, b = (y, yhat) if _own_shape(loss) else assembled(loss, y, yhat)
+        a, b = (y, yhat) if _own_shape(loss) else unstack(loss, y, yhat)
         if not loss.layout.groups and len(y) == prod(shape):
             a, b = a.reshape(shape), b.reshape(shape)
         weight = rng.integers(1, 32, loss.layout.bind(b.shape).value_shape) / 8 if weigh else None

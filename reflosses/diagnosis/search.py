@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, detect, one_of
-from reflosses.comparison.expected import Expected, Scaled, assembled, flat, like, parts, taken_apart
+from reflosses.comparison.expected import ExactResults, Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
-from reflosses.comparison.result import Result
+from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
-from reflosses.diagnosis.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours, spread
+from reflosses.diagnosis.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import single
+from reflosses.evaluation.stack import flatten, one_loss_a_call, per_loss, per_prediction, unstack
 
 PER_BLOCK = 6  # losses of a block that are asked, where each of them is a call
 PADDED = 64  # losses of a call are repeated up to a multiple of this: some frameworks compile once a shape
@@ -69,11 +69,11 @@ def diagnose(
     """
     one_of("dtype", dtype, FORMATS)
     one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGETS)
+    one_of("targets", targets, TARGET_KINDS)
     form = FORMATS[dtype]
     if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)
-    first = next(moderate_questions(parts(loss)[1], form, TARGETS[targets], False))
+    first = next(moderate_questions(parts(loss)[1], form, TARGET_KINDS[targets], False))
     arrays = detect(candidate, form, first.y, first.yhat) if framework == "auto" else FRAMEWORKS[framework](form)
     return explain(InProcess(candidate, arrays, grad), loss, form, targets=targets)
 
@@ -82,7 +82,7 @@ def explain(
     asked: Candidate,
     loss: Loss | Scaled,
     form: Format,
-    result: Result | None = None,
+    result: Comparison | None = None,
     *,
     targets: str = "auto",
     inputs: Inputs | None = None,
@@ -210,8 +210,8 @@ class _Search:
         """`regimes`: those whose numbers are to be explained."""
         self.asked, self.form, self.inputs, self.regimes = asked, form, inputs, regimes
         self.factor, self.loss = parts(loss)
-        self.kinds = TARGETS[targets]
-        self.together = self.loss.reduction == "none" and not single(self.loss)  # many losses a call
+        self.kinds = TARGET_KINDS[targets]
+        self.together = self.loss.reduction == "none" and not one_loss_a_call(self.loss)  # many losses a call
         self.error = ""
         self.model = remembered(ours)
 
@@ -353,7 +353,7 @@ class _Search:
     def within(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         """Losses that the candidate can be asked."""
         if not self.asked.subnormals:
-            low = [flat((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (y, yhat)]
+            low = [flatten((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (y, yhat)]
             y, yhat = y[~(low[0] | low[1])], yhat[~(low[0] | low[1])]
         if self.inputs is not None and len(y):
             y, yhat = (self.form.round(a) for a in self.inputs(y, yhat, self.form.eps))
@@ -365,7 +365,7 @@ class _Search:
         if n > 1 and self.together and not self.loss.reads_all_predictions and weight is None:
             padded = np.arange(-(-n // PADDED) * PADDED) % n
             y, yhat = y[padded], yhat[padded]
-        a, b = assembled(self.loss, y, yhat)
+        a, b = unstack(self.loss, y, yhat)
         q = Question(self.loss, a, b, weight, self.form, self.factor)
         own = answer_of((), q, self.model)
         got = self.asked.ask(a, b, weight)
@@ -380,8 +380,7 @@ class _Search:
         values = np.ones(own.value.shape, bool)
         if len(y) > n:  # repetitions do not count
             values.flat[n:] = False
-            layout = self.loss.layout.bind(b.shape)
-            slopes &= layout.restore(np.broadcast_to(like(np.arange(len(y)) < n, yhat), yhat.shape))
+            slopes &= per_prediction(self.loss, np.arange(len(y)) < n, b.shape)
         if regime in LENIENT or self.loss.reads_all_predictions:
             half, least = self.form.eps**0.5, self.form.smallest if self.asked.subnormals else 4 * self.form.tiny
             most = np.max(np.abs(own.grad), where=np.isfinite(own.grad), initial=0.0)
@@ -394,12 +393,12 @@ class _Search:
         """The errors of values and gradients that are right, of losses one by one."""
         loss = replace(self.loss, reduction="none")
         value, grad = loss.value_and_grad(a, b)
-        values, slopes = np.reshape(value, -1), taken_apart(loss, b.shape, grad)
+        values, slopes = np.reshape(value, -1), per_loss(loss, grad)
         units = Call(loss, a, b, None).units()
         sizes = loss.error_scale(units.y, units.yhat, *units.parameters)
         value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
         grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))
-        exact = Expected(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
+        exact = ExactResults(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
         avoided = unavoidable(loss, y, yhat, exact, self.form, self.asked.subnormals)
         k, each = abs(self.factor), FREEDOM + 1
         value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * value_size)
@@ -606,7 +605,7 @@ def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
     lost = np.isnan(answer.value)
     free = np.full(got.shape, lost.any() and (not lost.ndim or q.loss.reads_all_predictions))
     if lost.any() and lost.ndim and not q.loss.reads_all_predictions:
-        free |= spread(q, 1.0 * lost) == 1
+        free |= per_prediction(q.loss, lost, q.yhat.shape)
     if low and np.asarray(q.y).dtype.kind == "f":
         least, most = q.loss.subgradient(low.round(q.y), low.round(q.yhat), weight=q.weight)
         free |= (least < most) & (least <= got) & (got <= most)

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import units
 from reflosses.comparison.candidate import Answer
-from reflosses.comparison.expected import assembled, taken_apart
 from reflosses.comparison.formats import Format, dtype_of
 from reflosses.diagnosis.hypotheses.changes import (
     divisor,
@@ -23,6 +21,7 @@ from reflosses.diagnosis.hypotheses.changes import (
 from reflosses.diagnosis.model import Change, Model, Question
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import per_loss, stack, unstack
 
 
 class Node:
@@ -183,7 +182,7 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
         if write is None or q.loss.reads_all_predictions:
             return None
         bound, part = q.bound, taking_part(q)
-        y, yhat = units(q.loss, np.where(part == 0, 0, q.y) if np.shape(q.y) == part.shape else q.y, q.yhat)
+        y, yhat = stack(q.loss, np.where(part == 0, 0, q.y) if np.shape(q.y) == part.shape else q.y, q.yhat)
         tape = Tape(q.form)
         x = tape.node(yhat)
         with np.errstate(all="ignore"):
@@ -200,9 +199,9 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
 
 def own(loss: Loss, y: Any, yhat: Floats) -> tuple[Floats, Floats]:
     """Our own losses and slopes of units."""
-    a, b = assembled(replace(loss, reduction="none"), y, yhat)
+    a, b = unstack(replace(loss, reduction="none"), y, yhat)
     value, grad = replace(loss, reduction="none").value_and_grad(a, b)
-    return np.reshape(value, -1), taken_apart(loss, b.shape, grad)
+    return np.reshape(value, -1), per_loss(loss, grad)
 
 
 def stable(t: Tape, loss: Loss, y: Any, x: Node) -> Node:

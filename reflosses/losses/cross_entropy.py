@@ -78,8 +78,8 @@ class CrossEntropy(Loss):
         mass, rest = accurate_sum(q), e.rest(1.0)[:, 0]
         unsure = np.where(rest > 2.0**-900, mass * np.log1p(rest), e.rest(mass[:, None])[:, 0])
         losses = unsure + accurate_sum(product((2.0, row, w, half)))  # (3)
-        p, finite, infinity = e.limit(), np.isfinite(e.top), np.full(len(q), np.inf)
-        limit = times(np.where(p == 1, 0.0, q + 0 * p).sum(axis=1), infinity)  # mass elsewhere costs ∞
+        p, finite = e.limit(), np.isfinite(e.top)
+        limit = times(np.where(p == 1, 0.0, q + 0 * p).sum(axis=1), np.full(len(q), np.inf))  # mass elsewhere costs ∞
         slopes = np.where(finite, np.subtract(*e.gained_and_lost(q)), mass[:, None] * p - q)  # (4)
         return np.where(finite[:, 0], losses, limit), slopes
 
@@ -104,8 +104,6 @@ class CrossEntropy(Loss):
         return None, np.maximum(*Softmax(z).gained_and_lost(self._weigh(smoothed(y, z, self.label_smoothing))))
 
     def divisor_weight(self, y: Any) -> Floats | None:
-        if self.class_weight is None:
-            return None
-        if y.ndim == 2:
+        if self.class_weight is not None and y.ndim == 2:
             raise ValueError(f'{self}: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
-        return np.asarray(self.class_weight[y])
+        return None if self.class_weight is None else np.asarray(self.class_weight[y])

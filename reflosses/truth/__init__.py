@@ -1,3 +1,3 @@
-"""What is exactly right: losses proved in ball arithmetic, and how far a float64 result is from that."""
+"""Exact results: losses are proved in ball arithmetic, and float64 results are measured against the proof."""
 
 from reflosses.truth.proof import certify as certify

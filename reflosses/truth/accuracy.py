@@ -1,4 +1,4 @@
-"""How far a loss is from the certified truth, in units in the last place (ulp)."""
+"""Errors of a loss against its certified results, in units in the last place (ulp)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import flatten, per_loss, stack, unstack
 from reflosses.truth.arithmetic import NoDerivativeError
 from reflosses.truth.proof import Certified, certified
 from reflosses.truth.sampling import Problem, hard
@@ -17,7 +18,7 @@ from reflosses.truth.sampling import Problem, hard
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
     """|got − (exact + rest)| in ulps of the exact result, or of `scale` where that is larger.
 
-    An infinity or NaN where the exact result has none, or the reverse, is infinitely wrong.
+    The error is infinite if one of the two is infinite or NaN and the other is not.
     """
     with np.errstate(all="ignore"):
         inner = np.nextafter(np.abs(exact), 0.0)
@@ -31,7 +32,7 @@ def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) 
 
 @dataclass(frozen=True)
 class Worst:
-    """The largest error found, and the line that shows it."""
+    """The largest error, and the line that shows it."""
 
     ulp: float = 0.0
     line: str = ""
@@ -39,7 +40,7 @@ class Worst:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep over hard inputs found."""
+    """The worst errors at many hard inputs."""
 
     points: int
     undecided: int
@@ -48,7 +49,7 @@ class Sweep:
 
 
 def error_scales(loss: Loss, units: Block) -> tuple[Floats | None, Floats | None]:
-    """What the bounds of value and gradient are relative to, where the exact results may cancel."""
+    """The magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
     with np.errstate(all="ignore"):
         return loss.error_scale(units.y, units.yhat, *units.parameters)
 
@@ -69,7 +70,7 @@ def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floa
 
 
 def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
-    """Compare a loss (under reduction "none") with the truth at about that many hard inputs."""
+    """Compare a loss under reduction "none" with certified results, at about so many hard inputs."""
     worst = [Worst(), Worst()]
     points = undecided = 0
     queue = list(hard(loss, seed, points_wanted))
@@ -78,9 +79,8 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
         try:
             truth = certified(loss, problem.y, problem.yhat, strict=False)
         except NoDerivativeError:
-            if (
-                problem.yhat.size > 1 and not loss.layout.groups and not loss.reads_all_predictions
-            ):  # set the culprit apart
+            elementwise = not loss.layout.groups and not loss.reads_all_predictions
+            if elementwise and problem.yhat.size > 1:  # find the culprit
                 queue += [Problem(y[None], yhat[None]) for y, yhat in zip(*problem, strict=True)]
             else:
                 undecided += 1
@@ -93,23 +93,10 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
 
 
 def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
-    """A line to paste: the call with the worst loss alone, where losses stand alone."""
+    """A line to paste: a call of the worst loss; of all losses, if each reads all predictions."""
     y, yhat = np.asarray(problem.y), problem.yhat
-    at = np.unravel_index(int(np.argmax(error)), error.shape)
     if not loss.reads_all_predictions:
-        units = Call(loss, y, yhat, None).units()
-        mark = np.zeros(error.shape)
-        mark[at] = 1
-        unit = int(np.argmax(mark if mark.shape != units.layout.shape else _per_unit(units.layout.arrange(mark))))
-        one = loss.layout.bind(tuple(1 if i in units.layout.outer else n for i, n in enumerate(yhat.shape)))
-        yhat = one.restore(units.yhat[unit : unit + 1])
-        y = (
-            units.y[unit : unit + 1].reshape(one.value_shape)
-            if units.by_index
-            else one.restore(units.y[unit : unit + 1])
-        )
+        worst = per_loss(loss, error) if error.shape == yhat.shape else error.reshape(-1)
+        one = [int(np.argmax(flatten(worst).max(axis=1)))]
+        y, yhat = unstack(loss, *(a[one] for a in stack(loss, y, yhat)))
     return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"
-
-
-def _per_unit(arranged: Floats) -> Floats:
-    return np.asarray(arranged.reshape(len(arranged), -1).max(axis=1))

@@ -1,17 +1,16 @@
 """Numbers that enclose the exact result, for the textbook definitions of the losses.
 
-A *ball* encloses a real number between two bounds; every operation on balls encloses every possible result
-(python-flint, `arb`). A truncated power series of balls in one prediction (`arb_series`) carries value, first and
-second derivative through the formula at once. If both ends of a result round to the same float64, that float64 is
-proved to be the correctly rounded result (`rounded`).
+A *ball* encloses a real number between two bounds. An operation on balls encloses every possible result (python-flint,
+`arb`). A power series of balls in one prediction (`arb_series`) carries the value and two derivatives through the
+formula at once. If both ends of a result round to the same float64, that float64 is proved to be correctly rounded.
 
-`definition(m, y, yhat, …)` receives, in place of floats, the `Number`s of this module and their functions as `m`:
+`definition(m, y, yhat, …)` receives the `Number`s of this module in place of floats, and their functions as `m`:
 
     + − * / **  abs  max  min      as usual
-    < <= > >=                      decided infinitely close to the point, on one side of it (`Arithmetic.side`), so that
-                                   the two one-sided derivatives at a kink both come out of the textbook formula
-    ==                             decided at the point itself: the branch behind it states the convention there, with
-                                   its own derivatives
+    < <= > >=                      decided infinitely close to the point, on one side of it (`Arithmetic.side`): the
+                                   textbook formula then gives both one-sided derivatives at a kink
+    ==                             decided at the point itself: its branch states the convention there, with its own
+                                   derivatives
     m.exp m.log m.sqrt m.power     elementary functions; m.power(0, 0) = 1; m.log(0) is an exact −∞
     m.softplus m.logsumexp         log(1 + eˣ) and log Σ eˣ by the side that does not overflow
     m.xlogy(a, b)                  a·log b with 0·log 0 = 0
@@ -35,7 +34,7 @@ _lock = RLock()  # python-flint's precision is global
 
 
 def available() -> bool:
-    """Whether python-flint is there; it is imported by this question or by the first call that certifies."""
+    """Whether python-flint is installed. This question, or the first call that certifies, imports it."""
     global flint
     if flint is None:
         with suppress(ImportError):
@@ -48,11 +47,11 @@ class NeedsMoreBits(Exception):
 
 
 class CannotCertifyError(ValueError):
-    """No correctly rounded result exists or was found; nothing is guessed."""
+    """No correctly rounded result was found, and none is guessed."""
 
 
 class NoDerivativeError(CannotCertifyError):
-    """The definition has no derivative there that can be told: ∞ − ∞, or the slope of 0 to a power below 1."""
+    """The definition has no known derivative there: ∞ − ∞, or the slope of 0 to a power below 1."""
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -61,13 +60,12 @@ ORDER = 3  # value, first and second derivative
 
 
 class Number:
-    """A real number, or a power series of them in the prediction that is being differentiated.
+    """A real number, or a power series in the prediction that is being differentiated.
 
-    `x` is a ball (`flint.arb`), a series of balls (`flint.arb_series`) or, where balls cannot decide, a `Rationals`.
+    `x` is a ball (`flint.arb`), a series of balls (`flint.arb_series`) or, if balls cannot decide, a `Rationals`.
     """
 
     __slots__ = ("m", "x")
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, m: Arithmetic, x: Any) -> None:
         self.m, self.x = m, x
@@ -119,7 +117,7 @@ class Number:
         return -self if self.sign() < 0 else self
 
     def coefficients(self) -> list[Any]:
-        """The value and the Taylor coefficients after it: one for a constant, otherwise as many as are known."""
+        """The value and the known Taylor coefficients; a constant has its value alone."""
         if isinstance(self.x, flint.arb):
             return [self.x]
         if isinstance(self.x, Rationals):
@@ -127,7 +125,7 @@ class Number:
         return [self.x[k] for k in range(min(self.x.prec, ORDER))]  # a power of 0 leaves fewer
 
     def coefficient(self, k: int) -> Any:
-        """One of them; what is not known is not guessed."""
+        """The k-th coefficient; NoDerivativeError if it is not known."""
         known = self.coefficients()
         if k < len(known):
             return known[k]
@@ -136,11 +134,11 @@ class Number:
         raise NoDerivativeError("a derivative of 0 to a power, which may be infinite")
 
     def is_constant(self) -> bool:
-        """Whether it is known not to depend on the prediction; a series of zeros may still do so in a higher order."""
+        """Whether it cannot depend on the prediction. A series of zeros still may, in a higher order."""
         return isinstance(self.x, flint.arb) or (isinstance(self.x, Rationals) and len(self.x.c) == 1)
 
     def sign(self) -> int:
-        """The sign infinitely close to the point, on the side that the arithmetic looks from."""
+        """The sign infinitely close to the point, on the side of the arithmetic."""
         for k, c in enumerate(self.coefficients()):
             if _is_zero(c):
                 self.m.met_a_tie |= k == 0
@@ -179,22 +177,22 @@ def _is_zero(c: Any) -> bool:
 
 
 def _sign(c: Any) -> int:
-    """The sign of a coefficient that is known not to be 0, else 0."""
+    """The sign of a coefficient, if it is known; else 0."""
     return 0 if c is None else 1 if c > 0 else -1 if c < 0 else 0
 
 
 def _divides(x: Any) -> bool:
-    """True for what may be divided by; an exact 0 is refused, also as the first term of a series."""
+    """True; CannotCertifyError for an exact 0, also as the first term of a series."""
     if isinstance(x, Number) and _is_zero(x.coefficient(0)):
         raise CannotCertifyError("a division by 0")
     return True
 
 
 class Rationals:
-    """A power series of fractions, None where a coefficient is not known to be one.
+    """A power series of fractions; None for a coefficient that is not known to be one.
 
-    Balls shrink around a result but never tell that it *is* the midpoint of two floats. Such a result is rational, and
-    fractions then say so: exp(0) = 1, log(1) = 0, and the derivative of a logarithm is a quotient.
+    Balls shrink around a result, but never tell that it *is* the midpoint of two floats. Such a result is rational,
+    and fractions tell: exp(0) = 1, log(1) = 0, and the derivative of a logarithm is a quotient.
     """
 
     __slots__ = ("c",)
@@ -203,7 +201,7 @@ class Rationals:
         self.c = c
 
     def _with(self, other: Rationals) -> tuple[list[Any], list[Any]]:
-        """The coefficients of both, as many as the longer has; a constant has one."""
+        """The coefficients of both, filled up with 0 to the same length."""
         n = max(len(self.c), len(other.c))
         a, b = ([*x.c, *[flint.fmpq(0)] * (n - len(x.c))] for x in (self, other))
         return a, b
@@ -233,7 +231,7 @@ class Rationals:
         return Rationals(quotient)
 
     def exp(self) -> Rationals:
-        """The exponential, known where the value is 0."""
+        """The exponential, known if the value is 0."""
         a = self.c
         if not _is_zero(a[0]):
             return Rationals([None] * len(a))
@@ -242,7 +240,7 @@ class Rationals:
         return Rationals([flint.fmpq(1), a[1], _sum([a[2], _times(_times(a[1], a[1]), flint.fmpq(1, 2))])])
 
     def log(self) -> Rationals:
-        """The logarithm: its value is known at 1, its derivatives wherever x is."""
+        """The logarithm: its value is known at 1, its derivatives wherever x is known."""
         _not_negative(self.c[0])
         value = flint.fmpq(0) if self.c[0] == 1 else None
         if len(self.c) == 1:
@@ -251,7 +249,7 @@ class Rationals:
         return Rationals([value, slope.c[0], _times(slope.c[1], flint.fmpq(1, 2))])
 
     def sqrt(self) -> Rationals:
-        """Not known."""
+        """The square root, never known."""
         _not_negative(self.c[0])
         return Rationals([None] * len(self.c))
 
@@ -261,7 +259,7 @@ class Rationals:
 
 
 def _not_negative(c: Any) -> None:
-    """What is not known to be a fraction is a real number all the same."""
+    """Raise if a coefficient is negative or not known."""
     if c is None:
         raise NeedsMoreBits
     if c < 0:
@@ -276,7 +274,7 @@ def _sum(terms: Iterable[Any]) -> Any:
 
 
 def _decided_sign(c: Any) -> int:
-    """The sign of a coefficient, 0 only where it is exactly that."""
+    """The sign of a coefficient; 0 only if it is exactly 0."""
     sign = _sign(c)
     if not sign and not _is_zero(c):
         raise NeedsMoreBits
@@ -290,10 +288,9 @@ def _times(a: Any, b: Any, sign: int = 1) -> Any:
 
 
 class Infinite:
-    """A pole: `toward`·∞, with the derivative `slope`·∞ or, where slope is 0, that of the finite `rest`."""
+    """A pole: `toward`·∞. Its derivative is `slope`·∞; if slope is 0, that of the finite `rest`."""
 
     __slots__ = ("rest", "slope", "toward")
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, toward: int, slope: int, rest: Any = 0) -> None:
         self.toward, self.slope, self.rest = toward, slope, rest
@@ -372,7 +369,7 @@ class Arithmetic:
         return flint.arb(value)
 
     def lift(self, value: Any) -> Any:
-        """A float, or nested sequences of floats, as exact numbers; anything else as it is."""
+        """A float, or nested sequences of floats, as exact numbers. Anything else is left as it is."""
         if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
             return [self.lift(v) for v in value]
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number, np.ndarray)):
@@ -380,7 +377,7 @@ class Arithmetic:
         return Number(self, self.exact(float(value)))
 
     def variable(self, value: float) -> Number:
-        """The prediction to differentiate by."""
+        """The prediction that is differentiated by."""
         x = self.exact(float(value))
         return Number(
             self, Rationals([x.c[0], flint.fmpq(1), flint.fmpq(0)]) if self.rational else flint.arb_series([x, 1])
@@ -491,7 +488,7 @@ def nearest(ball: Any) -> float | None:
 
 
 def _rounded(exact: Any) -> float:
-    """An exact ball, rounded once to float64, on the subnormal grid where that is where it lies."""
+    """An exact ball, rounded once to float64 (subnormal numbers too)."""
     mantissa, exponent = (int(i) for i in exact.man_exp())
     if mantissa.bit_length() + exponent < -1080:
         return 0.0
@@ -499,7 +496,7 @@ def _rounded(exact: Any) -> float:
 
 
 def _quotient(numerator: int, denominator: int) -> float:
-    """A quotient of integers, which Python rounds correctly."""
+    """A quotient of integers, correctly rounded by Python."""
     try:
         return numerator / denominator + 0.0  # no −0
     except OverflowError:
@@ -509,8 +506,8 @@ def _quotient(numerator: int, denominator: int) -> float:
 Rounded = tuple[float, float]
 
 
-def rounded(m: Arithmetic, result: Any) -> Rounded | None:
-    """The float64 next to a result, and how far the result is from it; None if it is not known yet."""
+def proved(m: Arithmetic, result: Any) -> Rounded | None:
+    """The float64 next to a result, and the rest; None if it is not known yet."""
     if isinstance(result, float):  # infinite
         return result, 0.0
     if m.rational:
@@ -525,7 +522,7 @@ def rounded(m: Arithmetic, result: Any) -> Rounded | None:
 
 
 def closest(result: Any) -> Rounded | None:
-    """One of the two floats next to a result that is enclosed to 1000 bits and more, and the distance to it."""
+    """One of the two floats next to a result, and the rest; None for a result of fewer than 1000 bits."""
     if result.rel_accuracy_bits() < 1000:
         return None
     near = _rounded(result.mid())

@@ -1,7 +1,7 @@
-"""Certified values: the textbook definition of a loss, evaluated in ball arithmetic until it rounds to one float64.
+"""Certified results: the textbook definition of a loss in ball arithmetic, with enough bits to round to one float64.
 
-`arithmetic` has the numbers; here are the losses, their reductions, and the search for enough bits. Nothing here knows
-a hand-derived gradient.
+`arithmetic` has the numbers. Here are the losses, their reductions, and the search for enough bits. No hand-derived
+gradient is used.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from reflosses.truth.arithmetic import (
     available,
     closest,
     precision,
-    rounded,
+    proved,
 )
 
-# Bits of the balls, and whether to try fractions instead. Sums of any two float64 are exact from 2100 bits on.
+# Bits of the balls, and whether fractions are tried instead. From 2100 bits on the sum of any two float64 is exact.
 PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), (10800, False))
 
 
@@ -40,7 +40,7 @@ PLAN = ((160, False), (400, False), (1200, False), (3600, False), (3600, True), 
 
 @dataclass(frozen=True)
 class Certified:
-    """Correctly rounded results, and what the rounding left off: exact = value + value_rest to twice the digits."""
+    """Correctly rounded results, and their distance to the exact ones: value + value_rest has twice the digits."""
 
     value: Any
     value_rest: Any
@@ -53,12 +53,12 @@ class Certified:
 
 @dataclass
 class _Term:
-    """One loss (or all of them, where they are coupled): what the definition is given."""
+    """The arguments of one definition: one loss, or all losses if each reads all predictions."""
 
     loss: Loss
     y: Any  # floats, or a class index
     yhat: Floats
-    shares: dict[str, Any]  # its share of the parameters that broadcast
+    shares: dict[str, Any]  # its part of the parameters that broadcast
     weights: Floats  # one a loss
 
     def losses(self, m: Arithmetic, coordinate: int | None = None) -> list[Any]:
@@ -84,7 +84,7 @@ def _nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
 
 
 def _named(function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
-    """The loss's parameters that a function names."""
+    """The parameters of a loss that a function names."""
     return [given[name] for name in inspect.signature(function).parameters if name in given]
 
 
@@ -135,7 +135,7 @@ class _Proof:
         return _coefficient(total * order / self.divisor(m), order)
 
     def check_continuity(self, term: int, coordinate: int) -> None:
-        """Refuse to differentiate a definition whose branches do not meet at a tie."""
+        """Raise if the branches of a definition do not meet at a tie: it has no derivative there."""
 
         def total(m: Arithmetic, j: int | None = coordinate) -> Any:
             return _coefficient(sum(self.terms[term].losses(m, j), start=m.lift(0.0)), 0)
@@ -156,10 +156,10 @@ def _coefficient(x: Any, k: int) -> Any:
 def _refine(
     what: str, attempt: Callable[[Arithmetic], Any], side: int = 1, strict: bool = True
 ) -> tuple[Rounded, bool]:
-    """A result, proved, and whether a comparison on the way was a tie (a kink).
+    """A proved result, and whether a comparison on the way was a tie (a kink).
 
-    Not strict: a result that is enclosed to thousands of bits, but so close to the midpoint of two floats that even
-    these do not tell to which side it rounds, is returned with either of the two and its distance from it.
+    strict: a result may be too close to the midpoint of two floats, so that thousands of bits do not tell how it
+    rounds. Strict raises; not strict returns one of the two floats and the distance to it.
     """
     for bits, rational in PLAN:
         with precision(bits):
@@ -168,7 +168,7 @@ def _refine(
                 result = attempt(m)
             except NeedsMoreBits:
                 continue
-            found = rounded(m, result)
+            found = proved(m, result)
             if found is None and not strict and (bits, rational) == PLAN[-1]:
                 found = closest(result)
             if found is not None:
@@ -186,9 +186,9 @@ def certified(
     strict: bool = True,
     slopes: bool = True,
 ) -> Certified:
-    """Everything that `certify` proves, the one-sided derivatives and, on demand, the second derivatives too.
+    """Value, gradient and one-sided derivatives, proved; with `second`, the second derivatives too.
 
-    `strict=False` is for measuring errors: see `_refine`. `slopes=False`: the value alone, derivatives are 0.
+    strict: False is for measuring errors, see `_refine`. slopes: False proves the value alone; derivatives are 0.
     """
     _check_environment()
     units = Call(loss, y, yhat, weight).units()
@@ -248,20 +248,20 @@ def certified(
 def certify(loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None) -> tuple[Any, Floats]:
     """The correctly rounded value and gradient of a loss, proved from its textbook definition.
 
-    Takes what `loss.value_and_grad` takes and returns the same shapes; every number is the float64 next to the exact
-    result. At a kink the gradient is the one-sided derivative, or the number between the two, that is nearest to 0.
-    The definition is evaluated once a prediction, at some 0.1 ms for a short one: a row of C classes or an overlap of C
-    pixels takes C² of its terms. For thousands of points, not for millions.
-    Raises ImportError without python-flint (the extra `truth`), CannotCertifyError (a ValueError) for inputs that are
-    not finite or a result that cannot be proved, and OSError if subnormal numbers or rounding are not intact in this
-    process. Source: derivations/README.md.
+    Arguments and shapes are those of `loss.value_and_grad`; every number is the float64 next to the exact result.
+    At a kink the gradient is the number nearest to 0 between the two one-sided derivatives.
+    The definition is evaluated once for each prediction, in about 0.1 ms if it is short. A row of C classes, or a mask
+    of C pixels, takes C² terms. Use it for thousands of points, not for millions.
+    Raises ImportError without python-flint (the extra `truth`). Raises CannotCertifyError, a ValueError, for inputs
+    that are not finite and for results that cannot be proved. Raises OSError if subnormal numbers or rounding are
+    altered in this process. Source: derivations/README.md.
     """
     result = certified(loss, y, yhat, weight)
     return result.value, result.grad
 
 
 def _check_environment() -> None:
-    """Refuse to certify without python-flint, or where another library has altered floating-point arithmetic."""
+    """Raise without python-flint, or if another library has altered floating-point arithmetic."""
     if not available():
         raise ImportError("certified values need python-flint: pip install 'reflosses[truth]'")
     tiny, smallest, one, half_ulp = np.array([[5e-324], [2.0**-1022], [1.0], [2.0**-53]])

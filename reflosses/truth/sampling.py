@@ -1,12 +1,13 @@
 """Hard inputs for a loss, made from its own domains: the same on every machine, whatever its CPU.
 
-`hard` draws from the regimes where losses break (saturation, exact points, kinks and their neighbours, every
-magnitude); `moderate` from the tame middle, where finite differences and other people's formulas are right.
+`hard` draws from the regimes where losses break: saturation, exact points, kinks and their neighbours, every magnitude.
+`moderate` draws from the tame middle, where finite differences and other people's formulas are right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import singledispatch
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,12 +15,17 @@ import numpy as np
 
 from reflosses.evaluation.domain import PROBABILITY, REAL, Classes, Domain, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 Rng = np.random.Generator
 
+# Margins at which float16, float32 and float64 saturate. 1 − σ(z) loses its digits at 8, 17 and 37; exp(−z) is
+# subnormal from 87 and 708 on, and 0 from 104 and 745 on.
+SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
+
 
 class Problem(NamedTuple):
-    """One call's worth of inputs."""
+    """The inputs of one call."""
 
     y: Any
     yhat: Floats
@@ -33,14 +39,18 @@ def hard(loss: Loss, seed: int, points: int) -> Iterator[Problem]:
 def moderate(loss: Loss, seed: int, points: int, size: int | None = None) -> Iterator[Problem]:
     """Problems with about `points` predictions in all, away from every extreme and every kink.
 
-    `size`: how many classes a row has, or pixels an overlap of one class; drawn where it is not given.
+    `size`: the classes of a row, or the pixels of a mask; drawn if it is not given.
     """
     return _problems(loss, np.random.default_rng(seed), points, _Moderate(), size)
 
 
-def single(loss: Loss) -> bool:
-    """Whether all predictions go into one loss, or are coupled."""
-    return loss.reads_all_predictions or (any(isinstance(g, str) for g in loss.layout.groups) and not loss.layout.kept)
+def accepts(loss: Loss, y: Any, yhat: Any) -> bool:
+    """Whether a loss takes these arguments. A domain cannot always tell: predictions may need a sum above 0."""
+    try:
+        loss.value(y, yhat)
+    except ValueError:
+        return False
+    return True
 
 
 def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: int | None = None) -> Iterator[Problem]:
@@ -49,75 +59,103 @@ def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: 
         return
     drawn = 0
     while drawn < points:
-        problem = _units(loss, rng, draw, size)
+        problem = Problem(*unstack(loss, *_stacked(loss, rng, draw, size)))
         yield problem
         drawn += problem.yhat.size
 
 
-def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> Problem:
-    """One call with some dozens of class rows, overlaps or vectors, or with the one loss that it makes."""
-    n = 1 if single(loss) else 24
+def _stacked(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> tuple[Floats, Floats]:
+    """24 stacked class rows, overlaps or vectors, or one if a call is one loss."""
+    n = 1 if one_loss_a_call(loss) else 24
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
     if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
-        if getattr(loss, "weight", None) == "sudre" and not yhat.any():  # its weight divides by their sum
+        if not accepts(loss, y, yhat):  # it divides by their sum, and all are 0
             yhat[0] = 0.375
-        return Problem(y, yhat)
+        return y[None], yhat[None]
     if isinstance(loss.domain.y, Classes):
-        weights = getattr(loss, "class_weight", None)
-        return _class_rows(loss, rng, n, size if weights is None else len(weights), draw)
+        domain, weights = loss.domain.y, getattr(loss, "class_weight", None)
+        classes = size if weights is None else len(weights)
+        yhat = draw.rows(loss.domain.yhat, rng, n, classes)
+        if domain.rows is not None and rng.random() < 0.4:
+            return draw.numbers(domain.rows, rng, n * classes).reshape(n, classes), yhat
+        return hard_numbers(domain.of(classes), rng, n), yhat
     if loss.domain.y is REAL:
         width = int(np.shape(loss.information)[-1])  # type: ignore[attr-defined]
         y, yhat = draw.elements(loss, rng, n * width)
-        return Problem(y.reshape(n, width), yhat.reshape(n, width))
-    shape = (n, 3 if given else int(rng.choice([2, 3, 4])), size) if len(loss.layout.groups) == 2 else (n, size)
-    y, yhat = draw.overlaps(rng, shape)
-    return Problem(shaped(loss, y), shaped(loss, yhat))
+        return y.reshape(n, width), yhat.reshape(n, width)
+    if len(loss.layout.groups) == 2:
+        return draw.overlaps(rng, (n, 3 if given else int(rng.choice([2, 3, 4])), size))
+    return draw.overlaps(rng, (n, size))
 
 
-def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moderate) -> Problem:
-    domain: Classes = loss.domain.y
-    yhat = draw.rows(loss.domain.yhat, rng, n, classes)
-    if domain.rows is not None and rng.random() < 0.4:
-        y = draw.numbers(domain.rows, rng, n * classes).reshape(n, classes)
-        return Problem(shaped(loss, y), shaped(loss, yhat))
-    return Problem(domain.of(classes).sample(rng, n).astype(int), shaped(loss, yhat))
+# ---- numbers of a domain ---------------------------------------------------------------------------------------------
 
 
-def shaped(loss: Loss, units: Floats) -> Floats:
-    """Units in an array whose axes are where the loss looks for them."""
-    layout = loss.layout
-    named = [i for g in layout.groups if not isinstance(g, str) for i in g]
-    kept = bool(layout.kept)
-    rest = any(isinstance(g, str) for g in layout.groups)
-    ndim = max(
-        [len(named) + 1, *(i + 1 if i >= 0 else -i for i in named), *([len(named) + 2] if rest and kept else [])]
-    )
-    sizes = [1] * ndim
-    for group, k in zip(layout.groups, units.shape[1:], strict=True):
-        if isinstance(group, str):
-            free = [i for i in range(ndim) if i not in [j % ndim for j in named] and i not in layout.kept]
-            sizes[free[-1]] = k
-        else:
-            first = 2 if len(group) > 1 and k % 2 == 0 else k
-            sizes[group[0] % ndim] = first
-            if len(group) > 1:
-                sizes[group[1] % ndim] = k // first
-    outer = [i for i in range(ndim) if i not in [j % ndim for j in named]] if not rest else list(layout.kept)
-    if outer:
-        sizes[outer[0]] = len(units)
-    assert prod(sizes) == units.size
-    return np.asarray(loss.layout.bind(tuple(sizes)).restore(units))
+def magnitudes(rng: Rng, n: int) -> Floats:
+    """Positive floats over the whole range, subnormal to maximal; made of integers, so the same on every CPU."""
+    return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
+
+
+@singledispatch
+def hard_numbers(domain: Domain, rng: Rng, n: int) -> Floats:
+    """`n` hard members of a domain: its ends and their neighbours, saturation, every magnitude."""
+    raise TypeError(f"no hard numbers are known of {domain!r}")
+
+
+@hard_numbers.register
+def _(domain: Interval, rng: Rng, n: int) -> Floats:
+    pools = [
+        magnitudes(rng, n),
+        -magnitudes(rng, n),
+        np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # uniform in (0, 1]
+        rng.integers(-40, 41, n) / 4.0,
+        1.0 - np.ldexp(rng.integers(1, 64, n).astype(float), -53),  # next to one
+        1.0 - np.ldexp(1.0, -rng.integers(1, 54, n)),
+        np.asarray(rng.choice([0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, 2.0**-1022, 1.7976931348623157e308], n)),
+    ]
+    picked = np.choose(rng.integers(0, len(pools), n), pools)
+    inside = ~domain.outside(picked) & np.isfinite(picked)
+    spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # replaces the few that are outside
+    low = domain.low if np.isfinite(domain.low) else 0.0
+    high = domain.high if np.isfinite(domain.high) else low + 1.0
+    return np.where(inside, picked, low + spare * (high - low))
+
+
+@hard_numbers.register
+def _(domain: Logit, rng: Rng, n: int) -> Floats:
+    sign = rng.choice([-1.0, 1.0], n)
+    near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
+    pools = [
+        sign * near,
+        rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
+        rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
+        sign * magnitudes(rng, n),
+        np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
+    ]
+    return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
+
+
+@hard_numbers.register
+def _(domain: Labels, rng: Rng, n: int) -> Floats:
+    return np.asarray(rng.choice(domain.values, n))
+
+
+@hard_numbers.register
+def _(domain: Classes, rng: Rng, n: int) -> Floats:
+    return rng.integers(0, domain.count, n).astype(float)
+
+
+# ---- arguments of a loss ---------------------------------------------------------------------------------------------
 
 
 class _Hard:
-    """Draws where things break."""
+    """Draws inputs at which formulas break."""
 
-    def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
-        return domain.sample(rng, n)
+    numbers = staticmethod(hard_numbers)
 
     def elements(self, loss: Loss, rng: Rng, n: int) -> tuple[Floats, Floats]:
-        y, yhat = loss.domain.y.sample(rng, n), loss.domain.yhat.sample(rng, n)
+        y, yhat = hard_numbers(loss.domain.y, rng, n), hard_numbers(loss.domain.yhat, rng, n)
         if loss.domain.y is REAL:
             exponent = rng.integers(-60, 61, n)
             residual = loss.scale * np.ldexp(rng.integers(2**52, 2**53, n) / 2.0**52, exponent)
@@ -136,7 +174,7 @@ class _Hard:
         return y, np.where(finite, yhat, 0.0)
 
     def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
-        z = domain.sample(rng, n * classes).reshape(n, classes)
+        z = hard_numbers(domain, rng, n * classes).reshape(n, classes)
         if not isinstance(domain, Logit):
             return z
         tame = rng.integers(-40 * 2**30, 40 * 2**30, (n, classes)) / 2.0**30
@@ -155,17 +193,17 @@ class _Hard:
         y = (rng.random(shape) < rng.choice([0.0, 0.2, 0.5, 1.0])).astype(float)
         if rng.random() < 0.3:  # soft targets
             y = np.ldexp(rng.integers(0, 2**53 + 1, shape).astype(float), -53)
-        p = PROBABILITY.sample(rng, prod(shape)).reshape(shape)
+        p = hard_numbers(PROBABILITY, rng, prod(shape)).reshape(shape)
         off = np.ldexp(rng.integers(1, 2**53, shape).astype(float), -53 - int(rng.choice([0, 5, 20, 53, 500])))
         return y, np.select([rng.random(shape) < 0.4, rng.random(shape) < 0.3], [np.abs(y - off), y], p)
 
 
 class _Moderate:
-    """Draws where every sensible formula is right."""
+    """Draws inputs at which every sensible formula is right."""
 
     def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
         if isinstance(domain, Labels | Classes):
-            return domain.sample(rng, n)
+            return hard_numbers(domain, rng, n)
         unit = rng.integers(1, 2**40, n) / 2.0**40
         if isinstance(domain, Logit):
             return (unit - 0.5) * 20

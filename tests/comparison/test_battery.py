@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from reflosses import BinaryCrossEntropyWithLogits, CrossEntropy, Dice, Huber, catalogue
-from reflosses.comparison import battery
 from reflosses.comparison.battery import REGIMES, blocks, calls, family
+from reflosses.comparison.battery.block import Margins
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes, Labels
 
@@ -82,7 +82,7 @@ def test_saturation_is_that_of_the_format():
         "float32": (8.0, 15.9, 87.3),
         "float16": (3.5, 6.9, 9.7),
     }.items():
-        margins = battery.Margins(FORMATS[name])
+        margins = Margins(FORMATS[name])
         assert margins.right[0] == pytest.approx(half, abs=0.2)
         assert margins.last == pytest.approx(last, abs=0.1)
         assert max(margins.right) > normal

@@ -9,15 +9,12 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from reflosses import (
     BinaryCrossEntropyWithLogits,
-    CrossEntropy,
-    Dice,
     Huber,
     MeanSquaredError,
     NegativeLogLikelihood,
-    WeightedCrossEntropy,
     certify,
 )
-from reflosses.comparison.expected import Scaled, assembled, exact, parts, reduced, rounding_of_parameters, taken_apart
+from reflosses.comparison.expected import Scaled, exact, parts, reduced, rounding_of_parameters
 from reflosses.comparison.formats import FORMATS
 
 Y, YHAT = np.array([0.0, 1.0, 2.0, 4.0]), np.array([1.0, 3.0, -1.0, 4.5])  # r = 1, 2, −3, ½
@@ -88,25 +85,6 @@ def test_what_cannot_be_proved_is_marked_and_the_rest_is_kept():
     each = exact(loss, np.array([1.0, 1.0]), np.array([1.0, 0.5]))
     assert each.known.tolist() == [False, True]
     assert each.value[1] == certify(Focal(gamma=0.375, clamp=0.03, reduction="none"), [1.0], [0.5])[0][0]
-
-
-@pytest.mark.parametrize(
-    ("loss", "y", "yhat"),
-    [
-        (Huber(delta=0.7), np.array([0.0, 1.0]), np.array([0.25, 3.0])),
-        (CrossEntropy(axis=0), np.array([2.0, 0.0]), np.array([[1.0, 2.0, 3.0], [0.0, 0.5, -1.0]])),
-        (Dice(axis=(0, 2)), np.array([[1.0, 0.0, 1.0, 0.0]]), np.array([[0.5, 0.25, 1.0, 0.0]])),
-        (WeightedCrossEntropy(reduction="none"), np.array([[1.0, 0.0]]), np.array([[0.5, 0.25]])),
-    ],
-    ids=str,
-)
-def test_assembling_and_taking_apart_are_inverse(loss, y, yhat):
-    a, b = assembled(loss, y, yhat)
-    np.testing.assert_array_equal(taken_apart(loss, b.shape, b), yhat)
-    assert np.size(a) == np.size(y)
-    if loss == CrossEntropy(axis=0):
-        assert b.shape == (3, 2)
-        assert a.dtype.kind == "i"
 
 
 def test_repeated_losses_are_summed_exactly():

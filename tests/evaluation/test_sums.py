@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from reflosses.evaluation import sums
-from reflosses.evaluation.domain import magnitudes
 from reflosses.evaluation.sums import (
     UndecidedError,
     decided,
@@ -21,6 +20,7 @@ from reflosses.evaluation.sums import (
     rounded,
     scaled,
 )
+from reflosses.truth.sampling import magnitudes
 
 INF, NAN = math.inf, math.nan
 TINY, HUGE = 5e-324, 1.7976931348623157e308

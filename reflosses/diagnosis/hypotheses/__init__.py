@@ -6,7 +6,6 @@ formulas, worked out in the candidate's format and differentiated by a tape that
 ∞ where an autodiff does.
 """
 
-from reflosses.diagnosis.hypotheses.changes import spread as spread
 from reflosses.diagnosis.hypotheses.table import HYPOTHESES as HYPOTHESES
 from reflosses.diagnosis.model import Hypothesis as Hypothesis
 from reflosses.diagnosis.model import Model as Model

@@ -14,6 +14,7 @@ from reflosses.comparison.formats import FORMATS, Format
 from reflosses.diagnosis.model import Change, Model, Question, one_hot, ours
 from reflosses.evaluation.domain import REAL, Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import per_prediction
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy
@@ -70,19 +71,12 @@ def alone(q: Question, model: Model) -> Answer:
     return each
 
 
-def spread(q: Question, w: Floats) -> Floats:
-    """One number a loss, at each of the predictions that the loss reads."""
-    bound = q.bound
-    inner = bound.unit_shape
-    return np.asarray(bound.restore(np.broadcast_to(w.reshape(-1, *[1] * len(inner)), (bound.units, *inner))))
-
-
 def joined(q: Question, each: Answer, over: float, w: Floats | None = None, reduce: bool | None = None) -> Answer:
     """Losses weighed, summed (unless the reduction is "none") and divided."""
     assert each.value is not None
     assert each.grad is not None
     w = weights(q) if w is None else w
-    wide = spread(q, w)
+    wide = per_prediction(q.loss, w, q.yhat.shape)
     values, slopes = np.where(w == 0, 0.0, each.value * w), np.where(wide == 0, 0.0, each.grad * wide)
     reduce = q.loss.reduction != "none" if reduce is None else reduce
     if over == 0:
@@ -175,7 +169,7 @@ def ignored_times_zero(q: Question, model: Model) -> Answer | None:
     assert each is not None
     lost = np.where(left_out & ~np.isfinite(each), np.nan, 0.0)
     value = answer.value + (lost if q.loss.reduction == "none" else lost.sum())
-    return Answer(value, answer.grad + spread(q, lost))
+    return Answer(value, answer.grad + per_prediction(q.loss, lost, q.yhat.shape))
 
 
 def flushed(q: Question, model: Model) -> Answer | None:
@@ -192,7 +186,7 @@ def lost_at_infinity(q: Question, model: Model) -> Answer | None:
     infinite = np.isinf(bound.arrange(q.yhat)).reshape(bound.units, -1).any(axis=1)
     lost = np.where(infinite.reshape(bound.value_shape), np.nan, 0.0)
     value = answer.value + (lost.sum() if not answer.value.ndim else lost)
-    return Answer(value, answer.grad + spread(q, lost))
+    return Answer(value, answer.grad + per_prediction(q.loss, lost, q.yhat.shape))
 
 
 def nothing_by_nothing(q: Question, model: Model) -> Answer | None:
@@ -203,7 +197,10 @@ def nothing_by_nothing(q: Question, model: Model) -> Answer | None:
     sizes = bound.arrange(q.yhat) + bound.arrange(np.asarray(q.y, np.float64))
     empty = (sizes == 0).reshape(bound.units, -1).all(axis=1)
     lost = np.where(empty.reshape(bound.value_shape), np.nan, 0.0)
-    return Answer(answer.value + (lost.sum() if not answer.value.ndim else lost), answer.grad + spread(q, lost))
+    return Answer(
+        answer.value + (lost.sum() if not answer.value.ndim else lost),
+        answer.grad + per_prediction(q.loss, lost, q.yhat.shape),
+    )
 
 
 # ---- other answers, other questions, other losses --------------------------------------------------------------------
