@@ -106,11 +106,10 @@ class Arrangement:
         """The units of `a` in a box, as (units, *unit_shape) in float64; a view where that is possible."""
         if not self.groups:
             return a[(*box, ...)].astype(np.float64, order="C", copy=False).reshape(-1)
-        few = len(self.groups) == 1 and self.members < FEW
         part = a.transpose(self.order)[(*box, ...)]
         outer = len(self.outer)
         n, last = prod(part.shape[:outer]), prod(part.shape[part.ndim - len(self.groups[-1]) :])
-        if few:
+        if len(self.groups) == 1 and self.members < FEW:
             turned = part.transpose(*range(outer, part.ndim), *range(outer))
             return turned.astype(np.float64, order="C", copy=False).reshape(last, n).T
         return part.astype(np.float64, order="C", copy=False).reshape(n, *self.unit_shape[:-1], last)

@@ -8,38 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reflosses.evaluation.axes import Arrangement, Box, Layout, boxes
-from reflosses.evaluation.domain import (
-    MAX,
-    NON_NEGATIVE,
-    Bools,
-    Classes,
-    Domain,
-    Floats,
-    OutsideDomain,
-    positive,
-    real_array,
-    within,
-)
+from reflosses.evaluation.domain import MAX, NON_NEGATIVE, Classes, Domain, Floats, OutsideDomain, real_array, within
 from reflosses.evaluation.parameters import shown
 
 _SHAPES = 64  # kept by a loss at most
 _CAUTIOUS = 2**15  # numbers at a time, where the first one outside a domain is looked for
-
-
-class Argument(NamedTuple):
-    """What an error calls an argument; put into words only when there is one."""
-
-    loss: Any
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.loss}: {self.name}"
 
 
 @dataclass(frozen=True)
@@ -65,15 +44,10 @@ class Shapes:
             raise ValueError(f"{loss}: y has shape {y} and yhat {yhat}; they must be equal")
         if weight is not None and weight != layout.value_shape:
             raise ValueError(f"{loss}: weight has shape {weight}, one weight a loss needs {layout.value_shape}")
-        shares = {name: _share(loss, layout, name, axes) for name, axes in marked(loss.__class__, "broadcast")}
-        return cls(
-            layout,
-            domain_y,
-            domain_yhat,
-            {name: share for name, share in shares.items() if share is not None},
-            by_index,
-            by_index and domain_y.ignore_index is not None,
-        )
+        found = {name: _share(loss, layout, name, axes) for name, axes in marked(loss.__class__, "broadcast")}
+        shares = {name: share for name, share in found.items() if share is not None}
+        ignores = isinstance(domain_y, Classes) and domain_y.ignore_index is not None
+        return cls(layout, domain_y, domain_yhat, shares, by_index, ignores)
 
 
 class Call:
@@ -117,7 +91,7 @@ class Call:
         except OutsideDomain:
             raise self.error() from None
 
-    def taking_part(self, box: Box = ()) -> tuple[Bools | None, Floats | None, int]:
+    def taking_part(self, box: Box = ()) -> tuple[NDArray[np.bool_] | None, Floats | None, int]:
         """Of the units in a box: which are kept (None: all), the weights of these, and the N of a mean.
 
         Ignored units and units of weight 0 are not kept. A mean still divides by the units of weight 0.
@@ -138,7 +112,7 @@ class Call:
             weight = self.weight[(*box, ...)].astype(np.float64, copy=False).reshape(-1)
             if keep is not None:
                 weight = np.where(keep, weight, 0.0)
-            if not positive(weight):
+            if not within(weight, 5e-324, np.inf):
                 keep = weight != 0
                 weight = weight[keep]
         return keep, weight, count

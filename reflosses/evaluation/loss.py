@@ -1,36 +1,43 @@
-"""The contract of a loss, and the machinery that every loss shares.
+"""The contract of a loss: what a loss file says, and what a user calls.
 
-A loss file holds mathematics only. It tells the machinery, in these words and no others:
+    loss.value_and_grad(y, yhat)           what a user calls                                      this file
+    → Call(loss, y, yhat, weight)          types and shapes are checked                           call.py
+    → Shapes                               what the shapes decide, kept for the next call         call.py, axes.py
+    → Block, one for each box of units     float64, domains checked, ignored units left out       call.py, domain.py
+    → sums                                 only if a loss asks for sums: exact                    evaluate.py, sums.py
+    → terms → losses, slopes               the formulas of the loss; `full` where they fail       losses/
+    → Result                               weighted, summed exactly, divided and rounded once     evaluate.py
 
-    domain          `Domains(y, yhat)`: what targets and predictions may be
-    layout          which entries of yhat one loss reads (elements, class rows, overlaps, vectors); default elements
-    bounds          `Bounds(value, grad)`: the accuracy promise in ulps
-    examples        parameter sets for the checks, away from 0, 1 and 2
-    definition      the textbook formula for one loss, in generic arithmetic `m` (see `reflosses.truth.arithmetic`)
-    terms           y, yhat → the terms that value and gradient share; the first has one number a loss
-    losses, slopes  those terms → the losses, and the derivative of each with respect to its own predictions
+A *unit* is all that one loss reads: an element, a class row, an overlap or a residual vector. Units are stacked along
+the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, classes, members). It says:
 
-and, only where it has something to say:
+    definition         the textbook formula of one loss, in generic arithmetic `m` (see `reflosses.truth.arithmetic`)
+    terms              y, yhat, parameters → what losses and slopes share; the first term has one number a loss
+    losses             the terms → the losses
+    slopes             the terms → the derivative of each loss with respect to its own predictions
+    domain             `Domains(y, yhat)`: what targets and predictions may be
+    bounds             `Bounds(value, grad)`: the accuracy promise in ulps
 
-    short           the interval of the first term in which this short form holds (default: where it is finite)
-    full            y, yhat → losses and slopes of the other units, by the form that holds everywhere
-    sums            y, yhat, weight → arrays whose sums along the last axis `terms` takes after all else: over the
-                    members of a unit or, if it reads all predictions, over all units
-    one_sided_slopes  those terms → (left, right) derivatives, where they differ from `slopes` at a kink
-    kinks           y → the predictions at which a formula changes over
-    scale           the distance over which the loss bends (1 where nothing says otherwise)
-    error_scale    y, yhat → magnitudes that the bounds are relative to, where the exact result is a difference
-                    that can cancel
-    target_row      the class row that `definition` receives: smoothed and weighted
-    divisor_weight  y → the class weights that "weighted_mean" divides by
-    reads_all_predictions  True: every loss reads all predictions; `definition` then receives all of them, as two flat
-                    sequences, and returns the list of losses
-    slope_through_weight  those terms → the part of the gradient of Σ weight·loss that passes through what the losses
-                    share
-    held_constant   yhat → the loss that `grad` differentiates, where `grad` holds a part of it constant
-    check           relations between parameters
+A loss file says more only if it needs to:
 
-Units are stacked along the first axis: y and yhat come to `terms` as (n,), (n, members) or (n, classes, members).
+    short              the interval of the first term in which losses and slopes hold (default: the finite floats)
+    full               y, yhat, parameters → losses and slopes of the other units
+    one_sided_slopes   the terms → left and right derivatives, for a loss with kinks
+    sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
+    layout             which axes go into one unit (default: none, one loss an element)
+    examples           parameter sets for the checks, away from 0, 1 and 2
+    kinks              y → the predictions at which the formula changes over
+    scale              the distance over which the loss bends (default: 1)
+    error_scale        y, yhat, parameters → what the bounds are relative to, where the exact result may cancel
+    target_row         class row, parameters → the row that `definition` takes, smoothed and weighted
+    divisor_weight     y → the class weights that "weighted_mean" divides by
+    check              relations between parameters
+
+One loss (WeightedCrossEntropy) reads all predictions of a call, because its weight does:
+
+    reads_all_predictions  True: `definition` takes two flat sequences and returns a list; `sums` takes the weights too
+    slope_through_weight   the terms → the part of the gradient that passes through the shared weight
+    held_constant          yhat → the loss that `grad` differentiates, if `grad` holds the shared weight constant
 """
 
 from __future__ import annotations
@@ -45,11 +52,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.evaluation.axes import ELEMENTS
-from reflosses.evaluation.call import Argument, Call, Shapes
+from reflosses.evaluation.call import Call, Shapes
 from reflosses.evaluation.domain import MAX, Domain, Floats
 from reflosses.evaluation.evaluate import evaluate
 from reflosses.evaluation.parameters import choice, parameter
 from reflosses.evaluation.sums import REDUCTIONS
+
+
+class Argument(NamedTuple):
+    """The name of an argument in an error message, made only if there is an error."""
+
+    loss: Any
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.loss}: {self.name}"
 
 
 class Domains(NamedTuple):
@@ -60,7 +77,7 @@ class Domains(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Distance to the exact result, in units in its last place, that value and gradient keep."""
+    """The largest distance of value and gradient to the exact result, in units in its last place (ulps)."""
 
     value: float
     grad: float
@@ -72,13 +89,13 @@ class Loss(ABC):
     """A loss with `value(y, yhat)` and `grad(y, yhat)`; y is the target, yhat the prediction.
 
     reduction: "mean" (Σwℓ/N, default), "weighted_mean" (Σwℓ/Σw), "sum" (Σwℓ) or "none" (wℓ, one a loss). N counts
-    the losses that take part: ignored positions do not, positions of zero weight do. Sums are exact and rounded once;
-    they are made of the numbers that "none" returns, so a loss or slope beyond the floats makes them infinite, and a
-    weight multiplies what is left of a subnormal one.
-    weight: one non-negative weight per loss, shaped like the value under "none"; a zero weight removes a loss
-    whatever stands there. Any real dtype comes in, float64 comes out, inputs are left alone. Shapes must match.
-    Raises TypeError for what is not real numbers, ValueError for shapes that differ and for the first number outside
-    a domain; a NaN prediction or real-valued target gives NaN where it matters.
+    positions of zero weight, but no ignored positions. A sum adds the numbers that "none" returns, exactly, and is
+    rounded once; a single infinite loss makes it infinite.
+    weight: one number ≥ 0 for each loss, shaped like the value under "none". A zero weight removes its loss, even if
+    the loss is infinite or NaN.
+    Any real dtype comes in, float64 comes out, inputs are not changed. A NaN prediction gives NaN.
+    Errors: TypeError for arrays that do not hold real numbers; ValueError for shapes that do not fit, and for the first
+    number outside a domain.
     """
 
     reduction: str = parameter(default="mean", check=choice(*REDUCTIONS), kw_only=True)
@@ -93,12 +110,12 @@ class Loss(ABC):
     full: ClassVar[Any] = None
     sums: ClassVar[Any] = None
 
-    # ---- what a loss file says (each takes what the list above says) -------------------------------------------
+    # ---- what a loss file says, in the words of the list above --------------------------------------------------
 
     @staticmethod
     @abstractmethod
     def definition(*args: Any, **kwargs: Any) -> Any:
-        """m, y, yhat, and the parameters it names → the textbook formula of one loss, with no thought for rounding."""
+        """m, y, yhat, and the parameters it names → one loss by its textbook formula, which may ignore rounding."""
 
     @abstractmethod
     def terms(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -177,7 +194,7 @@ class Loss(ABC):
 
     @cached_property
     def shapes(self) -> dict[Any, Shapes]:
-        """What the shapes of the last few calls decided; the machinery's own."""
+        """What the shapes of the last few calls decide."""
         return {}
 
     # ---- construction, printing, comparison --------------------------------------------------------------------
@@ -198,7 +215,7 @@ class Loss(ABC):
         return f"{type(self).__name__}({', '.join(f'{f.name}={_shown(getattr(self, f.name))}' for f in shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are built anew, so that their arrays are read-only too."""
+        """Copies and pickles are constructed again, so that their arrays are read-only too."""
         return _rebuilt, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
 
     def _key(self) -> tuple[Any, ...]:
