@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from reflosses.comparison.expected import Scaled
     from reflosses.comparison.result import Column, Deviation, Result
     from reflosses.evaluation.loss import Loss
-    from reflosses.reporting.expectations import Expected
+    from reflosses.reporting.known_deviations import KnownDeviation
 
 MARKER = "matches_loss"
 SUFFIXES = (".json", ".md")
@@ -124,7 +124,7 @@ class Oracle:
         self._item.stash.setdefault(RESULTS, []).append(result)
         if self._expected is None:
             return "" if result.ok else message(result, self._shown), result
-        from reflosses.reporting.expectations import unexpected
+        from reflosses.reporting.known_deviations import unexpected
 
         unlisted, _ = unexpected([result], self._expected)  # what has vanished, only the whole session can tell
         if not unlisted and (result.ok or result.worst):
@@ -190,7 +190,7 @@ def loss_oracle(request: pytest.FixtureRequest) -> LossOracle:
 ORACLES = pytest.StashKey[list[Oracle]]()
 RETURNED = pytest.StashKey[Any]()
 RESULTS = pytest.StashKey[list["Result"]]()
-EXPECTED = pytest.StashKey[list["Expected"] | None]()
+EXPECTED = pytest.StashKey[list["KnownDeviation"] | None]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -297,10 +297,10 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return start / text if text else None
 
 
-def _expected(config: pytest.Config) -> list[Expected] | None:
+def _expected(config: pytest.Config) -> list[KnownDeviation] | None:
     """The deviations that are expected, read once; None: no file says so."""
     if EXPECTED not in config.stash:
-        from reflosses.reporting.expectations import read
+        from reflosses.reporting.known_deviations import read
 
         path = _path(config, "expect")
         config.stash[EXPECTED] = read(path) if path else None
@@ -323,7 +323,7 @@ class _Session:
     def __init__(self, report: Path | None) -> None:
         self.report = report
         self.found: dict[str, list[tuple[dict[str, Any], str]]] = {}
-        self.vanished: list[Expected] = []
+        self.vanished: list[KnownDeviation] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.found.setdefault(report.nodeid, []).extend(getattr(report, "reflosses", []))
@@ -338,7 +338,7 @@ class _Session:
             self.report.parent.mkdir(parents=True, exist_ok=True)
             self.report.write_text("\n".join(t for *_, t in found) if self.report.suffix == ".md" else text, "utf-8")
         if found and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            from reflosses.reporting.expectations import unexpected
+            from reflosses.reporting.known_deviations import unexpected
 
             asked = [_asked(result) for _, result, _ in found]
             _, self.vanished = unexpected(asked, _expected(session.config) or [])

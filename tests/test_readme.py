@@ -16,7 +16,7 @@ from reflosses.__main__ import _parser
 from reflosses.catalogue import examples, losses
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import brief, frameworks
-from reflosses.reporting.report import MARKS
+from reflosses.reporting.tables import MARKS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

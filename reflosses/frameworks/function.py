@@ -91,6 +91,10 @@ class Function:
         loss: Loss | Scaled = eval(self.equals, names)
         return loss
 
+    def name_of_loss(self, given: Mapping[str, Any]) -> str:
+        """The name of that loss, without its parameters and factor."""
+        return type(parts(self.loss(given))[1]).__name__
+
     def call(self, given: Mapping[str, Any]) -> str:
         """The call with the parameters written out."""
         return written(self.code, self.arguments(given))
@@ -147,6 +151,12 @@ class Framework:
         except metadata.PackageNotFoundError:
             return None
 
+    @property
+    def not_installed(self) -> str:
+        """What to tell a user who asks for a framework that is not installed."""
+        hint = f": pip install 'reflosses[{self.extra}]'" if self.extra else ""
+        return f"{self.package} is not installed{hint}"
+
     @cached_property
     def names(self) -> dict[str, Any]:
         """What the imports define, and NumPy; importing happens here."""
@@ -158,7 +168,7 @@ class Framework:
         """What compiles its calls, or nothing."""
         return "" if function.eager else self.compiler
 
-    def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
+    def candidate(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
         """The real function, to be called."""
         names = {**self.names, **function.arguments(given)}
         code, grad = compile(function.code, function.name, "eval"), function.grad

@@ -266,7 +266,7 @@ class _Candidate:
         self.seeking = source.given is None and source.framework == "auto"
         if source.given is not None:
             framework, function = find(source.name)
-            self.asked: Any = framework.asked(function, source.given, form)
+            self.asked: Any = framework.candidate(function, source.given, form)
             return
         if not self.seeking:
             import_module(source.framework)

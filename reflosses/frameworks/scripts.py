@@ -31,7 +31,7 @@ def checked(
     make: gives the function with some parameters, where it is called elsewhere than in this process. options: those of
     `reflosses.check`.
     """
-    make = make or (lambda given: framework.asked(function, given, FORMATS[dtype]))
+    make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
     shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
     found = check(
         make(given),

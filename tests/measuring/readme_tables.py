@@ -16,7 +16,7 @@ from typing import Any
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Column, Result
 from reflosses.comparison.verdict import VERDICTS
-from reflosses.reporting import report as printed
+from reflosses.reporting.tables import legend, marks_of
 
 README = Path(__file__).parents[2] / "README.md"
 FRAMEWORKS = ("scipy", "sklearn")
@@ -69,13 +69,13 @@ def functions(report: dict[str, Any]) -> str:
     regimes = regimes_of(results.values())
     lines = []
     for name, rows in names.items():
-        marks = [f"`{m}`" if m.strip() else "" for m in printed.marks_of(results[name], regimes)]
+        marks = [f"`{m}`" if m.strip() else "" for m in marks_of(results[name], regimes)]
         order = ["right", *reversed(VERDICTS)]
         told = max((verdict(row) for row in rows), key=lambda v: order.index(v) if v in order else -1)
         lines.append([name, *marks, told])
     head = ["function, float64", *(r if len(r) == 1 else r[0] for r in regimes), "is it our loss?"]
-    legend = "\n".join(f"- {line}" for line in printed.legend(regimes))
-    return f"{table(head, lines, ':--')}\n\n{legend}"
+    meaning = "\n".join(f"- {line}" for line in legend(regimes))
+    return f"{table(head, lines, ':--')}\n\n{meaning}"
 
 
 def accuracy(report: dict[str, Any]) -> str:
