@@ -1,11 +1,10 @@
 """Check every mapped function of every framework, and write what was found to derivations/atlas.md: `make atlas`.
 
-The head of the atlas goes to the README too, between its markers; everything, in JSON, to the file that is named.
+The whole report goes, as JSON, to the file that is named.
 """
 
 import json
 import platform
-import re
 import sys
 import time
 from pathlib import Path
@@ -21,8 +20,7 @@ from reflosses.reporting.output import to_json
 from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
 from reflosses.reporting.tables import MARKS, marks_of
 
-ROOT = Path(__file__).parents[2]
-ATLAS, README = ROOT / "derivations" / "atlas.md", ROOT / "README.md"
+ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 
 INTRODUCTION = """\
 # Atlas: what other frameworks compute
@@ -112,12 +110,9 @@ def main(out):
     parts = [INTRODUCTION, machine() + "\n", head(rows) + "\n", legend()]
     parts += [section(f, [row for row in rows if row.framework == f.name]) for f in frameworks()]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
-    text = README.read_text("utf-8")
-    markers = r"(<!-- atlas -->\n).*?(<!-- /atlas -->)"
-    README.write_text(re.sub(markers, lambda m: f"{m[1]}{head(rows)}\n{m[2]}", text, flags=re.S), "utf-8")
     found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])
     Path(out).write_text(to_json(found), "utf-8")
-    print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {README.name}, {out}", file=sys.stderr)
+    print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {out}", file=sys.stderr)
     json.loads(Path(out).read_text("utf-8"))
 
 
