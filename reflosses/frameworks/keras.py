@@ -1,10 +1,9 @@
-"""Keras on JAX: functions that average over the last axis, and classes that weigh and reduce what is left.
+"""Keras on JAX: functions that average over the last axis, and classes that weigh and reduce these averages.
 
-Predictions get a last axis of length 1, so that its average is the loss itself. Everything is compiled by `jax.jit`, as
-`Model.fit` has it. Keras turns float64 into float32 unless it runs on TensorFlow, whatever `keras.config.set_floatx`,
-`dtype=` and JAX's 64-bit mode say. Rows of float64 are asked in that mode, classes with their `dtype` too: all that a
-user can do. What Keras sums, averages or subtracts with its own operations has the accuracy and the range of float32
-all the same, and says that it is float64.
+Predictions get a last axis of length 1, so that the average is the loss itself. Calls are compiled by `jax.jit`, as in
+`Model.fit`. Except on TensorFlow, Keras turns float64 into float32; `keras.config.set_floatx`, `dtype=` and JAX's
+64-bit mode do not prevent it. The rows of float64 use that mode, and classes get their `dtype`: a user cannot do more.
+Still, Keras's own sums, averages and differences have the accuracy and the range of float32, with the dtype float64.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Optax and JAX: unreduced losses, differentiated by `jax.vjp`. The caller takes means, so there is no divisor.
+"""Optax and JAX: unreduced losses, differentiated by `jax.vjp`. There is no divisor, as the caller takes the mean.
 
-Everything is compiled by `jax.jit`, as programs have it, but for `dice_loss`, which raises there on probabilities.
-JAX computes in float32 unless its 64-bit mode is on: rows of float64 are asked with the mode switched on, the others
-with it off, as most people have it.
+Calls are compiled by `jax.jit`, as in most programs; only `dice_loss` is not, as it raises there on probabilities.
+JAX computes in float32 unless its 64-bit mode is on. The mode is on for the rows of float64 and off for all others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""SciPy: the losses of `least_squares`, `scipy.special`, and distances that are losses of hard masks.
+"""SciPy: the losses of `least_squares`, functions of `scipy.special`, and distances that are losses of hard masks.
 
-`least_squares` takes ½ C² ρ((f/C)²) as the cost of a residual f: half of our Cauchy, all of our Huber. Both are read
-off the public call, stopped at its starting point: what it reports there is what it optimises.
+The cost of a residual f in `least_squares` is ½ C² ρ((f/C)²): half of our Cauchy, or our Huber. The public call stops
+at its starting point and reports the cost and the gradient there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
 
 
 def _least_squares(loss: str, equals: str, **more: Any) -> Function:
-    """What `least_squares` reports of each residual on its own, at the starting point."""
+    """The cost and the gradient that `least_squares` reports for each residual alone, at the starting point."""
     scale = "" if loss == "linear" else ", f_scale=f_scale"
     start = f"scipy.optimize.least_squares(lambda x: x, [r], lambda x: [[1.0]], loss={loss!r}{scale}, max_nfev=1)"
     return Function(
@@ -32,7 +32,7 @@ def _least_squares(loss: str, equals: str, **more: Any) -> Function:
 
 
 def _piece(name: str, code: str, equals: str, grad: str | None = None, **more: Any) -> Function:
-    """A function that a loss is built of: wrong targets do not reach it, so it cannot refuse them."""
+    """A function that is a part of a loss. Invalid targets do not reach it, so it cannot refuse them."""
     return Function(name, code, equals, grad=grad, validates=False, **more)
 
 

@@ -1,4 +1,4 @@
-"""Lines of Python that show a deviation with the framework alone: they fail where they are pasted."""
+"""Code that shows a deviation with the framework alone: whoever pastes it sees it fail."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def checked(
     regimes: Iterable[str] = tuple(REGIMES),
     **options: Any,
 ) -> Result:
-    """A function of a framework against the loss that it equals; its deviations can be pasted.
+    """Check a function of a framework against the loss that it equals. Each deviation has code to paste.
 
-    make: gives the function with some parameters, where it is called elsewhere than in this process. options: those of
+    make: makes the candidate from the parameters; by default it is called in this process. options: as for
     `reflosses.check`.
     """
     make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
@@ -47,11 +47,11 @@ def checked(
     )
     if "K" in regimes:
         for bad in function.refused:
-            _refuses(make, function, {**given, **bad}, bad, dtype, found)
+            _ask_to_refuse(make, function, {**given, **bad}, bad, dtype, found)
     return found
 
 
-def _refuses(
+def _ask_to_refuse(
     make: Callable[[Mapping[str, Any]], Candidate],
     function: Function,
     arguments: Mapping[str, Any],
@@ -59,7 +59,7 @@ def _refuses(
     dtype: str,
     found: Result,
 ) -> None:
-    """Whether a parameter outside its domain raises, or gives NaN, at an input where all is well."""
+    """Ask with a parameter outside its domain: an error or NaN is right, a number is a deviation."""
     base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
     block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGETS[function.targets])
     y, yhat = assembled(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
@@ -77,7 +77,7 @@ def _refuses(
 
 
 def script(framework: Framework, function: Function, given: Mapping[str, Any], d: Deviation, dtype: str) -> str:
-    """The call of a deviation, and an assertion that it is right."""
+    """Code that repeats the call of a deviation, and asserts that the result is right."""
     write = {"torch": _torch, "jax": _jax}.get(framework.arrays, _numpy)
     arguments = function.arguments({**given, **d.given})
     arrays = {"y": d.y, "yhat": d.yhat, "weight": d.weight}

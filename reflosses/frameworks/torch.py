@@ -1,7 +1,7 @@
-"""PyTorch: `torch.nn.functional`, differentiated by its autograd. The modules of `torch.nn` call the same functions.
+"""PyTorch: `torch.nn.functional`, differentiated by autograd. The modules of `torch.nn` call the same functions.
 
-A mean of `mse_loss` and `l1_loss` divides by Σw, that of `huber_loss` and `binary_cross_entropy` by N, in one module.
-`cross_entropy` divides by Σw of the labels for class indices, by N for rows of probabilities.
+The means of `mse_loss` and `l1_loss` divide by Σw; the means of `huber_loss` and `binary_cross_entropy` divide by N.
+The mean of `cross_entropy` divides by the Σw of the labels for class indices, and by N for rows of probabilities.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEGATIVE = (0.25, 3.0, -0.75, 0.375)
 
 
 def two_labels(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1, which the call turns into −1 and 1."""
+    """Labels 0 and 1; the call makes −1 and 1 of them."""
     return np.rint(y), yhat
 
 

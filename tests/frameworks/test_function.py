@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from reflosses.comparison.result import Result
 from reflosses.frameworks.scripts import checked, script
+from reflosses.reporting.explain import explanation
+from reflosses.reporting.rows import Wanted
+from reflosses.reporting.verify import verify
 
 FRAMEWORKS = {name: import_module(f"reflosses.frameworks.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
 ROWS = [
@@ -261,6 +265,20 @@ def test_brief_leaves_out_what_is_default() -> None:
     assert brief(reflosses.CrossEntropy(class_weight=(0.3, 7.0))) == "CrossEntropy(class_weight=[0.3, 7.0])"
     assert brief(Scaled(0.5, reflosses.MeanSquaredError())) == "½ · MeanSquaredError"
     assert brief(Scaled(3.0, reflosses.MeanSquaredError())) == "3 · MeanSquaredError"
+
+
+def test_a_framework_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("reflosses.frameworks.toy")
+    code = "np.minimum(r := abs(yhat - y), 1) * (r - np.minimum(r, 1) / 2)"
+    huber = Function("toy.huber", code, "Huber(reduction='none')", grad=None, dtypes=("float64",))
+    module.FRAMEWORK = Framework("toy", "numpy", "import numpy as np", "numpy", (huber,), {"toy.other": "no loss"})
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(functions, "MODULES", (*functions.MODULES, "toy"))
+    assert as_("toy.huber") == reflosses.Huber(reduction="none")
+    assert explanation("toy.huber").startswith("toy.huber\n\n    equals    Huber(reduction='none')\n")
+    assert "toy.other: no loss" in explanation("toy")
+    (row,) = verify(Wanted(["Huber"], ["toy"], 0, 1, regimes=("moderate",))).legs[1].rows
+    assert (row.framework, row.name, row.verdict) == ("toy", "toy.huber", "right")
 
 
 # ---- source ----------------------------------------------------------------------------------------------------------
