@@ -27,7 +27,7 @@ from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Result
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import as_, frameworks
+from reflosses.frameworks.function import all_functions, as_, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
 from reflosses.reporting import output, tables
 from reflosses.reporting.explain import explanation, unknown_function
@@ -82,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"frameworks, with commas: {', '.join(f.name for f in frameworks())}; or none (default: %(default)s)",
     )
-    command.add_argument(
-        "--points", type=_positive, default=600, metavar="N", help="points a loss of ours (default: %(default)s)"
-    )
+    points = partial(_integer, least=1)
+    text = "points a loss of ours (default: %(default)s)"
+    command.add_argument("--points", type=points, default=600, metavar="N", help=text)
     _shared(command, dtypes="all that a function takes", regimes="all")
     command.set_defaults(run=_verify, misuse=command.error)
 
@@ -124,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
     """Options of every command that checks."""
-    command.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the inputs (default: %(default)s)")
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the inputs (default: %(default)s)")
     for option, known, default in (("--dtype", FORMATS, dtypes), ("--regime", REGIMES, regimes)):
         command.add_argument(
             option, action="append", choices=tuple(known), help=f"only this one; may be repeated (default: {default})"
@@ -144,23 +145,14 @@ def _misuse(arguments: argparse.Namespace, text: str) -> NoReturn:
     raise AssertionError("argparse has returned from an error")
 
 
-def _positive(text: str) -> int:
-    if (number := _integer(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number
-
-
-def _natural(text: str) -> int:
-    if (number := _integer(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative")
-    return number
-
-
-def _integer(text: str) -> int:
+def _integer(text: str, least: int) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no integer") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is " + (f"not at least {least}" if least else "negative"))
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -278,7 +270,7 @@ def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
             given[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             given[key] = value  # a word, such as reduction=sum
-    if arguments.as_ and name not in {f.name for framework in frameworks() for f in framework.functions}:
+    if arguments.as_ and name not in {function.name for _, function in all_functions()}:
         _misuse(arguments, unknown_function(name))
     try:
         return (as_(name, **given) if arguments.as_ else _known(name, arguments)(**given)), name

@@ -27,13 +27,14 @@ from reflosses.comparison.battery import Inputs
 from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
 from reflosses.comparison.candidate import Answer, Candidate, InProcess
 from reflosses.comparison.expected import Scaled, parts
-from reflosses.comparison.formats import Format
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.inputs import as_drawn
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
 
 AUTODIFF = "autodiff"
+TWO_DTYPES = ("float64", "float32")  # of functions that do not take the narrower ones
 
 
 # ---- a function ------------------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ class Function:
     tried: tuple[Mapping[str, Any], ...] = ({},)
     refused: tuple[Mapping[str, Any], ...] = ()
     grad: str | None = AUTODIFF
-    dtypes: tuple[str, ...] = ("float64", "float32")
+    dtypes: tuple[str, ...] = tuple(FORMATS)
     inputs: Inputs = as_drawn
     targets: str = "auto"
     validates: bool = True
@@ -147,10 +148,7 @@ class Framework:
     @property
     def version(self) -> str | None:
         """The installed version, or None."""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return None
+        return installed_version(self.package)
 
     @property
     def not_installed(self) -> str:
@@ -211,6 +209,14 @@ class _FrameworkCandidate(Candidate):
         return self._inner.ask(np.asarray(y, self._y_dtype), yhat, weight, upstream)
 
 
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def brief(target: Loss | Scaled) -> str:
     """A loss in few characters: without its reduction and without parameters that have their default."""
     factor, loss = parts(target)
@@ -227,12 +233,18 @@ def frameworks() -> Iterator[Framework]:
         yield import_module(f"reflosses.frameworks.{name}").FRAMEWORK
 
 
-def find(name: str) -> tuple[Framework, Function]:
-    """The function of this name and its framework; KeyError if there is none."""
+def all_functions() -> Iterator[tuple[Framework, Function]]:
+    """Every function of every framework."""
     for framework in frameworks():
         for function in framework.functions:
-            if function.name == name:
-                return framework, function
+            yield framework, function
+
+
+def find(name: str) -> tuple[Framework, Function]:
+    """The function of this name and its framework; KeyError if there is none."""
+    for framework, function in all_functions():
+        if function.name == name:
+            return framework, function
     raise KeyError(name)
 
 
@@ -246,12 +258,11 @@ def as_(name: str, **parameters: Any) -> Loss | Scaled:
     try:
         _, function = find(name)
     except KeyError:
-        raise ValueError(
-            f"no function is named {name!r}" + (f"; {close} is" if (close := near(name)) else "")
-        ) from None
+        hint = f"; {close} is" if (close := near(name)) else ""
+        raise ValueError(f"no function is named {name!r}{hint}") from None
     return function.loss(parameters)
 
 
 def near(name: str) -> str:
     """The known name that is nearest to a misspelt one; "" if none is near."""
-    return next(iter(get_close_matches(name, [f.name for k in frameworks() for f in k.functions], 1)), "")
+    return next(iter(get_close_matches(name, [function.name for _, function in all_functions()], 1)), "")

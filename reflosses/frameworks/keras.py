@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 
-WIDE = ("float64", "float32", "float16", "bfloat16")
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"
 COLUMNS = "(y[..., None], yhat[..., None], sample_weight=weight)"
 REDUCED = (
@@ -47,7 +46,6 @@ FUNCTIONS = (
         "keras.losses.mean_squared_error",
         "keras.losses.mean_squared_error(y[..., None], yhat[..., None])",
         "MeanSquaredError(reduction='none')",
-        dtypes=WIDE,
         note=AVERAGED,
     ),
     Function(
@@ -56,14 +54,12 @@ FUNCTIONS = (
         f"MeanSquaredError({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({},),
-        dtypes=WIDE,
         note=DIVISORS,
     ),
     Function(
         "keras.losses.mean_absolute_error",
         "keras.losses.mean_absolute_error(y[..., None], yhat[..., None])",
         "MeanAbsoluteError(reduction='none')",
-        dtypes=WIDE,
         note=f"{AVERAGED}; the slope at residual 0 is −1",
     ),
     Function(
@@ -72,6 +68,7 @@ FUNCTIONS = (
         f"MeanAbsoluteError({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({"reduction": "mean_with_sample_weight"},),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -81,7 +78,6 @@ FUNCTIONS = (
         {"delta": 1.0},
         ({"delta": 0.375}, {"delta": 6.0}),
         ({"delta": 0.0}, {"delta": -1.0}),
-        dtypes=WIDE,
         note=AVERAGED,
     ),
     Function(
@@ -91,13 +87,13 @@ FUNCTIONS = (
         {"delta": 1.0, "reduction": "sum_over_batch_size"},
         ({"delta": 0.375, "reduction": "sum"},),
         ({"delta": 0.0}, {"delta": -1.0}),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
         "keras.losses.hinge",
         "keras.losses.hinge(y[..., None], yhat[..., None])",
         "Hinge(reduction='none')",
-        dtypes=WIDE,
         note=f"{AVERAGED}; labels −1 and 1, and 0 for −1 where the whole batch is of 0 and 1; the slope at margin 1 is "
         "−y/2",
     ),
@@ -107,6 +103,7 @@ FUNCTIONS = (
         f"Hinge({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({"reduction": "none"},),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -116,7 +113,6 @@ FUNCTIONS = (
         "BinaryCrossEntropy(clamp=1e-7, reduction='none')",
         {"from_logits": False},
         ({}, {"from_logits": True}),
-        dtypes=WIDE,
         note=f"{AVERAGED}; probabilities are clipped to [1e-7, 1 − 1e-7], and beyond the gradient is 0; "
         "label_smoothing ε makes labels y (1 − ε) + ε/2: give our loss these",
     ),
@@ -126,6 +122,7 @@ FUNCTIONS = (
         f"BinaryCrossEntropyWithLogits({REDUCED}) if from_logits else BinaryCrossEntropy(clamp=1e-7, {REDUCED})",
         {"from_logits": False, "reduction": "sum_over_batch_size"},
         ({"reduction": "none"}, {"from_logits": True, "reduction": "none"}),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -142,7 +139,6 @@ FUNCTIONS = (
             {"gamma": 0.375, "alpha": 0.3125, "apply_class_balancing": True, "from_logits": True},
         ),
         ({"gamma": -1.0}, {"alpha": 100.0, "apply_class_balancing": True}),
-        dtypes=WIDE,
         note=f"{AVERAGED}; alpha counts only with apply_class_balancing; the logarithm is of a probability clipped to "
         "[1e-7, 1 − 1e-7], that of a logit too",
     ),
@@ -160,6 +156,7 @@ FUNCTIONS = (
             "reduction": "sum_over_batch_size",
         },
         ({"gamma": 3.5, "from_logits": True, "reduction": "none"},),
+        dtypes=TWO_DTYPES,
         note=f"as the function; {DIVISORS}",
     ),
     Function(
@@ -167,7 +164,6 @@ FUNCTIONS = (
         "keras.losses.categorical_crossentropy(jax.nn.one_hot(y, yhat.shape[1], dtype=yhat.dtype), yhat)",
         "SparseCategoricalCrossEntropy(reduction='none')",
         grad=None,
-        dtypes=WIDE,
         inputs=rows_that_sum_to_one,
         note=f"{RENORMALISED}; labels are one-hot rows",
     ),
@@ -178,7 +174,6 @@ FUNCTIONS = (
         {"label_smoothing": 0.0},
         ({}, {"label_smoothing": 0.125}),
         ({"label_smoothing": -0.125}, {"label_smoothing": 1.125}),
-        dtypes=WIDE,
         targets="rows",
     ),
     Function(
@@ -199,6 +194,7 @@ FUNCTIONS = (
         f"CrossEntropy(label_smoothing=label_smoothing, {REDUCED})",
         {"label_smoothing": 0.0, "reduction": "sum_over_batch_size"},
         ({"label_smoothing": 0.125, "reduction": "none"}, {"reduction": "mean_with_sample_weight"}),
+        dtypes=TWO_DTYPES,
         targets="rows",
         note=f"of logits: from_logits is False by default; {DIVISORS}",
     ),
@@ -209,7 +205,6 @@ FUNCTIONS = (
         {"ignore_class": None},
         ({}, {"ignore_class": 255}),
         grad=None,
-        dtypes=WIDE,
         inputs=rows_that_sum_to_one,
         note=f"{RENORMALISED}; labels out of range cost 0",
     ),
@@ -219,7 +214,6 @@ FUNCTIONS = (
         "CrossEntropy(ignore_index=ignore_class, reduction='none')",
         {"ignore_class": None},
         ({}, {"ignore_class": 255}),
-        dtypes=WIDE,
         targets="index",
         note="labels out of range cost 0",
     ),
@@ -238,7 +232,6 @@ FUNCTIONS = (
         f"CrossEntropy(ignore_index=ignore_class, {REDUCED})",
         {"ignore_class": None, "reduction": "sum_over_batch_size"},
         ({"reduction": "none"},),
-        dtypes=WIDE,
         targets="index",
         note=f"of logits: from_logits is False by default; labels are rounded to the dtype of the loss; {DIVISORS}",
     ),
@@ -260,6 +253,7 @@ FUNCTIONS = (
         "Scaled(alpha, Focal(gamma=gamma, clamp=1e-7, reduction='none'))",
         {"alpha": 0.25, "gamma": 2.0},
         ({"alpha": 0.3125, "gamma": 3.5},),
+        dtypes=TWO_DTYPES,
         inputs=of_true_class,
         note="of the probability of the true class, one-hot labels; alpha multiplies every class; probabilities are "
         "divided by their sum and clipped to [1e-7, 1 − 1e-7], in the power too",
@@ -271,6 +265,7 @@ FUNCTIONS = (
         "Scaled(alpha, FocalWithLogits(gamma=gamma, reduction='none'))",
         {"alpha": 0.25, "gamma": 2.0},
         ({"alpha": 0.3125, "gamma": 0.375}, {"alpha": 0.75, "gamma": 3.5}),
+        dtypes=TWO_DTYPES,
         note="of two classes with the logits z and 0; alpha multiplies every class; probabilities are clipped",
     ),
     Function(
@@ -279,7 +274,6 @@ FUNCTIONS = (
         "Dice(axis=axis, smooth_dr=1e-7, reduction='none')",
         {"axis": None},
         ({}, {"axis": -1}),
-        dtypes=WIDE,
         note="pools all axes, the batch among them; smoothed in the denominator alone, so that nothing against nothing "
         "costs 1",
     ),
@@ -289,6 +283,7 @@ FUNCTIONS = (
         "Dice(axis=axis, smooth_dr=2e-7, reduction='none')",
         {"axis": None},
         ({"axis": -1},),
+        dtypes=TWO_DTYPES,
         note="with its default alpha = beta = ½ this is Dice's loss; pools all axes; nothing against nothing costs 1",
     ),
     Function(
@@ -297,6 +292,7 @@ FUNCTIONS = (
         "IoU(axis=axis, smooth_dr=1e-7, reduction='none')",
         {"axis": None},
         ({"axis": -1},),
+        dtypes=TWO_DTYPES,
         note="pools all axes; smoothed in the denominator alone, so that nothing against nothing costs 1",
     ),
 )

@@ -6,6 +6,7 @@ have one dtype.
 
 from __future__ import annotations
 
+from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import Framework, Function
 
 MODEL = '''\
@@ -95,7 +96,7 @@ FRAMEWORK = Framework(
     "onnx",
     MODEL + REFERENCE,
     "numpy",
-    functions("onnx", ("float64", "float32", "float16", "bfloat16")),
+    functions("onnx", tuple(FORMATS)),
     NOT_COVERED,
     extra="onnx",
 )

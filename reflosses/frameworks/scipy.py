@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
 
-NARROW = ("float64", "float32", "float16")
+THREE_DTYPES = (*TWO_DTYPES, "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
 
 
@@ -33,7 +33,7 @@ def _least_squares(loss: str, equals: str, **more: Any) -> Function:
 
 def _piece(name: str, code: str, equals: str, grad: str | None = None, **more: Any) -> Function:
     """A function that is a part of a loss. Invalid targets do not reach it, so it cannot refuse them."""
-    return Function(name, code, equals, grad=grad, validates=False, **more)
+    return Function(name, code, equals, grad=grad, dtypes=TWO_DTYPES, validates=False, **more)
 
 
 SCALES: dict[str, Any] = {
@@ -133,20 +133,21 @@ FUNCTIONS = (
         "scipy.spatial.distance.sqeuclidean(y, yhat)",
         "MeanSquaredError(reduction='sum')",
         grad=None,
-        dtypes=NARROW,
+        dtypes=THREE_DTYPES,
     ),
     Function(
         "scipy.spatial.distance.cityblock",
         "scipy.spatial.distance.cityblock(y, yhat)",
         "MeanAbsoluteError(reduction='sum')",
         grad=None,
-        dtypes=NARROW,
+        dtypes=THREE_DTYPES,
     ),
     Function(
         "scipy.spatial.distance.dice",
         "scipy.spatial.distance.dice(y, yhat)",
         "Dice(reduction='sum')",
         grad=None,
+        dtypes=TWO_DTYPES,
         inputs=hard_masks,
         note="nothing against nothing is 0/0 there: NaN, where its jaccard and our Dice are 0",
     ),
@@ -155,6 +156,7 @@ FUNCTIONS = (
         "scipy.spatial.distance.jaccard(y, yhat)",
         "IoU(reduction='sum')",
         grad=None,
+        dtypes=TWO_DTYPES,
         inputs=hard_masks,
         note="any number but 0 is true there",
     ),

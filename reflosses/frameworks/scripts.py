@@ -15,6 +15,12 @@ from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result, numbers
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
+ARRAY = {  # the source of an array: its numbers and its dtype
+    "numpy": "np.array({}, {!r})",
+    "torch": "torch.tensor({}, dtype=torch.{})",
+    "jax": "jnp.array({}, jnp.{})",
+}
+
 
 def checked(
     framework: Framework,
@@ -78,7 +84,7 @@ def _ask_to_refuse(
 
 def script(framework: Framework, function: Function, given: Mapping[str, Any], d: Deviation, dtype: str) -> str:
     """Code that repeats the call of a deviation, and asserts that the result is right."""
-    write = {"torch": _torch, "jax": _jax}.get(framework.arrays, _numpy)
+    array = ARRAY.get(framework.arrays, ARRAY["numpy"])
     arguments = function.arguments({**given, **d.given})
     arrays = {"y": d.y, "yhat": d.yhat, "weight": d.weight}
     code = written(function.code, arguments | ({"weight": None} if d.weight is None else {}))
@@ -94,10 +100,11 @@ def script(framework: Framework, function: Function, given: Mapping[str, Any], d
     y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
     for name, a in arrays.items():
         if a is not None:
-            lines.append(f"{name} = {write.array(a, y_dtype if name == 'y' else dtype)}")
+            lines.append(f"{name} = {array.format(numbers(a), y_dtype if name == 'y' else dtype)}")
     if d.what == "gradient" or function.code == "None":
         if function.grad == AUTODIFF:
-            lines += write.gradient(code, None if d.upstream is None else write.array(d.upstream, dtype))
+            upstream = None if d.upstream is None else array.format(numbers(d.upstream), dtype)
+            lines += _autodiff(framework.arrays, code, upstream)
         else:
             lines.append(f"grad = {written(function.grad or 'None', arguments)}")
     else:
@@ -127,41 +134,10 @@ def _number(x: float) -> str:
     return repr(float(x)) if np.isfinite(x) else f"float('{x}')"
 
 
-class _numpy:
-    """NumPy."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"np.array({numbers(a)}, {dtype!r})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
-        raise TypeError("NumPy has no autodiff")
-
-
-class _torch(_numpy):
-    """PyTorch."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"torch.tensor({numbers(a)}, dtype=torch.{dtype})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
+def _autodiff(arrays: str, code: str, upstream: str | None) -> list[str]:
+    """The gradient of a call by the autodiff of PyTorch or JAX."""
+    if arrays == "torch":
         seed = upstream or "torch.ones_like(value)"
         return ["yhat.requires_grad_()", f"value = {code}", f"(grad,) = torch.autograd.grad(value, yhat, {seed})"]
-
-
-class _jax(_numpy):
-    """JAX."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"jnp.array({numbers(a)}, jnp.{dtype})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
-        return [
-            f"value, back = jax.vjp(lambda yhat: {code}, yhat)",
-            f"(grad,) = back({upstream or 'jnp.ones_like(value)'})",
-        ]
+    back = f"(grad,) = back({upstream or 'jnp.ones_like(value)'})"
+    return [f"value, back = jax.vjp(lambda yhat: {code}, yhat)", back]

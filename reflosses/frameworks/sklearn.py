@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 from reflosses.frameworks.inputs import finite, hard_labels, hard_masks, label_pairs, probabilities
 from reflosses.frameworks.scipy import FRAMEWORK as SCIPY
 
@@ -26,7 +26,9 @@ def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **mor
     def call(method: str) -> str:
         return f"{made}.{method}({y}, yhat)"
 
-    whole = Function(f"sklearn.{name}", call("loss"), equals, grad=call("gradient"), validates=False, **more)
+    whole = Function(
+        f"sklearn.{name}", call("loss"), equals, grad=call("gradient"), dtypes=TWO_DTYPES, validates=False, **more
+    )
     pair, second = call("loss_gradient"), call("gradient_hessian")
     return (
         whole,
@@ -38,7 +40,9 @@ def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **mor
 def _metric(name: str, equals: str, arguments: str = "y, yhat, sample_weight=weight", **more: Any) -> Function:
     """A metric that is a loss."""
     function = name.partition(" ")[0]
-    return Function(f"sklearn.{name}", f"sklearn.metrics.{function}({arguments})", equals, grad=None, **more)
+    return Function(
+        f"sklearn.{name}", f"sklearn.metrics.{function}({arguments})", equals, grad=None, dtypes=TWO_DTYPES, **more
+    )
 
 
 def _score(name: str, equals: str, arguments: str, **more: Any) -> Function:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from reflosses import catalogue
-from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.battery import REGIMES, Inputs
 from reflosses.comparison.expected import parts
 from reflosses.frameworks.function import Framework, Function
 from reflosses.frameworks.inputs import hard_masks, label_pairs
@@ -21,6 +21,11 @@ MEMBERS = 6  # a row or an overlap has about so many predictions: it is swept at
 
 LABELS = "y.astype(int), yhat.astype(int)"
 
+
+def _overlap(name: str, code: str, equals: str, inputs: Inputs) -> Function:
+    return Function(f"overlap.{name}", code, equals, grad=None, inputs=inputs)
+
+
 OURS = Framework(  # our functions that are no `Loss`: each is certified through the loss that it equals
     "reflosses",
     "reflosses",
@@ -34,18 +39,10 @@ OURS = Framework(  # our functions that are no `Loss`: each is certified through
             grad=None,
             targets="index",
         ),
-        *(
-            Function(f"overlap.{name}", code, equals, grad=None, inputs=inputs)
-            for name, code, equals, inputs in (
-                ("hard_dice", f"reflosses.overlap.hard_dice({LABELS}, 2)[1]", "Dice()", hard_masks),
-                ("hard_iou", f"reflosses.overlap.hard_iou({LABELS}, 2)[1]", "IoU()", hard_masks),
-                (
-                    "pixel_accuracy",
-                    f"1 - reflosses.overlap.pixel_accuracy({LABELS})",
-                    "MeanAbsoluteError()",
-                    label_pairs,
-                ),
-            )
+        _overlap("hard_dice", f"reflosses.overlap.hard_dice({LABELS}, 2)[1]", "Dice()", hard_masks),
+        _overlap("hard_iou", f"reflosses.overlap.hard_iou({LABELS}, 2)[1]", "IoU()", hard_masks),
+        _overlap(
+            "pixel_accuracy", f"1 - reflosses.overlap.pixel_accuracy({LABELS})", "MeanAbsoluteError()", label_pairs
         ),
     ),
     {},

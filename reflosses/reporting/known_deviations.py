@@ -26,7 +26,7 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Deviation, Result
 from reflosses.comparison.verdict import VERDICTS
-from reflosses.frameworks.function import frameworks, near
+from reflosses.frameworks.function import all_functions, near
 
 ALLOWED = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", "gradient"), "verdict": VERDICTS}
 KEYS = ("function", *ALLOWED)
@@ -167,7 +167,7 @@ def _alternatives(key: str, given: Any, place: str) -> tuple[str, ...]:
 
 def _misspelt(name: str) -> str | None:
     """None if the framework has this function. Otherwise the nearest name that it has, or "" if none is near."""
-    names = [function.name for framework in frameworks() for function in framework.functions]
+    names = [function.name for _, function in all_functions()]
     prefix = name.partition(".")[0] + "."
     if name in names or not any(known.startswith(prefix) for known in names):
         return None

@@ -19,11 +19,10 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, fields
-from importlib import metadata
 from typing import Any
 
 from reflosses.comparison.result import Result, plain
-from reflosses.frameworks.function import frameworks
+from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
 from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.rows import Report, ReportRow
@@ -74,17 +73,10 @@ def results_to_json(results: list[Result], interrupted: bool = False) -> str:
 
 def versions() -> dict[str, str | None]:
     """The versions on which the numbers depend, and the machine."""
-    own = {name: _version(name) for name in ("reflosses", "numpy", "python-flint")}
+    own = {name: installed_version(name) for name in ("reflosses", "numpy", "python-flint")}
     others = {framework.package: framework.version for framework in frameworks()}
     machine = f"{platform.machine()} {platform.platform()}"
     return {**own, **others, "python": platform.python_version(), "machine": machine}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 # ---- test cases ------------------------------------------------------------------------------------------------------

@@ -73,16 +73,10 @@ def tables(report: Report) -> list[Table]:
 
 
 def _losses(leg: Leg) -> Table:
+    numbers = [Header(name, "right") for name in ("points", "value", "gradient", "approx_fprime")]
     table = Table(
         "1. Our losses against their certified truth, and against finite differences",
-        (
-            Header("loss"),
-            Header("points", "right"),
-            Header("value", "right"),
-            Header("gradient", "right"),
-            Header("approx_fprime", "right"),
-            Header("verdict"),
-        ),
+        (Header("loss"), *numbers, Header("verdict")),
     )
     for row in leg.rows:
         found = (_of_bound(row.value), _of_bound(row.grad), "" if row.differences is None else f"{row.differences:.2g}")
