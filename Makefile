@@ -4,7 +4,7 @@ FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep bare readme frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -39,8 +39,8 @@ atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json
 
-readme: .venv/verify  ## measure the tables of the README again
-	$(BIN)/python tests/measuring/readme_tables.py
+accuracy: .venv/verify  ## write derivations/accuracy.md: what `make verify` finds
+	$(BIN)/python tests/measuring/accuracy_page.py
 
 wheel: .venv/check  ## build the wheel into .cache/wheel
 	$(BIN)/python -m build --wheel --outdir .cache/wheel

@@ -1,6 +1,6 @@
 """reflosses: reference loss functions with hand-derived, certified gradients.
 
-What there is stands in `__init__.pyi`, one import a name; each of them is carried out when its name is first used.
+`__init__.pyi` lists the public names, with one import for each. Such an import runs when its name is first used.
 """
 
 import pkgutil
@@ -15,7 +15,7 @@ __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:
-    """Import a name from its home, once."""
+    """Import a public name at its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
@@ -24,5 +24,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Every name, imported or not."""
+    """Every public name, imported or not."""
     return sorted({*globals(), *_HOMES})

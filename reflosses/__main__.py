@@ -1,7 +1,7 @@
 """The command line: `reflosses verify`, `check`, `explain`, `list`, `show`.
 
-Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, with what was done so far printed. `verify` is wrong only
-where our own certification does not hold or, with --expect, where others do not deviate just as the list says.
+Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
+our own certification does not hold or, with --expect, if others deviate in another way than the list says.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import ast
 import inspect
 import io
 import os
-import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import catalogue
@@ -27,10 +27,14 @@ from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import Framework, Function, as_, brief, frameworks
+from reflosses.frameworks.function import all_functions, as_, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
-from reflosses.reporting import expectations, junit, report
-from reflosses.reporting.verify import Report, Tick, Wanted, not_installed, verify
+from reflosses.reporting import output, tables
+from reflosses.reporting.explain import explanation, unknown_function
+from reflosses.reporting.junit import to_junit
+from reflosses.reporting.known_deviations import KnownDeviation, dump, read, unexpected
+from reflosses.reporting.rows import Report, Tick, Wanted
+from reflosses.reporting.verify import verify
 from reflosses.truth import arithmetic
 
 if TYPE_CHECKING:
@@ -39,29 +43,29 @@ if TYPE_CHECKING:
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
 FORMATS_OF_REPORTS = ("table", "json", "markdown", "junit")
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
-LIMIT = 30.0  # seconds a call of a candidate may take
-DAY = 86400
+LIMIT = 30.0  # seconds for a call of a candidate
+DAY = 86400  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Run one command and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an encoding without − or Ω is no reason to fail
+            stream.reconfigure(errors="replace")  # a terminal may have no − or Ω
     arguments = _parser().parse_args(argv)
     arguments.status = 0
     try:
         arguments.run(arguments)
-    except KeyboardInterrupt:  # where nothing was done that could be told
+    except KeyboardInterrupt:  # before there was anything to report
         arguments.status = 130
-    except BrokenPipeError:  # such as `reflosses show Huber | head`; what was found still counts
+    except BrokenPipeError:  # such as `reflosses show Huber | head`: the status still counts
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(arguments.status)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("reflosses", description="Reference losses with certified gradients.")
-    parser.add_argument("--version", action="version", version=f"reflosses {report.versions()['reflosses']}")
+    parser.add_argument("--version", action="version", version=f"reflosses {output.versions()['reflosses']}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser(
@@ -78,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"frameworks, with commas: {', '.join(f.name for f in frameworks())}; or none (default: %(default)s)",
     )
-    command.add_argument(
-        "--points", type=_positive, default=600, metavar="N", help="points a loss of ours (default: %(default)s)"
-    )
+    points = partial(_integer, least=1)
+    text = "points a loss of ours (default: %(default)s)"
+    command.add_argument("--points", type=points, default=600, metavar="N", help=text)
     _shared(command, dtypes="all that a function takes", regimes="all")
     command.set_defaults(run=_verify, misuse=command.error)
 
@@ -123,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
     """Options of every command that checks."""
-    command.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the inputs (default: %(default)s)")
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the inputs (default: %(default)s)")
     for option, known, default in (("--dtype", FORMATS, dtypes), ("--regime", REGIMES, regimes)):
         command.add_argument(
             option, action="append", choices=tuple(known), help=f"only this one; may be repeated (default: {default})"
@@ -138,28 +143,19 @@ def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None
 
 
 def _misuse(arguments: argparse.Namespace, text: str) -> NoReturn:
-    """End with status 2 and what is wrong."""
+    """End with status 2 and this message."""
     arguments.misuse(text)
     raise AssertionError("argparse has returned from an error")
 
 
-def _positive(text: str) -> int:
-    if (number := _integer(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number
-
-
-def _natural(text: str) -> int:
-    if (number := _integer(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative")
-    return number
-
-
-def _integer(text: str) -> int:
+def _integer(text: str, least: int) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no integer") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is " + (f"not at least {least}" if least else "negative"))
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -176,12 +172,10 @@ def _seconds(text: str) -> float:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    names = list(catalogue.losses())
     for name in arguments.loss or []:
         _known(name, arguments)
-    chosen = [name for name in names if name in (arguments.loss or names)]
     wanted = Wanted(
-        chosen,
+        [name for name in catalogue.losses() if name in (arguments.loss or [name])],
         _against(arguments),
         arguments.seed,
         arguments.points,
@@ -189,22 +183,22 @@ def _verify(arguments: argparse.Namespace) -> None:
         arguments.regime or tuple(REGIMES),
         arguments.limit,
     )
-    expected = _expected(arguments)
+    known = _known_deviations(arguments)
     with _output(arguments) as (kind, file):
         with _progress() as tick:
-            found = verify(wanted, tick)
-        if expected is not None:
-            found.unlisted, found.vanished = _compared(found.results(), expected)
-        arguments.status = 130 if found.interrupted else 0 if found.ok and found.expected else 1
-        if not found.interrupted:
-            _write_expectations(arguments, found.results())
-        _write(found, kind, file)
+            report = verify(wanted, tick)
+        if known is not None:
+            report.unlisted, report.vanished = unexpected(report.results(), known)
+        arguments.status = 130 if report.interrupted else 0 if report.ok and report.expected else 1
+        if not report.interrupted:
+            _write_known_deviations(arguments, report.results())
+        _write(report, kind, file)
     if arguments.out:
-        print(f"{report.summary(found)} Written to {arguments.out}.", file=sys.stderr)
+        print(f"{tables.summary(report)} Written to {arguments.out}.", file=sys.stderr)
 
 
 def _against(arguments: argparse.Namespace) -> list[str]:
-    """The frameworks that are asked for by name must be there."""
+    """The frameworks to ask. One that the user names must be installed."""
     known = {framework.name: framework for framework in frameworks()}
     if arguments.against == "installed":
         return list(known)
@@ -213,28 +207,21 @@ def _against(arguments: argparse.Namespace) -> list[str]:
         if name not in known:
             _misuse(arguments, f"no framework is named {name!r}; there are {', '.join(known)}")
         if known[name].version is None:
-            _misuse(arguments, not_installed(known[name]))
+            _misuse(arguments, known[name].not_installed)
     return names
 
 
 def _check(arguments: argparse.Namespace) -> None:
     target, name = _target(arguments)
-    expected = _expected(arguments)
+    known = _known_deviations(arguments)
     if not arithmetic.available():
         _misuse(arguments, "certified values need python-flint: pip install 'reflosses[truth]'")
     results: list[Comparison] = []
     unlisted = vanished = None
-    regimes = arguments.regime or DEFAULT_REGIMES
-    grad = None if arguments.grad == "none" else arguments.grad or "auto"
     with _output(arguments) as (kind, file):
         try:
-            source = Source(arguments.candidate, grad=grad, framework=arguments.framework)
-            with _progress() as tick:
-                for dtype in dict.fromkeys(arguments.dtype or ["float64"]):
-                    with Isolated(source, dtype, limit=arguments.limit) as asked:
-                        shown = _ticks(tick, f"{arguments.candidate}, {dtype}")
-                        options = {"seed": arguments.seed, "targets": arguments.targets, "name": arguments.candidate}
-                        results.append(check(asked, target, dtype=dtype, regimes=regimes, tick=shown, **options))
+            for result in _results(arguments, target):
+                results.append(result)
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
@@ -243,29 +230,39 @@ def _check(arguments: argparse.Namespace) -> None:
             print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
             right = all(r.ok for r in results)
-            if expected is not None:
-                unlisted, vanished = _compared(results, expected)
+            if known is not None:
+                unlisted, vanished = unexpected(results, known)
                 right = not unlisted and not vanished and all(r.rows for r in results)
-                print(*unlisted, *vanished, report.compared(unlisted, vanished), sep="\n", file=sys.stderr)
+                lines = [*tables.differences(unlisted, vanished), tables.compared(unlisted, vanished)]
+                print(*lines, sep="\n", file=sys.stderr)
             arguments.status = 0 if right else 1
-            _write_expectations(arguments, results)
+            _write_known_deviations(arguments, results)
         if kind == "json":
-            file.write(report.results_to_json(results, interrupted=arguments.status == 130))
+            file.write(output.results_to_json(results, interrupted=arguments.status == 130))
         elif kind == "junit":
-            file.write(junit.to_junit(report.cases_of(results, name, unlisted, vanished)))
+            file.write(to_junit(output.cases_of(results, name, unlisted, vanished)))
         else:
             _write_results(results, kind, file)
     if arguments.out:
-        found = "".join(f"{r.name}, {r.dtype}: {r.verdict}. " for r in results)
-        print(f"{found}Written to {arguments.out}.", file=sys.stderr)
+        verdicts = "".join(f"{r.name}, {r.dtype}: {r.verdict}. " for r in results)
+        print(f"{verdicts}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _ticks(tick: Tick, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: tick("check", name, done, total)
+def _results(arguments: argparse.Namespace, target: Loss | Scaled) -> Iterator[Comparison]:
+    """The result of the candidate in each dtype."""
+    grad = None if arguments.grad == "none" else arguments.grad or "auto"
+    source = Source(arguments.candidate, grad=grad, framework=arguments.framework)
+    options = {"seed": arguments.seed, "targets": arguments.targets, "name": arguments.candidate}
+    options["regimes"] = arguments.regime or DEFAULT_REGIMES
+    with _progress() as tick:
+        for dtype in dict.fromkeys(arguments.dtype or ["float64"]):
+            with Isolated(source, dtype, limit=arguments.limit) as candidate:
+                told = partial(tick, "check", f"{arguments.candidate}, {dtype}")
+                yield check(candidate, target, dtype=dtype, tick=told, **options)
 
 
 def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
-    """The loss that a candidate is held against, and its name."""
+    """The loss to which a candidate is compared, and its name."""
     name, *parameters = arguments.as_ or arguments.loss
     given: dict[str, Any] = {}
     for text in parameters:
@@ -276,40 +273,35 @@ def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
             given[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             given[key] = value  # a word, such as reduction=sum
-    if arguments.as_ and name not in {f.name for framework in frameworks() for f in framework.functions}:
-        _misuse(arguments, _unknown(name))
+    if arguments.as_ and name not in {function.name for _, function in all_functions()}:
+        _misuse(arguments, unknown_function(name))
     try:
         return (as_(name, **given) if arguments.as_ else _known(name, arguments)(**given)), name
     except (ValueError, TypeError) as error:
         _misuse(arguments, str(error))
 
 
-def _expected(arguments: argparse.Namespace) -> list[expectations.Expected] | None:
+def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | None:
+    """The list given with --expect; None without one."""
     if arguments.expect is None:
         return None
     try:
-        return list(expectations.read(arguments.expect))
+        return read(arguments.expect)
     except OSError as error:
         _misuse(arguments, f"--expect {arguments.expect}: {error.strerror}")
     except ValueError as error:
         _misuse(arguments, f"--expect {error}")
 
 
-def _compared(results: list[Comparison], expected: list[expectations.Expected]) -> tuple[list[str], list[str]]:
-    """Deviations that no entry expects, and entries that nothing met, in words."""
-    unlisted, vanished = expectations.unexpected(results, expected)
-    return [f"unlisted: {x}" for x in unlisted], [f"vanished: {x}" for x in vanished]
-
-
-def _write_expectations(arguments: argparse.Namespace, results: list[Comparison]) -> None:
+def _write_known_deviations(arguments: argparse.Namespace, results: list[Comparison]) -> None:
     if arguments.write_expect:
         with open(arguments.write_expect, "w", encoding="utf-8") as file:
-            file.write(expectations.dump(results))
+            file.write(dump(results))
 
 
 @contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[tuple[str, TextIO]]:
-    """The format of the report, and the file it goes to, which is written only when the report is whole."""
+    """The format and the file of the report. A file on disk is written only when the report is complete."""
     out = arguments.out
     for option, path in (("--out", out), ("--write-expect", arguments.write_expect)):
         if path and not _writable(path):
@@ -325,7 +317,7 @@ def _output(arguments: argparse.Namespace) -> Iterator[tuple[str, TextIO]]:
 
 
 def _writable(path: str) -> bool:
-    """Whether a file can be written, or made."""
+    """Whether a file can be written or created."""
     there = path if os.path.exists(path) else os.path.dirname(path) or "."
     return not os.path.isdir(path) and os.access(there, os.W_OK)
 
@@ -337,43 +329,47 @@ def _known(name: str, arguments: argparse.Namespace) -> type[Loss]:
     return losses[name]
 
 
-def _write(found: Report, kind: str, file: TextIO) -> None:
+def _write(report: Report, kind: str, file: TextIO) -> None:
     if kind == "json":
-        file.write(report.to_json(found))
+        file.write(output.to_json(report))
         return
     if kind == "junit":
-        file.write(junit.to_junit(report.cases(found)))
+        file.write(to_junit(output.cases(report)))
         return
-    tables = [table for table in report.tables(found) if table.lines or table.notes]
-    console = _console(file) if kind == "table" else None
-    if kind == "table" and console is None:
-        print(NO_RICH, file=sys.stderr)
-    differences = [*(found.unlisted or []), *(found.vanished or [])]
+    shown = [table for table in tables.tables(report) if table.lines or table.notes]
+    differences = tables.differences(report.unlisted, report.vanished)
+    console = _console_for(kind, file)
     if console is None:
-        file.write(report.to_markdown(tables))
-        file.write("".join(f"\n- {line}" for line in differences) + f"\n{report.summary(found)}\n")
+        file.write(tables.to_markdown(shown))
+        file.write("".join(f"\n- {line}" for line in differences) + f"\n{tables.summary(report)}\n")
     else:
-        report.print_tables(tables, console)
+        tables.print_tables(shown, console)
         for line in differences:
             console.print(line, style="red", highlight=False, markup=False)
-        fine = found.ok and found.expected
-        console.print(report.summary(found), style="bold green" if fine else "bold red", highlight=False)
+        style = "bold green" if report.ok and report.expected else "bold red"
+        console.print(tables.summary(report), style=style, highlight=False)
 
 
 def _write_results(results: list[Comparison], kind: str, file: TextIO) -> None:
-    """Candidates, as a table or in Markdown."""
-    console = _console(file) if kind == "table" else None
-    if kind == "table" and console is None:
-        print(NO_RICH, file=sys.stderr)
+    """The results of `check`, as tables or in Markdown."""
+    console = _console_for(kind, file)
     for result in results:
         if console is None:
             file.write(result.to_markdown() + "\n")
         else:
-            report.print_tables([report.table_of(result)], console)
+            tables.print_tables([tables.table_of(result)], console)
+
+
+def _console_for(kind: str, file: TextIO) -> Console | None:
+    """A console for tables; None for Markdown, and for tables without rich."""
+    console = _console(file) if kind == "table" else None
+    if kind == "table" and console is None:
+        print(NO_RICH, file=sys.stderr)
+    return console
 
 
 def _console(file: TextIO) -> Console | None:
-    """A console of rich on a file, or None without rich; wide enough for every table where it is no terminal."""
+    """rich's console on a file, or None without rich. Where the file is no terminal, every table fits its width."""
     try:
         from rich.console import Console
     except ImportError:
@@ -384,7 +380,7 @@ def _console(file: TextIO) -> Console | None:
 
 @contextmanager
 def _progress() -> Iterator[Tick]:
-    """A progress bar on a terminal's standard error, where rich is there to draw it."""
+    """A progress bar on standard error, if that is a terminal and rich is installed."""
     console = _console(sys.stderr)
     if console is None or not sys.stderr.isatty():
         yield lambda *_: None
@@ -403,81 +399,14 @@ def _progress() -> Iterator[Tick]:
         yield tick
 
 
-# ---- explain ---------------------------------------------------------------------------------------------------------
+# ---- explain, list and show ------------------------------------------------------------------------------------------
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    name = arguments.name
-    for framework in frameworks():
-        if framework.name == name:
-            _explain_all(framework)
-            return
-    functions = _functions(name)
-    left_out = [(k, why) for framework in frameworks() for k, why in framework.not_covered.items()]
-    last = re.escape(name if functions else name.rpartition(".")[2])
-    others = [(k, why) for k, why in left_out if last and re.search(rf"(?<!\w){last}(?!\w)", k)]
-    if not functions and not others:
-        _misuse(arguments, _unknown(name))
-    for framework, function in functions:
-        _explain_one(framework, function)
-    for looks_like, why in others:
-        print(f"{looks_like}: not covered, {why}")
-    if functions:
-        print("Known deviations, by regime and dtype: derivations/atlas.md")
-
-
-def _functions(name: str) -> list[tuple[Framework, Function]]:
-    """The function of that name, with the rows that tell ways of calling it apart; or all that are called so."""
-    every = [(framework, function) for framework in frameworks() for function in framework.functions]
-    found = [(framework, f) for framework, f in every if f"{f.name} ".startswith(f"{name} ")]
-    called = re.compile(rf"(?<![\w.]){re.escape(name)}\(")  # such as torch.nn.functional.huber_loss
-    return found or [(k, f) for k, f in every if name and (f".{name} " in f"{f.name} " or called.search(f.code))]
-
-
-def _unknown(name: str) -> str:
-    last = name.rpartition(".")[2].lower()
-    near = [f.name for framework in frameworks() for f in framework.functions if last and last in f.name.lower()]
-    known = ", ".join(framework.name for framework in frameworks())
-    hint = f"there are {', '.join(near)}" if near else f"reflosses explain FRAMEWORK lists those of {known}"
-    return f"no function is named {name!r}; {hint}"
-
-
-def _explain_all(framework: Framework) -> None:
-    print(f"{framework.package} {framework.version or 'is not installed here'}\n")
-    for function in framework.functions:
-        print(f"{_signature(function)}\n    = {function.equals}")
-    print("\nNot covered:")
-    for other, why in framework.not_covered.items():
-        print(textwrap.fill(f"{other}: {why}", 110, initial_indent="    ", subsequent_indent="        "))
-
-
-def _explain_one(framework: Framework, function: Function) -> None:
-    print(f"{_signature(function)}\n\n    equals    {function.equals}")
-    print(f"    call      {function.code if function.code != 'None' else 'none: a gradient only'}")
-    print(f"    gradient  {function.grad or 'none'}")
-    if compiler := framework.compiler_of(function):
-        print(f"    compiler  {compiler}")
-    print(f"    dtypes    {', '.join(function.dtypes)}")
-    for given in function.tried:
-        shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "defaults"
-        print(f"    checked   {shown}  →  {brief(function.loss(given))}")
-    print(f"    version   {framework.package} {framework.version or 'is not installed here'}")
-    if function.note:
-        print(textwrap.fill(function.note, 110, initial_indent="    note      ", subsequent_indent=" " * 14))
-    print()
-
-
-def _signature(function: Function) -> str:
-    """A function with its parameters; the name of a row may be more than a name."""
-    parameters = ", ".join(f"{k}={v!r}" for k, v in function.parameters.items())
-    return f"{function.name}({parameters})" if parameters else function.name
-
-
-# ---- list and show ---------------------------------------------------------------------------------------------------
-
-
-def _purpose(cls: type[Loss]) -> str:
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
+    try:
+        print(explanation(arguments.name), end="")
+    except ValueError as error:
+        _misuse(arguments, str(error))
 
 
 def _call(cls: type[Loss]) -> str:
@@ -486,7 +415,8 @@ def _call(cls: type[Loss]) -> str:
 
 def _list(arguments: argparse.Namespace) -> None:
     for cls in catalogue.losses().values():
-        print(f"{_call(cls)}\n    {_purpose(cls)}  derivations/{catalogue.stem(cls)}.md")
+        purpose = (inspect.getdoc(cls) or "").partition("\n")[0]
+        print(f"{_call(cls)}\n    {purpose}  derivations/{catalogue.stem(cls)}.md")
 
 
 def _show(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What there is: every exported loss, its example parameters, its page."""
+"""Every exported loss, with its example parameters and its derivation page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def losses() -> dict[str, type[Loss]]:
 
 
 def stem(cls: type[Loss]) -> str:
-    """The one name of a loss's code, page and test: `binary_cross_entropy` for BinaryCrossEntropy."""
+    """The stem of the files of a loss (code, page, test): `binary_cross_entropy` for BinaryCrossEntropy."""
     return cls.__module__.rpartition(".")[2]
 
 
@@ -29,7 +29,7 @@ def examples(cls: type[Loss], reduction: str = "none") -> Iterator[Loss]:
 
 
 def page(cls: type[Loss]) -> str:
-    """The text of the loss's derivation page."""
+    """The text of the derivation page of a loss."""
     name = f"{stem(cls)}.md"
     shipped = resources.files("reflosses") / "derivations" / name  # in a wheel
     beside = Path(__file__).parent.parent / "derivations" / name  # in a checkout
@@ -37,6 +37,6 @@ def page(cls: type[Loss]) -> str:
 
 
 def section(cls: type[Loss], paragraph: str) -> str:
-    """One labelled paragraph of a loss's docstring, such as "Domain" or "Kinks"."""
+    """One labelled paragraph of the docstring of a loss, such as "Domain" or "Kinks"."""
     found = re.search(rf"^    {paragraph}\b(.*?)(?=^    [A-Z][a-z]+\b[^.\n]*?:|\Z)", cls.__doc__ or "", re.M | re.S)
     return " ".join((paragraph + found.group(1)).split()) if found else ""

@@ -1,7 +1,7 @@
-"""Is a loss that somebody else wrote right? Value and gradient at adversarial inputs, against the certified truth.
+"""Is somebody else's loss right? Its values and gradients at adversarial inputs, against the certified truth.
 
-`check` is `comparison` and `diagnosis` together: an interview asks the candidate everything that the battery has for
-the loss and judges each number; a diagnosis names what explains those that are wrong.
+`check` joins two packages. An interview of `comparison` asks the candidate every input of the battery and judges each
+number. `diagnosis` then explains the wrong numbers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import unstack
 
-DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # who does not check inputs is not wrong
+DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # a loss need not validate its inputs
 
-Tick = Callable[[int, int], None]  # how many are done, of how many
+Tick = Callable[[int, int], None]  # told of progress: questions done, all questions
 
 
 @np.errstate(all="ignore")
@@ -48,21 +48,22 @@ def check(
     script: Callable[[Deviation], str] = arrays_of,
     tick: Tick = lambda done, total: None,
 ) -> Comparison:
-    """Whether a candidate is that loss, at moderate and at adversarial inputs; and if not, what it does instead.
+    """Whether a candidate is that loss, at moderate and at adversarial inputs; if not, what it does instead.
 
-    candidate: a callable of (y, yhat), and of `weight=` if its signature names it, that returns the value under the
-        loss's reduction, or the pair of value and gradient.
-    dtype: "float64", "float32", "float16" or "bfloat16": of the numbers that it is given, and of its accuracy.
-    grad: "auto" (the autodiff of PyTorch, JAX or TensorFlow, where it returns their tensors), a callable that returns
-        the gradient, or None: values only.
-    regimes: of `reflosses.comparison.battery.REGIMES`, one or several; all but K (what must be refused) by default.
-    framework: "numpy", "torch", "jax" or "tensorflow": the arrays that it is given; found out by default.
-    targets: "index" or "rows": what a loss of class rows is given as y; by default all that it takes.
-    name: what the report calls it. inputs: its domain, where it is smaller than the loss's, as a change to
-        (y, yhat, eps). unit: errors are relative to this at least. diagnose: whether to look for an explanation.
-        script: how the report writes a deviation.
+    candidate: a callable of (y, yhat) that returns the value under the loss's reduction, or the pair of value and
+        gradient. If its signature names `weight`, it also gets weights.
+    dtype: "float64", "float32", "float16" or "bfloat16", for the inputs and for the accuracy that is asked.
+    grad: "auto", a callable that returns the gradient, or None for values only. With "auto", the tensors of PyTorch,
+        JAX and TensorFlow are differentiated by their own autodiff.
+    regimes: one or several of `reflosses.comparison.battery.REGIMES`; by default all but K (inputs to refuse).
+    framework: "numpy", "torch", "jax" or "tensorflow", for the arrays that the candidate gets; by default found out.
+    targets: "index" or "rows", for the y of a loss of class rows; by default each kind that the candidate takes.
+    name: its name in the report. inputs: a function of (y, yhat, eps) that moves inputs into a smaller domain of the
+        candidate. unit: errors are relative to at least this. diagnose: whether to look for an explanation. script:
+        writes a deviation for the report. tick: is told of progress.
     Raises ImportError without python-flint, ValueError for an unknown dtype, regime, framework or kind of target,
-    TypeError for what is no callable or no loss. An interrupt's KeyboardInterrupt has the result so far as argument.
+    TypeError for a candidate that is not callable or a loss that is none. If it is interrupted, the argument of the
+    KeyboardInterrupt is the result so far.
     """
     wanted = understood(dtype=dtype, regimes=regimes, framework=framework, targets=targets)
     start = time.perf_counter()
@@ -111,7 +112,7 @@ def understood(
     targets: str = "auto",
     **other: Any,
 ) -> set[str]:
-    """The regimes that options of `check` ask for; ValueError for an option that says nothing."""
+    """The regimes that options of `check` ask for; ValueError for an unknown option."""
     one_of("dtype", dtype, FORMATS)
     one_of("framework", framework, ("auto", *FRAMEWORKS))
     one_of("targets", targets, TARGET_KINDS)
@@ -119,9 +120,9 @@ def understood(
 
 
 def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
-    """A block or a call, moved into the candidate's own domain."""
+    """A block or a call whose inputs are moved into the domain of the candidate."""
     if inputs is None or getattr(asked, "refuse", False):
         return asked
     y, yhat = inputs(asked.y, asked.yhat, form.eps)
-    same = np.array_equal(y, asked.y)  # a class index may be beyond the numbers of the format
+    same = np.array_equal(y, asked.y)  # a class index may not be a number of the format
     return replace(asked, y=y if same else form.round(y), yhat=form.round(yhat))

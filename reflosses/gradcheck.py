@@ -1,16 +1,17 @@
 """The second witness: finite differences of the value against the hand-derived gradient.
 
-`scipy.optimize.approx_fprime` is a forward difference: alone, its error is of the order of the step, and at a kink it
-sees one side only. Called with +h and with −h it gives both sides. Their mean, a central difference, is compared with
-`grad`; at a kink the two bracket the slopes that `grad` may return, and are compared with `subgradient`.
+`scipy.optimize.approx_fprime` is a forward difference. Its error has the size of the step, and at a kink it sees one
+side only. So it is called with +h and with −h. The mean of the two is a central difference and is compared with `grad`.
+At a kink, the two bracket the slopes that `grad` may return, and are compared with `subgradient`.
 
-How near they must agree. The step h is 6e-6 of the distance over which the loss bends, so that what a central
-difference leaves off, h² f‴/6, stays below `RELATIVE` of the derivative at moderate points (logits to 10, |r| from
-scale/1000 to 1000·scale, probabilities 0.001 away from 0 and 1). Values that are right within b ulp (`bounds`) make it
-wrong by up to b·eps·|f|/h more. That is no slack but a number: it is added to what is allowed for each derivative, and
-a derivative so small against its value that this hides an error by a factor 1 + 1e-6 does not count as `sharp`.
+How close must they agree? The step h is 6e-6 of the distance over which the loss bends. The truncation error h² f‴/6
+of a central difference then stays below `RELATIVE` of the derivative at moderate points (logits to 10, |r| from
+scale/1000 to 1000·scale, probabilities 0.001 away from 0 and 1). Values that are right within b ulp (`bounds`) add an
+error of up to b·eps·|f|/h. This number is allowed for each derivative. If it is so large that it would hide a factor
+1 + 1e-6, the derivative does not count as `sharp`.
 
-The certified truth (`reflosses.truth.proof`) sees more; this needs NumPy and SciPy only, and shares nothing with it.
+The certified truth (`reflosses.truth.proof`) sees more. This check needs only NumPy and SciPy, and shares nothing with
+the proof.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import first_index
 
-RELATIVE = 1e-8  # agreement asked of a central difference, beyond the rounding of the value
-STEP = 6e-6  # cube root of eps: there truncation and rounding are of one size
-SHARP = 1e-6  # the relative error that a sharp derivative would show
-_EXTRAPOLATED = 10  # the rounding of 2 D(h/2) − D(h), one-sided, over that of a central difference
+RELATIVE = 1e-8  # the relative error that a central difference may have, apart from the rounding of the value
+STEP = 6e-6  # the cube root of eps, at which truncation and rounding have the same size
+SHARP = 1e-6  # a sharp derivative shows a relative error of this size
+_EXTRAPOLATED = 10  # 2 D(h/2) − D(h), one-sided, has so many times the rounding of a central difference
 
 
 class Gradient(Protocol):
-    """What `gradcheck` looks at: a value and its gradient, called as those of a `Loss` are."""
+    """What `gradcheck` needs: a value and a gradient, with the signatures of a `Loss`."""
 
     def value(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The loss."""
@@ -45,7 +46,7 @@ class Gradient(Protocol):
 
 
 class Subgradient(Gradient, Protocol):
-    """What `bracketcheck` looks at: one-sided derivatives too."""
+    """What `bracketcheck` needs: one-sided derivatives too."""
 
     def subgradient(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
         """The lower and the higher one-sided derivative with respect to yhat."""
@@ -53,11 +54,11 @@ class Subgradient(Gradient, Protocol):
 
 @dataclass(frozen=True)
 class GradcheckResult:
-    """The derivative that disagrees most, and how many were compared.
+    """The derivative that disagrees most, and the number of derivatives that were compared.
 
-    `excess` is its disagreement over what is allowed there (above 1 it is wrong), `relative` over the larger of the
-    two numbers. `sharp` counts the derivatives that a factor 1 + 1e-6 would have pushed out of what is allowed.
-    `numeric` is NaN where the value is, or where a loss moves with a prediction that is not its own.
+    `excess` is its disagreement divided by the allowed one; above 1 it is wrong. `relative` is the disagreement divided
+    by the larger of the two numbers. `sharp` counts the derivatives that a factor 1 + 1e-6 would have made wrong.
+    `numeric` is NaN if the value is NaN, or if a loss depends on a prediction of another loss.
     """
 
     subject: str
@@ -76,7 +77,7 @@ class GradcheckResult:
         return self.excess <= 1
 
     def raise_if_wrong(self) -> None:
-        """Raise AssertionError where `ok` is not."""
+        """Raise AssertionError unless `ok`."""
         if not self.ok:
             raise AssertionError(
                 f"{self.subject}: {self.method} at yhat[{', '.join(map(str, self.index))}] is {self.analytic!r}, "
@@ -88,12 +89,12 @@ class GradcheckResult:
 def gradcheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Gradient | None = None
 ) -> GradcheckResult:
-    """Compare `grad` with central differences of each loss alone, whatever the reduction of `loss`.
+    """Compare `grad` with central differences of each single loss, under reduction "none".
 
-    Each loss is a row of a Jacobian, so that a small one never drowns in a sum; a loss that moves with a prediction
-    that is not its own is wrong too. Where yhat is a kink, `grad` must lie between the one-sided differences.
-    `candidate` is compared instead of `loss`, which then only tells where units, ends and kinks are; its value must be
-    that under reduction "none". Needs finite predictions away from the ends of their domain, or raises ValueError.
+    Each loss is a row of a Jacobian, so that no small loss drowns in a sum. A loss that depends on a prediction of
+    another loss is wrong too. At a kink, `grad` must lie between the one-sided differences.
+    With a `candidate`, its value (under reduction "none") and its gradient are compared, and `loss` tells only the
+    units, ends and kinks. Raises ValueError for a prediction that is not finite or at an end of its domain.
     """
     return reductioncheck(replace(loss, reduction="none"), y, yhat, weight, candidate=candidate)
 
@@ -101,9 +102,9 @@ def gradcheck(
 def reductioncheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Gradient | None = None
 ) -> GradcheckResult:
-    """Compare `grad` with central differences of the value as `loss` reduces it; else as `gradcheck`.
+    """Compare `grad` with central differences of the value under the reduction of `loss`; the rest as in `gradcheck`.
 
-    A sum hides small losses under the rounding of large ones: keep it short, its losses of like size, and see `sharp`.
+    The rounding of large losses hides small ones in a sum. So use few losses of similar size, and look at `sharp`.
     """
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low = high = (at.difference(at.h) + at.difference(-at.h)) / 2
@@ -118,10 +119,10 @@ def reductioncheck(
 def bracketcheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Subgradient | None = None
 ) -> GradcheckResult:
-    """Compare `subgradient` with the one-sided differences, extrapolated to h = 0; else as `reductioncheck`.
+    """Compare `subgradient` with the one-sided differences, extrapolated to h = 0; the rest as in `reductioncheck`.
 
-    A kink that is no float (1 − 0.07) lies beside the number that stands for it: where `loss` has one slope there, it
-    need only lie between the differences, which see both.
+    A kink such as 1 − 0.07 is not a float: it lies beside the nearest one. If `loss` has a single slope at that float,
+    the slope must lie between the differences, which see both sides.
     """
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low, high = at.bracket()
@@ -136,7 +137,7 @@ def bracketcheck(
 def _result(
     subject: str, method: str, at: _Point, analytic: Floats, low: Floats, high: Floats, noise: Floats
 ) -> GradcheckResult:
-    """The worst of all derivatives; each must lie from `low` to `high`, as far as can be told."""
+    """The worst of all derivatives. Each must lie from `low` to `high`, within `noise` and `RELATIVE`."""
     if not analytic.size:
         return GradcheckResult(subject, method, (), 0.0, 0.0, 0.0, 0.0, 0, 0)
     with np.errstate(all="ignore"):
@@ -153,7 +154,7 @@ def _result(
 
 
 class _Point:
-    """Where derivatives are compared: for each prediction its step, its kink, and the rounding of a difference."""
+    """The point at which derivatives are compared: for each prediction the step, the kink, and the rounding error."""
 
     def __init__(
         self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
@@ -169,17 +170,17 @@ class _Point:
         self.value = held.value if candidate is None or held is not loss else candidate.value
         h, self.kink = (self._each(units.placed(a)) for a in _steps(loss, units))
         self.kink = self.kink > 0
-        self.h = np.where(h > 0, h, np.maximum(2.0**-18, np.spacing(np.abs(self.flat))))  # of a loss left out: any
+        self.h = np.where(h > 0, h, np.maximum(2.0**-18, np.spacing(np.abs(self.flat))))  # ignored losses: any step
         numbers = np.arange(self.layout.units).reshape(-1, *[1] * len(self.layout.unit_shape))
         self.own = self._each(np.broadcast_to(numbers, (self.layout.units, *self.layout.unit_shape)))
         self.noise = self._noise(units, replace(held, reduction="none"))
 
     def _each(self, stacked: Any) -> Any:
-        """Numbers of the stacked units, one a prediction, in the order of yhat."""
+        """Numbers of the stacked units, one for each prediction, in the order of yhat."""
         return self.layout.restore(stacked).ravel()
 
     def aligned(self, gradient: Any, what: str) -> Floats:
-        """A gradient in the order of yhat, whose shape it must have."""
+        """A gradient as a flat array; ValueError if it is not shaped like yhat."""
         if np.shape(gradient) != self.shape:
             raise ValueError(f"{what} has shape {np.shape(gradient)} and yhat {self.shape}; they must be equal")
         return np.asarray(gradient, np.float64).ravel()
@@ -193,7 +194,7 @@ class _Point:
         return np.asarray(losses, np.float64)
 
     def difference(self, h: Floats) -> Floats:
-        """The forward difference (backward for h < 0) of its own loss at each prediction."""
+        """At each prediction, the forward difference of its loss (backward for h < 0)."""
         if not self.flat.size:
             return self.flat
         with np.errstate(all="ignore"):
@@ -205,24 +206,24 @@ class _Point:
         return np.where(jacobian.any(axis=0), np.nan, slopes)
 
     def bracket(self) -> Floats:
-        """Lower and higher one-sided derivative: differences over h and h/2, extrapolated to h = 0."""
+        """The lower and the higher one-sided derivative, extrapolated to h = 0 from differences over h and h/2."""
         return np.sort([2 * self.difference(h / 2) - self.difference(h) for h in (self.h, -self.h)], axis=0)
 
     def _noise(self, units: Block, each: Loss) -> Floats:
-        """How far rounding of the values alone can put a central difference off."""
+        """The largest error of a central difference that comes from the rounding of the values."""
         loss, yhat = self.loss, self.flat.reshape(self.shape)
-        with np.errstate(all="ignore"):  # a candidate that is far larger than the loss is wrong: its size is no excuse
+        with np.errstate(all="ignore"):  # the size of a candidate counts up to 1000 times the loss, no further
             right = np.abs(np.ravel(self.held.value(self.y, yhat, weight=self.weight)))
             whole = np.minimum(np.abs(self._losses(self.flat)), 1e3 * right)
             size = np.ravel(np.abs(each.value(self.y, yhat, weight=self.weight)))
             largest = loss.error_scale(units.y, units.yhat, *units.parameters)[0]
         weight = np.ones(len(units.yhat)) if units.weight is None else units.weight
-        if largest is not None:  # the bound of the value is relative to this
+        if largest is not None:  # the bound of the value is relative to it
             size = np.fmax(size, units.placed(largest * weight))
         if loss.reduction == "none":
             size = np.fmax(size, whole)
         rounding = loss.bounds.value * (size.sum() if loss.reads_all_predictions else size[self.own])
-        if loss.reduction != "none":  # then the total is rounded, and divided
+        if loss.reduction != "none":  # the total is rounded and then divided
             total = fsum(units.divisor_weight * weight) if loss.reduction == "weighted_mean" else units.count
             divisor = 1.0 if loss.reduction == "sum" else total or np.inf
             rounding = rounding / divisor + np.fmax(size.sum() / divisor, whole.max())
@@ -230,11 +231,11 @@ class _Point:
 
 
 def _steps(loss: Loss, units: Block) -> tuple[Floats, Floats]:
-    """A power of two for each prediction that takes part, so that adding it is exact; and 1 where it is a kink."""
+    """For each prediction, a step, and 1 if it is a kink. A step is a power of two, so that adding it is exact."""
     x = units.yhat
     reach = np.full(x.shape, float(loss.scale))
     if loss.domain.y is REAL and x.ndim == 1:
-        reach = np.maximum(reach, np.abs(x - units.y))  # far out a loss of a residual bends over the residual itself
+        reach = np.maximum(reach, np.abs(x - units.y))  # far out, such a loss bends over |residual|
     reach = np.minimum(reach, np.minimum(x - loss.domain.yhat.low, loss.domain.yhat.high - x))
     if (reach <= 0).any():
         end = first_index(units.layout.restore(units.placed(1.0 * (reach <= 0))) > 0)

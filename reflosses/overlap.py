@@ -1,7 +1,4 @@
-"""Overlap of label maps, and how steeply Dice and IoU answer to it.
-
-The comparison of the two is derived in `derivations/dice_versus_iou.md`.
-"""
+"""The overlap of label maps, and the slopes of the Dice and IoU scores in it (`derivations/dice_versus_iou.md`)."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from numpy.typing import ArrayLike
 from reflosses.evaluation.domain import Classes, Floats, as_array
 from reflosses.evaluation.parameters import first_index, integer, shown
 
-CROSSOVER_IOU = sqrt(2) - 1  # where IoU and Dice loss are equally steep: the IoU …
-CROSSOVER_DICE = 2 - sqrt(2)  # … and the Dice score of the same overlap
+CROSSOVER_IOU = sqrt(2) - 1  # the IoU at which the IoU loss and the Dice loss are equally steep
+CROSSOVER_DICE = 2 - sqrt(2)  # the Dice score of the same overlap
 
 
 class Sensitivity(NamedTuple):
-    """The slopes of the two scores in the intersection at fixed total, and IoU's over Dice's."""
+    """The slopes of the Dice and IoU scores in the intersection, and the ratio IoU over Dice."""
 
     dice: Any
     iou: Any
@@ -27,7 +24,7 @@ class Sensitivity(NamedTuple):
 
 
 def sensitivity(intersection: ArrayLike, total: ArrayLike) -> Sensitivity:
-    """How fast the Dice and IoU scores rise with the intersection I while the total S = P + T stays.
+    """The slopes of the Dice and IoU scores in the intersection I, at a fixed total S = P + T.
 
     Formula:  dD/dI = 2/S,  dJ/dI = S/(S − I)²,  ratio = (dJ/dI)/(dD/dI) = S²/(2 (S − I)²) = (1 + J)²/2.
     Shapes: numbers or arrays that broadcast; floats for two numbers.
@@ -46,7 +43,7 @@ def sensitivity(intersection: ArrayLike, total: ArrayLike) -> Sensitivity:
             f"sensitivity: intersection{first_index(bad)} is {shown(i[bad][0])}, "
             f"not from 0 to half the total {shown(s[bad][0])}"
         )
-    share = 1 / (1 - i / s)  # S / (S − I), from 1 to 2: nothing overflows on the way
+    share = 1 / (1 - i / s)  # S / (S − I), from 1 to 2, so that no step overflows
     slopes = 2 / s, share * (share / s), share**2 / 2
     return Sensitivity(*(float(x) if x.ndim == 0 else x for x in slopes))
 
@@ -58,7 +55,7 @@ def hard_dice(y: ArrayLike, yhat: ArrayLike, num_classes: int) -> Floats:
     Raises TypeError or ValueError for other labels and for shapes that differ. Source: derivations/dice.md.
     """
     both, true, guessed = _counts("hard_dice", y, yhat, num_classes)
-    return _missed(true + guessed - 2 * both, true + guessed)
+    return _ratio(true + guessed - 2 * both, true + guessed)
 
 
 def hard_iou(y: ArrayLike, yhat: ArrayLike, num_classes: int) -> Floats:
@@ -68,14 +65,14 @@ def hard_iou(y: ArrayLike, yhat: ArrayLike, num_classes: int) -> Floats:
     Raises TypeError or ValueError for other labels and for shapes that differ. Source: derivations/iou.md.
     """
     both, true, guessed = _counts("hard_iou", y, yhat, num_classes)
-    return _missed(true + guessed - 2 * both, true + guessed - both)
+    return _ratio(true + guessed - 2 * both, true + guessed - both)
 
 
 def pixel_accuracy(y: ArrayLike, yhat: ArrayLike) -> float:
     """The share of positions where two label maps agree; NaN for empty maps.
 
-    The "simple implementation" of a Dice loss that counts equal positions is one less this, not Dice.
-    Raises TypeError or ValueError for what is not two label maps of one shape. Source: derivations/dice.md.
+    A "simple implementation" of the Dice loss counts equal positions: it is 1 − pixel accuracy, and not Dice.
+    Raises TypeError or ValueError unless y and yhat are label maps of one shape. Source: derivations/dice.md.
     """
     true, guessed = _maps("pixel_accuracy", y, yhat, None)
     return float(np.mean(true == guessed)) if true.size else float("nan")
@@ -94,7 +91,7 @@ def _maps(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int | None) -> 
 
 
 def _counts(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int) -> tuple[Floats, Floats, Floats]:
-    """Pixels of each class in both maps, in y, in yhat."""
+    """The number of pixels of each class: in both maps, in y, and in yhat."""
     classes = integer(f"{what}: num_classes", num_classes)
     if classes < 1:
         raise ValueError(f"{what}: num_classes is {classes}, not at least 1")
@@ -105,5 +102,5 @@ def _counts(what: str, y: ArrayLike, yhat: ArrayLike, num_classes: int) -> tuple
     return both, in_true, in_guessed
 
 
-def _missed(missed: Floats, of: Floats) -> Floats:
-    return np.divide(missed, of, out=np.zeros_like(of), where=of > 0)
+def _ratio(a: Floats, b: Floats) -> Floats:
+    return np.divide(a, b, out=np.zeros_like(b), where=b > 0)

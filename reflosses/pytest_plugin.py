@@ -1,4 +1,4 @@
-"""pytest plug-in: a test returns a loss, and reflosses holds it against the certified truth.
+"""pytest plug-in: a test returns a loss, and reflosses compares it with the certified truth.
 
     @pytest.mark.matches_loss("Huber", delta=0.7, dtype="float32")
     def test_huber():
@@ -7,11 +7,11 @@
     def test_the_same(loss_oracle):
         loss_oracle("Huber", delta=0.7).check(my_huber, dtype="float32")
 
-A name with a dot is that of a framework's function: `matches_loss("torch.huber_loss", delta=0.7)`. Keywords that
-`reflosses.check` has are its options, all others are parameters of the loss. Of several markers each is checked; one
-for each parameter set belongs into its `pytest.param(…, marks=…)`.
+A name with a dot is a function of a framework: `matches_loss("torch.huber_loss", delta=0.7)`. Keywords of
+`reflosses.check` are options of the check; all others are parameters of the loss. Several markers of a test are checked
+one by one. A marker for one parameter set belongs into `pytest.param(…, marks=…)`.
 
-NumPy and everything else of reflosses are imported by the first test that asks for a check, not before.
+The first test that asks for a check imports NumPy and the rest of reflosses.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from reflosses.comparison.expected import Scaled
     from reflosses.comparison.result import Comparison, Deviation, Tally
     from reflosses.evaluation.loss import Loss
-    from reflosses.reporting.expectations import Expected
+    from reflosses.reporting.known_deviations import KnownDeviation
 
 MARKER = "matches_loss"
 SUFFIXES = (".json", ".md")
-SHOWN = 3  # regimes, of values or of gradients, that a message shows with their numbers
+SHOWN = 3  # a message shows so many regimes with their numbers
 
 # ---- what a message says ---------------------------------------------------------------------------------------------
 
 
 def message(result: Comparison, shown: str) -> str:
-    """What differs from the loss called `shown`, in the words of `numpy.testing`, with lines to paste."""
+    """How a result differs from the loss called `shown`, in the words of `numpy.testing`, with code to paste."""
     out = [f"Not equal to {shown} in {result.dtype}: {result.verdict}"]
     out += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
     found: dict[tuple[str, str], list[Deviation]] = {}
@@ -54,7 +54,7 @@ def message(result: Comparison, shown: str) -> str:
 
 
 def _section(result: Comparison, regime: str, what: str, deviations: list[Deviation]) -> tuple[str, str, list[str]]:
-    """Where, how many, and lines: the first number of each verdict, and the call that shows the first of them."""
+    """The place, the count, and the lines: one number for each verdict, then code that shows the first number."""
     from reflosses.comparison.result import title
 
     column: Tally = getattr(result.row(regime), what)
@@ -73,10 +73,10 @@ def _section(result: Comparison, regime: str, what: str, deviations: list[Deviat
 
 
 class Oracle:
-    """A loss, and the test that asks for it.
+    """A loss for a test to compare with.
 
-    value, grad: those of the loss, which take (y, yhat) and `weight=`. loss: the loss itself, or `Scaled(factor, loss)`
-    for a function of a framework.
+    loss: the loss, or `Scaled(factor, loss)` for a function of a framework. value, grad: its methods; they take
+    (y, yhat) and `weight=`.
     """
 
     loss: Loss | Scaled
@@ -98,7 +98,7 @@ class Oracle:
         self._expected = _expected(item.config)
 
     def certify(self, y: Any, yhat: Any, weight: Any = None) -> tuple[Any, Any]:
-        """The correctly rounded value and gradient (times the factor of a `Scaled` loss, rounded once more)."""
+        """The correctly rounded value and gradient; a `Scaled` loss multiplies them by its factor and rounds again."""
         from reflosses import certify
         from reflosses.comparison.expected import parts
 
@@ -107,7 +107,7 @@ class Oracle:
         return factor * value, factor * grad
 
     def check(self, candidate: Callable[..., Any], **options: Any) -> Comparison:
-        """Raise AssertionError if the candidate is anything but the loss; options are those of `reflosses.check`."""
+        """Raise AssertionError unless the candidate is the loss; options as for `reflosses.check`."""
         __tracebackhide__ = True
         complaint, result = self._complaint(candidate, options)
         if complaint:
@@ -115,7 +115,7 @@ class Oracle:
         return result
 
     def _complaint(self, candidate: Callable[..., Any], options: dict[str, Any]) -> tuple[str, Comparison]:
-        """What is wrong ("" if nothing is), and everything that was found."""
+        """A message ("" if the candidate is right, or as expected), and the result."""
         __tracebackhide__ = True
         from reflosses import check
 
@@ -124,9 +124,9 @@ class Oracle:
         self._item.stash.setdefault(RESULTS, []).append(result)
         if self._expected is None:
             return "" if result.ok else message(result, self._shown), result
-        from reflosses.reporting.expectations import unexpected
+        from reflosses.reporting.known_deviations import unexpected
 
-        unlisted, _ = unexpected([result], self._expected)  # what has vanished, only the whole session can tell
+        unlisted, _ = unexpected([result], self._expected)  # only the whole session can tell what has vanished
         if not unlisted and (result.ok or result.worst):
             return "", result
         return "\n".join([message(result, self._shown), *(f"Not expected: {found}" for found in unlisted)]), result
@@ -135,7 +135,7 @@ class Oracle:
 def _target(
     name: str | Loss | Scaled, parameters: dict[str, Any], options: list[str]
 ) -> tuple[Loss | Scaled, dict[str, Any]]:
-    """The loss of that name, and the options that a function of a framework brings along."""
+    """The loss of that name, and the options of the check that come with a function of a framework."""
     __tracebackhide__ = True
     from reflosses.catalogue import losses
 
@@ -163,18 +163,18 @@ def _target(
 
 
 class LossOracle:
-    """What the fixture `loss_oracle` gives: losses to compare with, by name."""
+    """The fixture `loss_oracle`: losses by name, for a test to compare with."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
 
     def __call__(self, name: str | Loss | Scaled, /, **given: Any) -> Oracle:
-        """The loss of that name, with its parameters, and options for `check`."""
+        """The loss of that name; keywords are its parameters and options of `check`."""
         __tracebackhide__ = True
         return Oracle(self._item, name, **given)
 
     def assert_matches(self, candidate: Callable[..., Any], name: str | Loss | Scaled, /, **given: Any) -> Comparison:
-        """Raise AssertionError if the candidate is anything but that loss."""
+        """Raise AssertionError unless the candidate is that loss."""
         __tracebackhide__ = True
         return self(name, **given).check(candidate)
 
@@ -190,11 +190,11 @@ def loss_oracle(request: pytest.FixtureRequest) -> LossOracle:
 ORACLES = pytest.StashKey[list[Oracle]]()
 RETURNED = pytest.StashKey[Any]()
 RESULTS = pytest.StashKey[list["Comparison"]]()
-EXPECTED = pytest.StashKey[list["Expected"] | None]()
+EXPECTED = pytest.StashKey[list["KnownDeviation"] | None]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Find the losses that a test is marked with; a marker that cannot be understood is an error."""
+    """Find the losses of the markers of a test; a wrong marker is an error."""
     marks = list(item.iter_markers(MARKER))
     if not marks:
         return
@@ -212,7 +212,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Keep what a marked test returns; to pytest it returns nothing."""
+    """Keep the return value of a marked test; pytest itself sees None."""
     if ORACLES not in pyfuncitem.stash:
         return (yield)
     function = pyfuncitem.obj
@@ -231,7 +231,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Check what a marked test has returned; one that returns nothing to check has not passed."""
+    """Check the candidate that a marked test has returned; the test fails if it has returned none."""
     yield
     if ORACLES not in item.stash:
         return
@@ -262,7 +262,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known; refuse options that make no sense before anything runs."""
+    """Register the marker, and refuse wrong options before any test runs."""
     config.addinivalue_line(
         "markers",
         f"{MARKER}(loss, **parameters, **options): the test returns a callable of (y, yhat), which reflosses checks "
@@ -274,7 +274,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--reflosses-expect: {expected} is not a file")
     if report and report.suffix not in SUFFIXES:
         raise pytest.UsageError(f"--reflosses-report: {report.name} does not end in {' or '.join(SUFFIXES)}")
-    if (report or expected) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist sends what it found
+    if (report or expected) and not hasattr(config, "workerinput"):  # a worker of pytest-xdist sends its results
         config.pluginmanager.register(_Session(report), "reflosses-session")
 
 
@@ -291,16 +291,16 @@ def _seed(config: pytest.Config) -> int:
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
-    """A file: of the command line from where pytest was started, of the configuration from the root of the project."""
+    """A path: on the command line relative to the current folder, in the configuration to the root of the project."""
     text = _setting(config, name)
     start = config.rootpath if config.getoption(f"reflosses_{name}") is None else config.invocation_params.dir
     return start / text if text else None
 
 
-def _expected(config: pytest.Config) -> list[Expected] | None:
-    """The deviations that are expected, read once; None: no file says so."""
+def _expected(config: pytest.Config) -> list[KnownDeviation] | None:
+    """The list of known deviations, read once; None without a file."""
     if EXPECTED not in config.stash:
-        from reflosses.reporting.expectations import read
+        from reflosses.reporting.known_deviations import read
 
         path = _path(config, "expect")
         config.stash[EXPECTED] = read(path) if path else None
@@ -309,7 +309,7 @@ def _expected(config: pytest.Config) -> list[Expected] | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Hand over what was found; attributes of a test's report travel from the workers of pytest-xdist."""
+    """Attach the results to the report of the test, which travels from the workers of pytest-xdist."""
     report = yield
     results, item.stash[RESULTS] = item.stash.get(RESULTS, []), []
     if results and (_path(item.config, "report") or _path(item.config, "expect")):
@@ -318,12 +318,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 class _Session:
-    """Everything that was found: written to one file, and compared with what was expected."""
+    """All results of a session: written to one file, and compared with the list of known deviations."""
 
     def __init__(self, report: Path | None) -> None:
         self.report = report
         self.found: dict[str, list[tuple[dict[str, Any], str]]] = {}
-        self.vanished: list[Expected] = []
+        self.vanished: list[KnownDeviation] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.found.setdefault(report.nodeid, []).extend(getattr(report, "reflosses", []))
@@ -338,7 +338,7 @@ class _Session:
             self.report.parent.mkdir(parents=True, exist_ok=True)
             self.report.write_text("\n".join(t for *_, t in found) if self.report.suffix == ".md" else text, "utf-8")
         if found and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            from reflosses.reporting.expectations import unexpected
+            from reflosses.reporting.known_deviations import unexpected
 
             asked = [_asked(result) for _, result, _ in found]
             _, self.vanished = unexpected(asked, _expected(session.config) or [])
@@ -353,7 +353,7 @@ class _Session:
 
 
 def _asked(found: dict[str, Any]) -> Comparison:
-    """What was asked and how it was judged, of what `Comparison.to_dict` has written."""
+    """The questions and verdicts of a result that `Comparison.to_dict` has written."""
     from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally
 
     rows = [RegimeRow(r["regime"], Tally(**r["value"]), Tally(**r["gradient"])) for r in found["rows"]]

@@ -17,7 +17,9 @@ import reflosses
 from reflosses import __main__, catalogue
 from reflosses.__main__ import main
 from reflosses.frameworks.function import frameworks
-from reflosses.reporting import report, verify
+from reflosses.reporting import explain, output
+from reflosses.reporting.rows import Report
+from reflosses.truth import arithmetic
 
 LOSSES = catalogue.losses()
 QUICK = ["verify", "--points", "10", "--loss", "Hinge", "--against", "none"]
@@ -145,7 +147,7 @@ def test_verify_fails_if_our_certification_does(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(verify.arithmetic, "available", lambda: False)
+    monkeypatch.setattr(arithmetic, "available", lambda: False)
     assert main([*QUICK, "--format", "markdown"]) == 1
     assert "nothing can be certified without python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().out
 
@@ -428,7 +430,7 @@ def test_check_writes_json(capsys: Captured) -> None:
     assert main(["check", "mine:half", *arguments]) == 1
     whole = json.loads(capsys.readouterr().out, parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
     assert set(whole) == {"schema", "ok", "interrupted", "versions", "results"}
-    assert (whole["schema"], whole["ok"], whole["interrupted"]) == (report.SCHEMA, False, False)
+    assert (whole["schema"], whole["ok"], whole["interrupted"]) == (output.SCHEMA, False, False)
     assert [(r["dtype"], r["seed"], r["name"]) for r in whole["results"]] == [
         ("float32", 7, "mine:half"),
         ("float64", 7, "mine:half"),
@@ -584,7 +586,7 @@ def test_known_deviations_of_a_candidate_are_written_and_expected(capsys: Captur
 
 @pytest.mark.usefixtures("candidates")
 def test_check_needs_flint(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(verify.arithmetic, "available", lambda: False)
+    monkeypatch.setattr(arithmetic, "available", lambda: False)
     assert status("check", "mine:right", *HUBER) == 2
     assert "certified values need python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().err
 
@@ -651,7 +653,7 @@ def test_explain_tells_all_of_a_framework(framework: Any, capsys: Captured) -> N
 
 def test_explain_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     gone = [replace(f, package="no-such-package") for f in frameworks()]
-    monkeypatch.setattr(__main__, "frameworks", lambda: iter(gone))
+    monkeypatch.setattr(explain, "frameworks", lambda: iter(gone))
     for name in ("scipy", "scipy.special.huber"):
         assert main(["explain", name]) == 0
         assert "no-such-package is not installed here\n" in capsys.readouterr().out
@@ -715,7 +717,7 @@ def test_a_closed_pipe_does_not_hide_that_certification_failed(monkeypatch: pyte
     monkeypatch.setattr(__main__.os, "dup2", lambda *_: None)
     arguments = [*QUICK, "--points", "1"]
     assert __main__.main(arguments) == 0
-    monkeypatch.setattr(verify.Report, "ok", property(lambda self: False))
+    monkeypatch.setattr(Report, "ok", property(lambda self: False))
     assert __main__.main(arguments) == 1
 
 

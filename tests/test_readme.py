@@ -4,28 +4,20 @@ import doctest
 import inspect
 import re
 import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
-from readme_tables import FRAMEWORKS, functions, shown
 
 import reflosses
-from reflosses.__main__ import _parser
-from reflosses.catalogue import examples, losses
-from reflosses.comparison.verdict import VERDICTS
-from reflosses.frameworks.function import brief, frameworks
-from reflosses.reporting.report import MARKS
+from reflosses.__main__ import _parser, main
+from reflosses.catalogue import losses
+from reflosses.truth import arithmetic
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-
-
-def block(marker: str) -> str:
-    found = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", README, re.S)
-    assert found is not None
-    return found[1]
+EXAMPLES = re.findall(r"```python\n(>>> .*?)```", README, re.S)
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -33,15 +25,32 @@ def cells(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows if not set("".join(row)) <= set(":- ")]
 
 
-def test_the_example_prints_what_it_says() -> None:
-    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    source = "\n".join(re.findall(r"```python\n(>>> .*?)```", README, re.S))
-    test = doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0)
+def run_examples(*sources: str) -> str:
+    """What doctest complains about."""
+    test = doctest.DocTestParser().get_doctest("\n".join(sources), {}, "README.md", "README.md", 0)
     assert 5 <= len(test.examples) <= 15
     said: list[str] = []
-    runner.run(test, out=said.append)
-    assert not runner.failures, "".join(said)
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)
+    return "".join(said)
+
+
+def test_the_ten_lines_run_after_the_first_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.search(r"^pip install \. .*\npip install '\.\[truth,cli\]'", README, re.M)
+    monkeypatch.setitem(sys.modules, "flint", None)
+    monkeypatch.setattr(arithmetic, "flint", None)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    lines = EXAMPLES[0].splitlines()
+    assert len(lines) <= 10
+    assert not run_examples(EXAMPLES[0])
+
+
+def test_the_examples_print_what_they_say() -> None:
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    assert not run_examples(*EXAMPLES)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_the_api_table_has_every_loss_and_parameter() -> None:
@@ -68,15 +77,36 @@ def test_its_commands_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.M))
     named = set(re.findall(r"`make ([a-z]+)`", README)) | set(re.findall(r"^make ([a-z]+)", README, re.M))
-    assert {"verify", "test"} <= named <= targets
+    assert {"verify", "test"} <= set(re.findall(r"^make ([a-z]+)", README, re.M))  # on lines of their own
+    assert named <= targets
     assert set(re.findall(r"^\.PHONY: (.*)$", makefile, re.M)[0].split()) == targets
 
 
+def command_lines() -> list[str]:
+    found = re.findall(r"(?:^|(?<=`))(reflosses [a-z][^`#\n]*)", README, re.M)
+    return [line for line in found if len(line.split()) > 2]  # not `reflosses verify` as a name
+
+
 def test_its_command_lines_are_understood() -> None:
-    lines = re.findall(r"(?:^|(?<=`))(reflosses [a-z][^`#\n]*)", README, re.M)
-    assert {line.split()[1] for line in lines} >= {"verify", "check", "explain"}
-    for line in lines:
+    assert {line.split()[1] for line in command_lines()} >= {"verify", "check", "explain", "show"}
+    for line in command_lines():
         _parser().parse_args(shlex.split(line)[1:])
+
+
+def test_its_commands_do_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that need nothing but the package, and a module as a reader has it."""
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    (tmp_path / "mypackage").mkdir()
+    code = "import reflosses\n\ndef huber(y, yhat):\n    return reflosses.Huber(delta=0.7).value_and_grad(y, yhat)\n"
+    (tmp_path / "mypackage" / "losses.py").write_text(code, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in command_lines() if line.split()[1] != "verify"]
+    assert len(lines) >= 4
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 0, line
+        assert "uber" in capsys.readouterr().out, line
 
 
 def test_its_links_resolve() -> None:
@@ -84,66 +114,6 @@ def test_its_links_resolve() -> None:
     assert len(targets) >= 6
     for target in targets:
         assert (ROOT / target).is_file(), target
-
-
-def test_the_measured_table_has_every_loss_within_its_bounds() -> None:
-    """`make readme` writes it; a loss that is missing or out of bounds says that it was not run again."""
-    rows = {row[0].strip("`"): row for row in cells(block("accuracy"))[1:]}
-    assert set(losses()) <= set(rows)
-    for name, cls in losses().items():
-        _, points, value, grad, verdict = rows[name]
-        loosest = [max(bound) for bound in zip(*(loss.bounds for loss in examples(cls)), strict=True)]
-        assert int(points) >= 50
-        assert float(value) <= loosest[0]
-        assert float(grad) <= loosest[1]
-        assert verdict == "certified"
-
-
-def test_the_measured_tables_of_others_have_every_function_and_what_it_does() -> None:
-    pytest.importorskip("sklearn", reason="needs the extra [sklearn]: scikit-learn")
-    head, *rows = cells(block("verify").split("and on real data")[0])
-    lines = {row[0]: row for row in rows}
-    assert len(lines) == len(rows)
-    names = [f.name for framework in frameworks() if framework.name in FRAMEWORKS for f in framework.functions]
-    assert set(lines) == {name for name in names if shown({"name": name, "dtype": "float64"})}
-    known = {mark: verdict for verdict, mark in MARKS.items()}
-    for name, (_, *marks, verdict) in lines.items():
-        assert len(marks) == len(head) - 2
-        assert marks[0].strip("`").strip(), name  # moderate inputs are asked of all
-        told = {known[mark] for cell in marks for mark in cell.strip("`")} - {""}
-        assert verdict == min(told, key=[*VERDICTS, "right"].index), name
-    assert {lines[name][-1] for name in ("scipy.special.huber", "scipy.special.log_expit")} == {"right"}
-
-
-def test_the_measured_table_of_real_data_has_every_metric() -> None:
-    real = pytest.importorskip("reflosses.frameworks.sklearn").REAL_DATA
-    _, *rows = cells(block("verify").split("and on real data")[1])
-    assert [row[0] for row in rows] == [f"{r.function.name}, {r.data}: {r.output}" for r in real]
-    assert [row[1] for row in rows] == [f"`{brief(r.function.loss(r.given))}`" for r in real]
-    assert all(re.match(r"right \(within|off by", row[2]) for row in rows)
-    assert re.search(r"Measured in \d+ s on two cores: reflosses ", block("verify"))
-
-
-def test_the_tables_of_others_are_made_of_a_report() -> None:
-    """One line of two parameter sets: the marks of both, and the worse verdict."""
-
-    def row(name: str, verdict: str, dtype: str = "float64", **wrong: int) -> dict[str, Any]:
-        value = {"points": 7, "worst": 0.5, "wrong": wrong}
-        gradient = {"points": 0, "worst": 0.0, "wrong": {}}
-        result = {"rows": [{"regime": regime, "value": value, "gradient": gradient} for regime in ("moderate", "F")]}
-        return {"name": name, "dtype": dtype, "verdict": verdict, "result": result}
-
-    rows = [
-        row("lib.f", "right"),
-        row("lib.f", "overflow", overflow=3),
-        row("lib.f", "crash", "float32", crash=1),
-        row("lib.g", "right"),
-        row("lib.g.loss_gradient", "crash", crash=1),
-    ]
-    report = {"legs": [{}, {"rows": rows}]}
-    head, *lines = cells(functions(report))
-    assert head == ["function, float64", "m", "F", "is it our loss?"]
-    assert lines == [["lib.f", "`o `", "`o `", "overflow"], ["lib.g", "`· `", "`· `", "right"]]
 
 
 def test_every_erratum_names_a_page_that_proves_it() -> None:

@@ -1,1 +1,1 @@
-"""What functions of other frameworks compute: one module a framework, one row a function (`function.py` says how)."""
+"""What functions of frameworks compute: one module for each framework, one row for each function (`function.py`)."""

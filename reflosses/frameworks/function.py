@@ -1,11 +1,13 @@
-"""What functions of other frameworks compute, as data: which loss of ours each of them equals, and the call itself.
+"""Functions of frameworks as data: the call of each function, and the loss of ours that it equals.
 
-One module a framework, one `Function` a function. A function holds Python source, not a callable: what is measured is
-then, letter for letter, what a report prints for its reader to paste, and nothing of a framework is imported before a
-function of it is called.
+A `Function` holds Python source, not a callable. So a report prints exactly the call that was measured, and a framework
+is imported only when one of its functions is called.
 
-    reflosses.as_("torch.huber_loss", delta=0.7)   the loss that equals it
-    reflosses explain torch.huber_loss             the same in words, on the command line
+To add a framework, write one module and one line:
+    1. `reflosses/frameworks/NAME.py` has some `Function`s and FRAMEWORK = Framework("NAME", package, imports, …).
+    2. `MODULES` below has "NAME". `as_`, `explain`, `verify` and the atlas then find the framework.
+    3. Other arrays than those of NumPy, PyTorch, JAX or TensorFlow need a class in `comparison/candidate.py`.
+    4. To offer `pip install reflosses[NAME]`, give the framework `extra="NAME"` and add the extra to pyproject.toml.
 """
 
 from __future__ import annotations
@@ -25,20 +27,21 @@ from reflosses.comparison.battery import Inputs
 from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
 from reflosses.comparison.candidate import Answer, Candidate, InProcess
 from reflosses.comparison.expected import Scaled, parts
-from reflosses.comparison.formats import Format
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.inputs import as_drawn
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
 
 AUTODIFF = "autodiff"
+TWO_DTYPES = ("float64", "float32")  # of functions that do not take the narrower ones
 
 
 # ---- a function ------------------------------------------------------------------------------------------------------
 
 
 def weighted(reduction: str) -> str:
-    """Our name of a mean that divides by the sum of the weights."""
+    """Our name of a reduction whose mean divides by the sum of the weights."""
     return "weighted_mean" if reduction == "mean" else reduction
 
 
@@ -46,19 +49,18 @@ def weighted(reduction: str) -> str:
 class Function:
     """A function of a framework, and the loss of ours that it equals.
 
-    name: as people write it; what comes after a space tells rows of one function apart.
-    code: the call, an expression in y, yhat and the parameters; in `weight` too, where it takes one weight a loss (it
-        is None where none is given); "None" where it only gives a gradient.
-    equals: the loss, an expression in the same parameters, with the names of `reflosses`, `Scaled(factor, loss)` and
+    name: as people write it. A second word tells two rows of one function apart: "torch.nll_loss images".
+    code: the call, an expression in y, yhat and the parameters, or "None" if there is only a gradient. If it contains
+        `weight`, the function takes one weight for each loss; `weight` is None in a call without weights.
+    equals: the loss, an expression in the same parameters and in `reflosses`' losses, `Scaled(factor, loss)` and
         `weighted(reduction)`.
-    parameters: the framework's defaults. tried: the parameter sets that are checked; refused: parameters
-        that it must refuse.
-    grad: an expression for the gradient, AUTODIFF, or None where it has none.
-    inputs: its documented domain, as a change to what is drawn for the loss. targets: "index", "rows" or "auto".
-    validates: whether y and yhat reach it as they are, so that it could refuse wrong ones.
-    y_dtype: of the targets, where it is not that of the predictions. unit: errors are relative to this at least (1 for
-        a score that is 1 less the loss). eager: whether it cannot be compiled as its framework's other functions are.
-    note: what else a reader must know; known deviations among it.
+    parameters: the framework's defaults. tried: the parameter sets to check. refused: sets that it must refuse.
+    grad: an expression for the gradient, AUTODIFF, or None if the function has no gradient.
+    inputs: moves the inputs of our loss into the documented domain of the function. targets: "index", "rows" or "auto".
+    validates: whether the function itself receives y and yhat, so that it can refuse invalid ones.
+    y_dtype: the dtype of the targets, if the predictions have another. unit: errors are relative to at least this; it
+        is 1 for a score, whose loss is 1 − score. eager: whether the framework's compiler must not compile it.
+    note: anything else that a reader must know, such as known deviations.
     """
 
     name: str
@@ -68,7 +70,7 @@ class Function:
     tried: tuple[Mapping[str, Any], ...] = ({},)
     refused: tuple[Mapping[str, Any], ...] = ()
     grad: str | None = AUTODIFF
-    dtypes: tuple[str, ...] = ("float64", "float32")
+    dtypes: tuple[str, ...] = tuple(FORMATS)
     inputs: Inputs = as_drawn
     targets: str = "auto"
     validates: bool = True
@@ -78,7 +80,7 @@ class Function:
     note: str = ""
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The defaults, with what is given; an unknown parameter raises TypeError."""
+        """The defaults, updated with the given parameters; TypeError for an unknown parameter."""
         unknown = sorted(set(given) - set(self.parameters))
         if unknown:
             takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()) or "nothing"
@@ -86,25 +88,29 @@ class Function:
         return {**self.parameters, **given}
 
     def loss(self, given: Mapping[str, Any]) -> Loss | Scaled:
-        """The loss that it equals with these parameters."""
+        """The loss that the function equals with these parameters."""
         names = {**losses(), "Scaled": Scaled, "weighted": weighted, "np": np, **self.arguments(given)}
         loss: Loss | Scaled = eval(self.equals, names)
         return loss
 
+    def name_of_loss(self, given: Mapping[str, Any]) -> str:
+        """The name of that loss, without parameters and factor."""
+        return type(parts(self.loss(given))[1]).__name__
+
     def call(self, given: Mapping[str, Any]) -> str:
-        """The call with the parameters written out."""
+        """The call with the values of the parameters written in."""
         return written(self.code, self.arguments(given))
 
 
 def written(code: str, arguments: Mapping[str, Any]) -> str:
-    """An expression with its parameters replaced by their values."""
+    """An expression whose parameters are replaced by their values."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.expr:
             return ast.parse(literal(arguments[node.id]), mode="eval").body if node.id in arguments else node
 
         def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-            """Of a condition on parameters alone, only the branch that is taken."""
+            """If the condition has parameters only, keep just the branch that is taken."""
             if {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)} <= set(arguments):
                 taken = eval(ast.unparse(node.test), dict(arguments))
                 return cast(ast.expr, self.visit(node.body if taken else node.orelse))
@@ -114,7 +120,7 @@ def written(code: str, arguments: Mapping[str, Any]) -> str:
 
 
 def literal(value: Any) -> str:
-    """A parameter as source."""
+    """The source of a parameter's value."""
     return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
@@ -123,11 +129,11 @@ def literal(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework: what to import, whose arrays it takes, and its functions.
+    """A framework: its imports, its kind of arrays, and its functions.
 
-    package: the distribution whose version counts. imports: lines that come before a call. arrays: one of
-    `reflosses.comparison.candidate.FRAMEWORKS`. not_covered: functions that look like losses of ours and are not
-    mapped, with the reason. extra: what of ours installs it. compiler: what programs compile calls with.
+    package: the distribution that has the version. imports: the lines before a call. arrays: a key of
+    `reflosses.comparison.candidate.FRAMEWORKS`. not_covered: functions that look like losses of ours but have no row,
+    with the reason. extra: our extra that installs it. compiler: the function that compiles calls, such as "jax.jit".
     """
 
     name: str
@@ -141,25 +147,28 @@ class Framework:
 
     @property
     def version(self) -> str | None:
-        """The installed version; None: it is not installed."""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return None
+        """The installed version, or None."""
+        return installed_version(self.package)
+
+    @property
+    def not_installed(self) -> str:
+        """The message for a user who asks for a framework that is not installed."""
+        hint = f": pip install 'reflosses[{self.extra}]'" if self.extra else ""
+        return f"{self.package} is not installed{hint}"
 
     @cached_property
     def names(self) -> dict[str, Any]:
-        """What the imports define, and NumPy; importing happens here."""
+        """The names that the imports define, and np. This property imports the framework."""
         names: dict[str, Any] = {"np": np}
         exec(self.imports, names)
         return names
 
     def compiler_of(self, function: Function) -> str:
-        """What compiles its calls, or nothing."""
+        """The source of the compiler of its calls, or "" if they are not compiled."""
         return "" if function.eager else self.compiler
 
-    def asked(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
-        """The real function, to be called."""
+    def candidate(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
+        """The real function as a candidate, in this process."""
         names = {**self.names, **function.arguments(given)}
         code, grad = compile(function.code, function.name, "eval"), function.grad
         slope = None if grad is None or grad == AUTODIFF else compile(grad, function.name, "eval")
@@ -174,15 +183,15 @@ class Framework:
         if compiler := self.compiler_of(function):
             value = eval(compiler, names)(value)
         arrays = ARRAYS[self.arrays](form)
-        here = InProcess(both if slope else value, arrays, None if grad is None else "auto")
-        return _Function(here, "weight" in code.co_names, function.y_dtype)
+        inner = InProcess(both if slope else value, arrays, None if grad is None else "auto")
+        return _FrameworkCandidate(inner, "weight" in code.co_names, function.y_dtype)
 
 
-class _Function(Candidate):
-    """A function of a framework, called in this process."""
+class _FrameworkCandidate(Candidate):
+    """A candidate that passes targets in a dtype of their own, and knows whether it takes weights."""
 
-    def __init__(self, here: InProcess, takes_weight: bool, y_dtype: str | None) -> None:
-        self._here, self._takes_weight, self._y_dtype = here, takes_weight, y_dtype
+    def __init__(self, inner: InProcess, takes_weight: bool, y_dtype: str | None) -> None:
+        self._inner, self._takes_weight, self._y_dtype = inner, takes_weight, y_dtype
 
     @property
     def takes_weight(self) -> bool:
@@ -190,18 +199,26 @@ class _Function(Candidate):
 
     @property
     def differentiates(self) -> bool:
-        return self._here.differentiates
+        return self._inner.differentiates
 
     @property
     def subnormals(self) -> bool:
-        return self._here.subnormals
+        return self._inner.subnormals
 
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        return self._here.ask(np.asarray(y, self._y_dtype), yhat, weight, upstream)
+        return self._inner.ask(np.asarray(y, self._y_dtype), yhat, weight, upstream)
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def brief(target: Loss | Scaled) -> str:
-    """A loss with the parameters that differ from their defaults only, and without its reduction."""
+    """A loss in few characters: without its reduction and without parameters that have their default."""
     factor, loss = parts(target)
     default = type(loss)()
     own = {f.name: (literal(getattr(loss, f.name)), literal(getattr(default, f.name))) for f in fields(loss)}
@@ -211,36 +228,41 @@ def brief(target: Loss | Scaled) -> str:
 
 
 def frameworks() -> Iterator[Framework]:
-    """Every framework, whether it is installed or not."""
+    """Every framework, installed or not."""
     for name in MODULES:
         yield import_module(f"reflosses.frameworks.{name}").FRAMEWORK
 
 
-def find(name: str) -> tuple[Framework, Function]:
-    """A function by its name; KeyError if there is none."""
+def all_functions() -> Iterator[tuple[Framework, Function]]:
+    """Every function of every framework."""
     for framework in frameworks():
         for function in framework.functions:
-            if function.name == name:
-                return framework, function
+            yield framework, function
+
+
+def find(name: str) -> tuple[Framework, Function]:
+    """The function of this name and its framework; KeyError if there is none."""
+    for framework, function in all_functions():
+        if function.name == name:
+            return framework, function
     raise KeyError(name)
 
 
 def as_(name: str, **parameters: Any) -> Loss | Scaled:
     """The loss that equals a function of another framework, such as `as_("torch.smooth_l1_loss", beta=0.7)`.
 
-    Parameters are those of the framework, with its defaults. Returns a loss, or `Scaled(factor, loss)`, whose value and
+    The parameters and their defaults are the framework's. Returns a loss, or `Scaled(factor, loss)`: its value and its
     gradient are factor times those of the loss. Raises ValueError for an unknown function, TypeError for an unknown
-    parameter. Source: reflosses/frameworks, one module a framework.
+    parameter. Source: reflosses/frameworks, with one module for each framework.
     """
     try:
         _, function = find(name)
     except KeyError:
-        raise ValueError(
-            f"no function is named {name!r}" + (f"; {close} is" if (close := near(name)) else "")
-        ) from None
+        hint = f"; {close} is" if (close := near(name)) else ""
+        raise ValueError(f"no function is named {name!r}{hint}") from None
     return function.loss(parameters)
 
 
 def near(name: str) -> str:
-    """The function whose name is nearest to a misspelt one; "" if none is near."""
-    return next(iter(get_close_matches(name, [f.name for k in frameworks() for f in k.functions], 1)), "")
+    """The known name that is nearest to a misspelt one; "" if none is near."""
+    return next(iter(get_close_matches(name, [function.name for _, function in all_functions()], 1)), "")

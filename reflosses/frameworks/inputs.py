@@ -1,7 +1,7 @@
-"""What a function is not asked: changes to inputs drawn for our loss that make them inputs it documents to accept.
+"""Changes that move the inputs of our loss into the documented domain of a function.
 
-Each takes y and yhat, losses along the first axis, and eps, that of the function's dtype. Inputs that are left out
-come back empty.
+Each takes y, yhat (losses along the first axis) and the eps of the function's dtype. It returns empty arrays for inputs
+that the function must not get.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ def as_drawn(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
 
 
 def finite(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Numbers: neither infinite nor NaN."""
+    """Finite predictions only."""
     return (y, yhat) if np.isfinite(yhat).all() else (y[:0], yhat[:0])
 
 
 def residual(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The function takes r: the target is 0, so that no subtraction is held against it."""
+    """The function takes r = yhat − y. So the target is 0, and the subtraction is no part of the check."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.zeros_like(y), yhat - y
 
 
 def finite_residual(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The function takes r, and no r that is infinite or NaN."""
+    """The function takes r = yhat − y, and r must be finite."""
     return finite(*residual(y, yhat, eps), eps)
 
 
@@ -38,7 +38,7 @@ def label_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
 
 
 def true_logit_zero(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """The true class has logit 0: log Σ exp is then the cross-entropy itself."""
+    """The true class has the logit 0, so that log Σ exp is the cross-entropy itself."""
     moved = yhat.copy()
     moved[np.arange(len(yhat)), y.astype(int)] = 0.0
     return y, moved
@@ -55,11 +55,11 @@ def hard_masks(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
 
 
 def label_pairs(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1 on both sides, where our loss takes any number."""
+    """Labels 0 and 1 as targets and as predictions; our loss takes any number."""
     return (y > 0).astype(np.float64), (yhat > 0).astype(np.float64)
 
 
 def probabilities(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1 and probabilities, where our loss takes any number."""
+    """Labels 0 and 1, and probabilities as predictions; our loss takes any number."""
     size = np.abs(yhat)
     return finite((y > 0).astype(np.float64), np.divide(1, size, out=size, where=size > 1), eps)

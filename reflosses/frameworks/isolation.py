@@ -1,7 +1,7 @@
-"""A candidate in a process of its own: one that crashes or hangs is reported, and ends nothing but itself.
+"""A candidate in a process of its own: a crash or an endless call is reported and does no other harm.
 
-The process is this Python again, with a connection to us: no fork, so that threads of frameworks do no harm, and
-nobody's `__main__` is run a second time. What a candidate prints stays away from our output.
+The process is a new Python with a connection to ours. It is not forked, because frameworks have threads, and it does
+not run anybody's `__main__` again. The output of the candidate does not mix with ours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProc
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
 
-GRACE = 10  # seconds: a process that has answered nobody for so long after its limit ends by itself
+GRACE = 10  # seconds after the limit of a call at which the process ends itself, in case that nobody ends it
 
 
 class ProcessDied(Exception):
@@ -31,17 +31,16 @@ class ProcessDied(Exception):
 
 
 class CannotLoadError(Exception):
-    """A candidate cannot be imported, or its process ended or hung over it."""
+    """A candidate cannot be imported, or its process died or hung during the import."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a candidate comes from, so that another process can have it too.
+    """Where a candidate comes from, in words that another process understands.
 
-    name: "package.module:function", where the function may be an attribute of an attribute; or, where `given` has its
-    parameters, a function of `reflosses.frameworks`, which knows the rest. grad: "auto", None, or the
-    "package.module:function" of its gradient. framework: as of `reflosses.check`; "auto" is found out by its first
-    answer, and is NumPy until then.
+    name: "package.module:function" ("package.module:Class.method" works too). If `given` has parameters, it is the name
+    of a function of `reflosses.frameworks` instead. grad: "auto", None, or the "package.module:function" of its
+    gradient. framework: as for `reflosses.check`; with "auto" the first answer tells it, and until then it is NumPy.
     """
 
     name: str
@@ -61,7 +60,7 @@ class Source:
 
 
 class _Task(NamedTuple):
-    """What a process is to load; see `Isolated`."""
+    """What a process must load; see `Isolated` for the limit."""
 
     source: Source
     dtype: str
@@ -69,7 +68,7 @@ class _Task(NamedTuple):
 
 
 class _Facts(NamedTuple):
-    """What is known of a candidate: before it has answered once, its framework may not be."""
+    """What the other process knows about its candidate; the framework may be unknown until the first answer."""
 
     framework: str
     takes_weight: bool
@@ -81,19 +80,19 @@ class _Facts(NamedTuple):
 
 
 class Worker:
-    """A process for one candidate after the other; started when it is needed, and again after it died.
+    """A process that serves one candidate after the other. It starts at the first request, and again after a death.
 
-    start: seconds that it may take to start, and to load a candidate. shown: whether what candidates print goes to
-    our standard error, or nowhere.
+    start: seconds for its start and for loading a candidate. shown: whether the output of candidates goes to our
+    standard error; otherwise it is dropped.
     """
 
     def __init__(self, *, start: float = 120.0, shown: bool = False) -> None:
         self.start, self.shown = start, shown
-        self.loaded: object = None  # whose candidate it holds
+        self.loaded: object = None  # the `Isolated` whose candidate it holds
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, message: Any, limit: float) -> Any:
-        """Its reply; without one, ProcessDied or TimeoutError, and the process is gone."""
+        """The reply to a message. Without a reply the process is ended: ProcessDied or TimeoutError."""
         try:
             if self._process is None:
                 self._process, self._pipe = _started(self.shown)
@@ -104,14 +103,14 @@ class Worker:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE)  # type: ignore[union-attr]
             raise ProcessDied(_in_words(self.close())) from None
-        except BaseException:  # an interrupt: what it replies later must not answer the next request
+        except BaseException:  # such as an interrupt: a late reply must not answer the next request
             self.close()
             raise
         self.close()
         raise TimeoutError(f"no answer within {limit:g} s")
 
     def close(self) -> int:
-        """End the process; its exit status."""
+        """End the process and return its exit status."""
         process, self._process, self.loaded = self._process, None, None
         if process is None:
             return 0
@@ -127,7 +126,7 @@ class Worker:
 
 
 def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
-    """A process and the connection to it. It imports what we can import, first from the current directory."""
+    """A process and the connection to it. It has our import path, after the current directory."""
     ours, theirs = Pipe()
     handle = theirs.fileno()
     output = 2 if shown else subprocess.DEVNULL
@@ -138,7 +137,7 @@ def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
     else:
         options["pass_fds"] = [handle]
     code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C is for us, who kill it then
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C stops us, and we end it
         f"sys.path[:] = {[os.getcwd(), *map(str, sys.path)]}; "
         f"from reflosses.frameworks import isolation; isolation.serve({handle})"
     )
@@ -147,7 +146,7 @@ def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
 
 
 def _in_words(status: int) -> str:
-    """An exit status."""
+    """An exit status in words."""
     if status >= 0:
         return f"exited with status {status if status < 256 else hex(status)}"
     names = {s.value: s.name for s in signal.Signals}
@@ -155,11 +154,11 @@ def _in_words(status: int) -> str:
 
 
 class Isolated(Candidate):
-    """A candidate that is called in another process.
+    """A candidate that is called in another process. Raises CannotLoadError.
 
-    limit: seconds for a call. patience: after so many deaths and calls that took too long, it is `given_up`: every
-    other call is answered with an error at once. worker: a process that serves other candidates too, one at a time,
-    and imports their framework once; by default its own. Raises CannotLoadError.
+    limit: seconds for a call. patience: after so many deaths and timeouts the candidate is `given_up`, and each further
+    call gets an error at once. worker: a process that is shared with other candidates, so that it imports their
+    framework only once; by default the candidate has its own.
     """
 
     def __init__(
@@ -181,26 +180,26 @@ class Isolated(Candidate):
 
     @property
     def takes_weight(self) -> bool:
-        """Of the candidate."""
+        """Whether the candidate takes weights."""
         return self._facts.takes_weight
 
     @property
     def differentiates(self) -> bool:
-        """Of its framework."""
+        """Whether its framework gives gradients."""
         return self._facts.differentiates
 
     @property
     def subnormals(self) -> bool:
-        """Of its framework."""
+        """Whether its framework keeps subnormal numbers."""
         return self._facts.subnormals
 
     @property
     def given_up(self) -> bool:
-        """Whether it is not called any more."""
+        """Whether it has failed too often to be called again."""
         return self.failures >= self.patience
 
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        """One call; the end of the process is an error like any other."""
+        """One call. A death of the process is an error, as an exception of the candidate is."""
         if self.given_up:
             return Answer(error=f"GivenUp: not called any more, after {self.failures} crashes or timeouts")
         try:
@@ -211,7 +210,7 @@ class Isolated(Candidate):
             self.failures += 1
             return Answer(error=f"{type(error).__name__}: {error}")
         source = replace(self._task.source, framework=self._facts.framework)
-        self._task = self._task._replace(source=source)  # found out once
+        self._task = self._task._replace(source=source)  # a new process need not find it out again
         return answer  # type: ignore[no-any-return]
 
     def _load(self) -> _Facts:
@@ -226,7 +225,7 @@ class Isolated(Candidate):
         return facts  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End its process, unless that serves others too."""
+        """End its process, unless other candidates share it."""
         if not self._shared:
             self._worker.close()
 
@@ -241,7 +240,7 @@ class Isolated(Candidate):
 
 
 def serve(handle: int) -> None:
-    """Load candidates and call them, until nobody is left to ask."""
+    """Load candidates and call them until the connection closes."""
     pipe = getattr(connection, "PipeConnection" if sys.platform == "win32" else "Connection")(handle)
     candidate: Any = None
     with suppress(EOFError, ConnectionError):
@@ -251,49 +250,49 @@ def serve(handle: int) -> None:
                 pipe.send(candidate.ask(*message))
                 continue
             try:
-                candidate = _Candidate(message)
+                candidate = _Served(message)
                 pipe.send((Answer(), candidate.facts()))
             except (Exception, SystemExit) as error:
                 pipe.send((Answer(error=f"{type(error).__name__}: {error}"), None))
 
 
-class _Candidate:
-    """A candidate in this process."""
+class _Served:
+    """The candidate that this process serves."""
 
     def __init__(self, task: _Task) -> None:
         form, source = FORMATS[task.dtype], task.source
         self.framework, self.limit = source.framework, task.limit
-        self.seeking = source.given is None and source.framework == "auto"
+        self.unknown = source.given is None and source.framework == "auto"  # the framework is unknown
         if source.given is not None:
             framework, function = find(source.name)
-            self.asked: Any = framework.asked(function, source.given, form)
+            self.candidate: Any = framework.candidate(function, source.given, form)
             return
-        if not self.seeking:
+        if not self.unknown:
             import_module(source.framework)
         candidate, grad = _at(source.name), _at(source.grad) if source.grad not in ("auto", None) else source.grad
-        self.asked = InProcess(candidate, NumPy(form) if self.seeking else FRAMEWORKS[source.framework](form), grad)
+        self.candidate = InProcess(candidate, NumPy(form) if self.unknown else FRAMEWORKS[source.framework](form), grad)
 
     def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, _Facts]:
-        """One call; the first that is answered tells the framework."""
-        if hasattr(signal, "alarm"):  # should we be left alone with a call that never ends
+        """One call. The first answer without an error tells the framework."""
+        if hasattr(signal, "alarm"):  # ends this process if a call never returns and nobody else ends it
             signal.alarm(int(self.limit) + GRACE)
-        if self.seeking:
-            self.asked.arrays = detect(self.asked.candidate, self.asked.arrays.form, y, yhat)
-        answer = self.asked.ask(y, yhat, *more)
-        if self.seeking and not answer.error:
-            self.framework, self.seeking = self.asked.arrays.name, False
+        if self.unknown:
+            self.candidate.arrays = detect(self.candidate.candidate, self.candidate.arrays.form, y, yhat)
+        answer = self.candidate.ask(y, yhat, *more)
+        if self.unknown and not answer.error:
+            self.framework, self.unknown = self.candidate.arrays.name, False
         if hasattr(signal, "alarm"):
             signal.alarm(0)
         return answer, self.facts()
 
     def facts(self) -> _Facts:
-        """What is known of it."""
-        asked = self.asked
-        return _Facts(self.framework, asked.takes_weight, asked.differentiates, self.seeking or asked.subnormals)
+        """What is known so far."""
+        served = self.candidate
+        return _Facts(self.framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals)
 
 
 def _at(path: str) -> Any:
-    """What "package.module:function" names."""
+    """The object with the name "package.module:function"."""
     module, _, attributes = path.partition(":")
     found = reduce(getattr, attributes.split("."), import_module(module))
     if not callable(found):

@@ -1,10 +1,9 @@
-"""Keras on JAX: functions that average over the last axis, and classes that weigh and reduce what is left.
+"""Keras on JAX: functions that average over the last axis, and classes that weigh and reduce these averages.
 
-Predictions get a last axis of length 1, so that its average is the loss itself. Everything is compiled by `jax.jit`, as
-`Model.fit` has it. Keras turns float64 into float32 unless it runs on TensorFlow, whatever `keras.config.set_floatx`,
-`dtype=` and JAX's 64-bit mode say. Rows of float64 are asked in that mode, classes with their `dtype` too: all that a
-user can do. What Keras sums, averages or subtracts with its own operations has the accuracy and the range of float32
-all the same, and says that it is float64.
+Predictions get a last axis of length 1, so that the average is the loss itself. Calls are compiled by `jax.jit`, as in
+`Model.fit`. Except on TensorFlow, Keras turns float64 into float32; `keras.config.set_floatx`, `dtype=` and JAX's
+64-bit mode do not prevent it. The rows of float64 use that mode, and classes get their `dtype`: a user cannot do more.
+Still, Keras's own sums, averages and differences have the accuracy and the range of float32, with the dtype float64.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 
-WIDE = ("float64", "float32", "float16", "bfloat16")
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"
 COLUMNS = "(y[..., None], yhat[..., None], sample_weight=weight)"
 REDUCED = (
@@ -48,7 +46,6 @@ FUNCTIONS = (
         "keras.losses.mean_squared_error",
         "keras.losses.mean_squared_error(y[..., None], yhat[..., None])",
         "MeanSquaredError(reduction='none')",
-        dtypes=WIDE,
         note=AVERAGED,
     ),
     Function(
@@ -57,14 +54,12 @@ FUNCTIONS = (
         f"MeanSquaredError({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({},),
-        dtypes=WIDE,
         note=DIVISORS,
     ),
     Function(
         "keras.losses.mean_absolute_error",
         "keras.losses.mean_absolute_error(y[..., None], yhat[..., None])",
         "MeanAbsoluteError(reduction='none')",
-        dtypes=WIDE,
         note=f"{AVERAGED}; the slope at residual 0 is −1",
     ),
     Function(
@@ -73,6 +68,7 @@ FUNCTIONS = (
         f"MeanAbsoluteError({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({"reduction": "mean_with_sample_weight"},),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -82,7 +78,6 @@ FUNCTIONS = (
         {"delta": 1.0},
         ({"delta": 0.375}, {"delta": 6.0}),
         ({"delta": 0.0}, {"delta": -1.0}),
-        dtypes=WIDE,
         note=AVERAGED,
     ),
     Function(
@@ -92,13 +87,13 @@ FUNCTIONS = (
         {"delta": 1.0, "reduction": "sum_over_batch_size"},
         ({"delta": 0.375, "reduction": "sum"},),
         ({"delta": 0.0}, {"delta": -1.0}),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
         "keras.losses.hinge",
         "keras.losses.hinge(y[..., None], yhat[..., None])",
         "Hinge(reduction='none')",
-        dtypes=WIDE,
         note=f"{AVERAGED}; labels −1 and 1, and 0 for −1 where the whole batch is of 0 and 1; the slope at margin 1 is "
         "−y/2",
     ),
@@ -108,6 +103,7 @@ FUNCTIONS = (
         f"Hinge({REDUCED})",
         {"reduction": "sum_over_batch_size"},
         ({"reduction": "none"},),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -117,7 +113,6 @@ FUNCTIONS = (
         "BinaryCrossEntropy(clamp=1e-7, reduction='none')",
         {"from_logits": False},
         ({}, {"from_logits": True}),
-        dtypes=WIDE,
         note=f"{AVERAGED}; probabilities are clipped to [1e-7, 1 − 1e-7], and beyond the gradient is 0; "
         "label_smoothing ε makes labels y (1 − ε) + ε/2: give our loss these",
     ),
@@ -127,6 +122,7 @@ FUNCTIONS = (
         f"BinaryCrossEntropyWithLogits({REDUCED}) if from_logits else BinaryCrossEntropy(clamp=1e-7, {REDUCED})",
         {"from_logits": False, "reduction": "sum_over_batch_size"},
         ({"reduction": "none"}, {"from_logits": True, "reduction": "none"}),
+        dtypes=TWO_DTYPES,
         note=DIVISORS,
     ),
     Function(
@@ -143,7 +139,6 @@ FUNCTIONS = (
             {"gamma": 0.375, "alpha": 0.3125, "apply_class_balancing": True, "from_logits": True},
         ),
         ({"gamma": -1.0}, {"alpha": 100.0, "apply_class_balancing": True}),
-        dtypes=WIDE,
         note=f"{AVERAGED}; alpha counts only with apply_class_balancing; the logarithm is of a probability clipped to "
         "[1e-7, 1 − 1e-7], that of a logit too",
     ),
@@ -161,6 +156,7 @@ FUNCTIONS = (
             "reduction": "sum_over_batch_size",
         },
         ({"gamma": 3.5, "from_logits": True, "reduction": "none"},),
+        dtypes=TWO_DTYPES,
         note=f"as the function; {DIVISORS}",
     ),
     Function(
@@ -168,7 +164,6 @@ FUNCTIONS = (
         "keras.losses.categorical_crossentropy(jax.nn.one_hot(y, yhat.shape[1], dtype=yhat.dtype), yhat)",
         "SparseCategoricalCrossEntropy(reduction='none')",
         grad=None,
-        dtypes=WIDE,
         inputs=rows_that_sum_to_one,
         note=f"{RENORMALISED}; labels are one-hot rows",
     ),
@@ -179,7 +174,6 @@ FUNCTIONS = (
         {"label_smoothing": 0.0},
         ({}, {"label_smoothing": 0.125}),
         ({"label_smoothing": -0.125}, {"label_smoothing": 1.125}),
-        dtypes=WIDE,
         targets="rows",
     ),
     Function(
@@ -200,6 +194,7 @@ FUNCTIONS = (
         f"CrossEntropy(label_smoothing=label_smoothing, {REDUCED})",
         {"label_smoothing": 0.0, "reduction": "sum_over_batch_size"},
         ({"label_smoothing": 0.125, "reduction": "none"}, {"reduction": "mean_with_sample_weight"}),
+        dtypes=TWO_DTYPES,
         targets="rows",
         note=f"of logits: from_logits is False by default; {DIVISORS}",
     ),
@@ -210,7 +205,6 @@ FUNCTIONS = (
         {"ignore_class": None},
         ({}, {"ignore_class": 255}),
         grad=None,
-        dtypes=WIDE,
         inputs=rows_that_sum_to_one,
         note=f"{RENORMALISED}; labels out of range cost 0",
     ),
@@ -220,7 +214,6 @@ FUNCTIONS = (
         "CrossEntropy(ignore_index=ignore_class, reduction='none')",
         {"ignore_class": None},
         ({}, {"ignore_class": 255}),
-        dtypes=WIDE,
         targets="index",
         note="labels out of range cost 0",
     ),
@@ -239,7 +232,6 @@ FUNCTIONS = (
         f"CrossEntropy(ignore_index=ignore_class, {REDUCED})",
         {"ignore_class": None, "reduction": "sum_over_batch_size"},
         ({"reduction": "none"},),
-        dtypes=WIDE,
         targets="index",
         note=f"of logits: from_logits is False by default; labels are rounded to the dtype of the loss; {DIVISORS}",
     ),
@@ -261,6 +253,7 @@ FUNCTIONS = (
         "Scaled(alpha, Focal(gamma=gamma, clamp=1e-7, reduction='none'))",
         {"alpha": 0.25, "gamma": 2.0},
         ({"alpha": 0.3125, "gamma": 3.5},),
+        dtypes=TWO_DTYPES,
         inputs=of_true_class,
         note="of the probability of the true class, one-hot labels; alpha multiplies every class; probabilities are "
         "divided by their sum and clipped to [1e-7, 1 − 1e-7], in the power too",
@@ -272,6 +265,7 @@ FUNCTIONS = (
         "Scaled(alpha, FocalWithLogits(gamma=gamma, reduction='none'))",
         {"alpha": 0.25, "gamma": 2.0},
         ({"alpha": 0.3125, "gamma": 0.375}, {"alpha": 0.75, "gamma": 3.5}),
+        dtypes=TWO_DTYPES,
         note="of two classes with the logits z and 0; alpha multiplies every class; probabilities are clipped",
     ),
     Function(
@@ -280,7 +274,6 @@ FUNCTIONS = (
         "Dice(axis=axis, smooth_dr=1e-7, reduction='none')",
         {"axis": None},
         ({}, {"axis": -1}),
-        dtypes=WIDE,
         note="pools all axes, the batch among them; smoothed in the denominator alone, so that nothing against nothing "
         "costs 1",
     ),
@@ -290,6 +283,7 @@ FUNCTIONS = (
         "Dice(axis=axis, smooth_dr=2e-7, reduction='none')",
         {"axis": None},
         ({"axis": -1},),
+        dtypes=TWO_DTYPES,
         note="with its default alpha = beta = ½ this is Dice's loss; pools all axes; nothing against nothing costs 1",
     ),
     Function(
@@ -298,6 +292,7 @@ FUNCTIONS = (
         "IoU(axis=axis, smooth_dr=1e-7, reduction='none')",
         {"axis": None},
         ({"axis": -1},),
+        dtypes=TWO_DTYPES,
         note="pools all axes; smoothed in the denominator alone, so that nothing against nothing costs 1",
     ),
 )

@@ -1,11 +1,12 @@
-"""ONNX: the operators of losses, on the reference evaluator. They give values only.
+"""ONNX: the loss operators, on the reference evaluator. They give values only.
 
-A loss is a model of one node: class axis 1, targets of 64-bit integers, numbers of one dtype for predictions and class
-weights.
+A loss is a model of one node. Its class axis is 1, its targets are 64-bit integers, and predictions and class weights
+have one dtype.
 """
 
 from __future__ import annotations
 
+from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import Framework, Function
 
 MODEL = '''\
@@ -46,7 +47,7 @@ DIVISOR = "a mean divides by the sum of the class weights of the labels that are
 
 
 def functions(framework: str, dtypes: tuple[str, ...]) -> tuple[Function, ...]:
-    """The operators, as a framework runs them."""
+    """The rows of the operators, for a framework that defines `run`."""
     parameters = {"class_weight": None, "ignore_index": None, "reduction": "mean"}
     options = "class_weight=class_weight, ignore_index=ignore_index, reduction=weighted(reduction), axis=1"
     return (
@@ -95,7 +96,7 @@ FRAMEWORK = Framework(
     "onnx",
     MODEL + REFERENCE,
     "numpy",
-    functions("onnx", ("float64", "float32", "float16", "bfloat16")),
+    functions("onnx", tuple(FORMATS)),
     NOT_COVERED,
     extra="onnx",
 )

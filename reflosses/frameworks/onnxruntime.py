@@ -1,7 +1,4 @@
-"""onnxruntime: the operators of losses in ONNX, on the CPU. They give values only.
-
-Of bfloat16 it has no kernels there.
-"""
+"""onnxruntime: the loss operators of ONNX, on the CPU. They give values only, and not in bfloat16."""
 
 from __future__ import annotations
 

@@ -1,16 +1,14 @@
-"""Optax and JAX: unreduced losses, differentiated by `jax.vjp`. The caller takes means, so there is no divisor.
+"""Optax and JAX: unreduced losses, differentiated by `jax.vjp`. There is no divisor, as the caller takes the mean.
 
-Everything is compiled by `jax.jit`, as programs have it, but for `dice_loss`, which raises there on probabilities.
-JAX computes in float32 unless its 64-bit mode is on: rows of float64 are asked with the mode switched on, the others
-with it off, as most people have it.
+Calls are compiled by `jax.jit`, as in most programs; only `dice_loss` is not, as it raises there on probabilities.
+JAX computes in float32 unless its 64-bit mode is on. The mode is on for the rows of float64 and off for all others.
 """
 
 from __future__ import annotations
 
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 from reflosses.frameworks.inputs import label_zero
 
-WIDE = ("float64", "float32", "float16", "bfloat16")
 TWO_CLASSES = (
     "optax.losses.dice_loss(jnp.stack([yhat, jax.lax.stop_gradient(1 - yhat)], -1), jnp.stack([y, 1 - y], -1), "
 )
@@ -20,13 +18,11 @@ FUNCTIONS = (
         "optax.squared_error",
         "optax.losses.squared_error(yhat, y)",
         "MeanSquaredError(reduction='none')",
-        dtypes=WIDE,
     ),
     Function(
         "optax.l2_loss",
         "optax.losses.l2_loss(yhat, y)",
         "Scaled(0.5, MeanSquaredError(reduction='none'))",
-        dtypes=WIDE,
         note="half the squared error",
     ),
     Function(
@@ -36,26 +32,22 @@ FUNCTIONS = (
         {"delta": 1.0},
         ({"delta": 0.375}, {"delta": 768.0}),
         refused=({"delta": -0.75},),
-        dtypes=WIDE,
     ),
     Function(
         "optax.hinge_loss",
         "optax.losses.hinge_loss(yhat, y)",
         "Hinge(reduction='none')",
-        dtypes=WIDE,
         note="labels −1 and 1, others are not refused; the slope at margin 1 is −y/2",
     ),
     Function(
         "optax.sigmoid_binary_cross_entropy",
         "optax.losses.sigmoid_binary_cross_entropy(yhat, y)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
-        dtypes=WIDE,
     ),
     Function(
         "jax.nn.softplus",
         "jax.nn.softplus(yhat)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
-        dtypes=WIDE,
         inputs=label_zero,
         validates=False,
         note="the cross-entropy of a logit against the label 0; its negative at −z is jax.nn.log_sigmoid(z)",
@@ -67,21 +59,18 @@ FUNCTIONS = (
         {"alpha": None, "gamma": 2.0},
         ({"gamma": 0.375}, {"alpha": 0.3125, "gamma": 3.5}),
         refused=({"gamma": -0.75}, {"alpha": 1.25}),
-        dtypes=WIDE,
         note="alpha weighs y = 1, 1 − alpha weighs y = 0",
     ),
     Function(
         "optax.softmax_cross_entropy",
         "optax.losses.softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
-        dtypes=WIDE,
         targets="rows",
     ),
     Function(
         "optax.safe_softmax_cross_entropy",
         "optax.losses.safe_softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
-        dtypes=WIDE,
         targets="rows",
         note="a class of label 0 may have the logit −∞",
     ),
@@ -90,6 +79,7 @@ FUNCTIONS = (
         "optax.losses.safe_softmax_cross_entropy(yhat, y)",
         "CrossEntropy(reduction='none')",
         grad="jax.vmap(jax.jacfwd(jax.jit(optax.losses.safe_softmax_cross_entropy)))(yhat, y)",
+        dtypes=TWO_DTYPES,
         targets="rows",
         eager=True,
         note="differentiated in forward mode, by the rule that Optax has written for it",
@@ -98,7 +88,6 @@ FUNCTIONS = (
         "optax.softmax_cross_entropy_with_integer_labels",
         "optax.losses.softmax_cross_entropy_with_integer_labels(yhat, y)",
         "CrossEntropy(reduction='none')",
-        dtypes=WIDE,
         targets="index",
         note="no label is ignored: −1 is the last class",
     ),
@@ -108,6 +97,7 @@ FUNCTIONS = (
         "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
         {"smooth": 1.0},
         ({"smooth": 0.375}, {"smooth": 0.0}),
+        dtypes=TWO_DTYPES,
         eager=True,
         note="probabilities must sum to 1 over the last axis; one loss a sample and class; its smooth is half of ours",
     ),
@@ -117,6 +107,7 @@ FUNCTIONS = (
         "IoU(axis=-1, smooth_nr=smooth, smooth_dr=smooth, reduction='none')",
         {"smooth": 1.0},
         ({"smooth": 0.375}, {"smooth": 0.0}),
+        dtypes=TWO_DTYPES,
         note="as optax.dice_loss; the smooth is ours",
     ),
 )

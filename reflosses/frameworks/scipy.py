@@ -1,22 +1,22 @@
-"""SciPy: the losses of `least_squares`, `scipy.special`, and distances that are losses of hard masks.
+"""SciPy: the losses of `least_squares`, functions of `scipy.special`, and distances that are losses of hard masks.
 
-`least_squares` takes ½ C² ρ((f/C)²) as the cost of a residual f: half of our Cauchy, all of our Huber. Both are read
-off the public call, stopped at its starting point: what it reports there is what it optimises.
+The cost of a residual f in `least_squares` is ½ C² ρ((f/C)²): half of our Cauchy, or our Huber. The public call stops
+at its starting point and reports the cost and the gradient there.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
 
-NARROW = ("float64", "float32", "float16")
+THREE_DTYPES = (*TWO_DTYPES, "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
 
 
 def _least_squares(loss: str, equals: str, **more: Any) -> Function:
-    """What `least_squares` reports of each residual on its own, at the starting point."""
+    """The cost and the gradient that `least_squares` reports for each residual alone, at the starting point."""
     scale = "" if loss == "linear" else ", f_scale=f_scale"
     start = f"scipy.optimize.least_squares(lambda x: x, [r], lambda x: [[1.0]], loss={loss!r}{scale}, max_nfev=1)"
     return Function(
@@ -32,8 +32,8 @@ def _least_squares(loss: str, equals: str, **more: Any) -> Function:
 
 
 def _piece(name: str, code: str, equals: str, grad: str | None = None, **more: Any) -> Function:
-    """A function that a loss is built of: wrong targets do not reach it, so it cannot refuse them."""
-    return Function(name, code, equals, grad=grad, validates=False, **more)
+    """A function that is a part of a loss. Invalid targets do not reach it, so it cannot refuse them."""
+    return Function(name, code, equals, grad=grad, dtypes=TWO_DTYPES, validates=False, **more)
 
 
 SCALES: dict[str, Any] = {
@@ -133,20 +133,21 @@ FUNCTIONS = (
         "scipy.spatial.distance.sqeuclidean(y, yhat)",
         "MeanSquaredError(reduction='sum')",
         grad=None,
-        dtypes=NARROW,
+        dtypes=THREE_DTYPES,
     ),
     Function(
         "scipy.spatial.distance.cityblock",
         "scipy.spatial.distance.cityblock(y, yhat)",
         "MeanAbsoluteError(reduction='sum')",
         grad=None,
-        dtypes=NARROW,
+        dtypes=THREE_DTYPES,
     ),
     Function(
         "scipy.spatial.distance.dice",
         "scipy.spatial.distance.dice(y, yhat)",
         "Dice(reduction='sum')",
         grad=None,
+        dtypes=TWO_DTYPES,
         inputs=hard_masks,
         note="nothing against nothing is 0/0 there: NaN, where its jaccard and our Dice are 0",
     ),
@@ -155,6 +156,7 @@ FUNCTIONS = (
         "scipy.spatial.distance.jaccard(y, yhat)",
         "IoU(reduction='sum')",
         grad=None,
+        dtypes=TWO_DTYPES,
         inputs=hard_masks,
         note="any number but 0 is true there",
     ),

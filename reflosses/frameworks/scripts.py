@@ -1,4 +1,4 @@
-"""Lines of Python that show a deviation with the framework alone: they fail where they are pasted."""
+"""Code that shows a deviation with the framework alone: whoever pastes it sees it fail."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from reflosses.comparison.result import Comparison, Deviation, numbers
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
+ARRAY = {  # the source of an array: its numbers and its dtype
+    "numpy": "np.array({}, {!r})",
+    "torch": "torch.tensor({}, dtype=torch.{})",
+    "jax": "jnp.array({}, jnp.{})",
+}
+
 
 def checked(
     framework: Framework,
@@ -27,12 +33,12 @@ def checked(
     regimes: Iterable[str] = tuple(REGIMES),
     **options: Any,
 ) -> Comparison:
-    """A function of a framework against the loss that it equals; its deviations can be pasted.
+    """Check a function of a framework against the loss that it equals. Each deviation has code to paste.
 
-    make: gives the function with some parameters, where it is called elsewhere than in this process. options: those of
+    make: makes the candidate from the parameters; by default it is called in this process. options: as for
     `reflosses.check`.
     """
-    make = make or (lambda given: framework.asked(function, given, FORMATS[dtype]))
+    make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
     shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
     found = check(
         make(given),
@@ -48,11 +54,11 @@ def checked(
     )
     if "K" in regimes:
         for bad in function.refused:
-            _refuses(make, function, {**given, **bad}, bad, dtype, found)
+            _ask_to_refuse(make, function, {**given, **bad}, bad, dtype, found)
     return found
 
 
-def _refuses(
+def _ask_to_refuse(
     make: Callable[[Mapping[str, Any]], Candidate],
     function: Function,
     arguments: Mapping[str, Any],
@@ -60,7 +66,7 @@ def _refuses(
     dtype: str,
     found: Comparison,
 ) -> None:
-    """Whether a parameter outside its domain raises, or gives NaN, at an input where all is well."""
+    """Ask with a parameter outside its domain: an error or NaN is right, a number is a deviation."""
     base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
     block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGET_KINDS[function.targets])
     y, yhat = unstack(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
@@ -78,8 +84,8 @@ def _refuses(
 
 
 def script(framework: Framework, function: Function, given: Mapping[str, Any], d: Deviation, dtype: str) -> str:
-    """The call of a deviation, and an assertion that it is right."""
-    write = {"torch": _torch, "jax": _jax}.get(framework.arrays, _numpy)
+    """Code that repeats the call of a deviation, and asserts that the result is right."""
+    array = ARRAY.get(framework.arrays, ARRAY["numpy"])
     arguments = function.arguments({**given, **d.given})
     arrays = {"y": d.y, "yhat": d.yhat, "weight": d.weight}
     code = written(function.code, arguments | ({"weight": None} if d.weight is None else {}))
@@ -95,10 +101,11 @@ def script(framework: Framework, function: Function, given: Mapping[str, Any], d
     y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
     for name, a in arrays.items():
         if a is not None:
-            lines.append(f"{name} = {write.array(a, y_dtype if name == 'y' else dtype)}")
+            lines.append(f"{name} = {array.format(numbers(a), y_dtype if name == 'y' else dtype)}")
     if d.what == "gradient" or function.code == "None":
         if function.grad == AUTODIFF:
-            lines += write.gradient(code, None if d.upstream is None else write.array(d.upstream, dtype))
+            upstream = None if d.upstream is None else array.format(numbers(d.upstream), dtype)
+            lines += _autodiff(framework.arrays, code, upstream)
         else:
             lines.append(f"grad = {written(function.grad or 'None', arguments)}")
     else:
@@ -128,41 +135,10 @@ def _number(x: float) -> str:
     return repr(float(x)) if np.isfinite(x) else f"float('{x}')"
 
 
-class _numpy:
-    """NumPy."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"np.array({numbers(a)}, {dtype!r})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
-        raise TypeError("NumPy has no autodiff")
-
-
-class _torch(_numpy):
-    """PyTorch."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"torch.tensor({numbers(a)}, dtype=torch.{dtype})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
+def _autodiff(arrays: str, code: str, upstream: str | None) -> list[str]:
+    """The gradient of a call by the autodiff of PyTorch or JAX."""
+    if arrays == "torch":
         seed = upstream or "torch.ones_like(value)"
         return ["yhat.requires_grad_()", f"value = {code}", f"(grad,) = torch.autograd.grad(value, yhat, {seed})"]
-
-
-class _jax(_numpy):
-    """JAX."""
-
-    @staticmethod
-    def array(a: Any, dtype: str) -> str:
-        return f"jnp.array({numbers(a)}, jnp.{dtype})"
-
-    @staticmethod
-    def gradient(code: str, upstream: str | None) -> list[str]:
-        return [
-            f"value, back = jax.vjp(lambda yhat: {code}, yhat)",
-            f"(grad,) = back({upstream or 'jnp.ones_like(value)'})",
-        ]
+    back = f"(grad,) = back({upstream or 'jnp.ones_like(value)'})"
+    return [f"value, back = jax.vjp(lambda yhat: {code}, yhat)", back]

@@ -1,8 +1,8 @@
-"""scikit-learn: its private `_loss` classes, which fit its models, its metrics, and real data to try all this on.
+"""scikit-learn: the private `_loss` classes that fit its models, its metrics, and predictions on real data.
 
-The `_loss` classes take raw predictions (identity, logit and log-softmax links) and give one loss a sample. Each has
-its formula in three places: `loss` and `gradient`, `loss_gradient`, `gradient_hessian`. Metrics reduce to one number,
-a mean that divides by Σw.
+The `_loss` classes take raw predictions (identity, logit and log-softmax links) and give one loss for each sample. Each
+class has its formula in three places: `loss` and `gradient`, `loss_gradient`, `gradient_hessian`. A metric is one
+number, a mean that divides by Σw.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
 from reflosses.frameworks.inputs import finite, hard_labels, hard_masks, label_pairs, probabilities
 from reflosses.frameworks.scipy import FRAMEWORK as SCIPY
 
 
 def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **more: Any) -> tuple[Function, ...]:
-    """The three places of one class's formula; inputs are looked at by its caller."""
+    """The three rows of a class, one for each place of its formula. Its caller validates the inputs, not the class."""
     made = f"sklearn._loss.{name}({arguments})"
 
     def call(method: str) -> str:
         return f"{made}.{method}({y}, yhat)"
 
-    whole = Function(f"sklearn.{name}", call("loss"), equals, grad=call("gradient"), validates=False, **more)
+    whole = Function(
+        f"sklearn.{name}", call("loss"), equals, grad=call("gradient"), dtypes=TWO_DTYPES, validates=False, **more
+    )
     pair, second = call("loss_gradient"), call("gradient_hessian")
     return (
         whole,
@@ -38,11 +40,13 @@ def _loss_class(name: str, equals: str, arguments: str = "", y: str = "y", **mor
 def _metric(name: str, equals: str, arguments: str = "y, yhat, sample_weight=weight", **more: Any) -> Function:
     """A metric that is a loss."""
     function = name.partition(" ")[0]
-    return Function(f"sklearn.{name}", f"sklearn.metrics.{function}({arguments})", equals, grad=None, **more)
+    return Function(
+        f"sklearn.{name}", f"sklearn.metrics.{function}({arguments})", equals, grad=None, dtypes=TWO_DTYPES, **more
+    )
 
 
 def _score(name: str, equals: str, arguments: str, **more: Any) -> Function:
-    """A score that is 1 less the loss, so that its digits are those of numbers next to 1."""
+    """A score, which is 1 − loss: its rounding errors are those of a number near 1."""
     metric = _metric(name, equals, arguments, inputs=hard_masks, unit=1.0, **more)
     return replace(metric, code=f"1 - {metric.code}")
 
@@ -163,7 +167,7 @@ class Real:
 
 @cache
 def predictions(data: str, output: str) -> tuple[Any, Any]:
-    """Targets and predictions: the named output of a model of a data set."""
+    """Targets and predictions: an output of the model that is fitted to a data set."""
     return _fitted(data)[output]
 
 
@@ -194,20 +198,20 @@ def _fitted(data: str) -> dict[str, tuple[Any, Any]]:
         classes = LinearDiscriminantAnalysis().fit(x, y)
         outputs = {"logits": classes.decision_function(x), "probabilities": classes.predict_proba(x)}
         return {k: (1.0 * y, v) for k, v in (outputs | {"log p": classes.predict_log_proba(x)}).items()}
-    model = PCA(n_components=8).fit(x)  # redraws every digit from eight numbers
+    model = PCA(n_components=8).fit(x)  # draws every digit again from eight numbers
     true, redrawn = ((a > 8).astype(int) for a in (x, model.inverse_transform(model.transform(x))))
     two = [np.stack([1 - a.ravel(), a.ravel()], axis=1) for a in (true, redrawn)]
     return {"images": (true, redrawn), "pixels": (true.ravel(), redrawn.ravel()), "two classes": (two[0], two[1])}
 
 
 def _named(name: str) -> Function:
-    """A function of the framework, by its name."""
+    """The row of this name."""
     (found,) = [f for f in FUNCTIONS if f.name == f"sklearn.{name}"]
     return found
 
 
 def _least_squares(loss: str, equals: str) -> Real:
-    """The cost of all residuals, at the starting point."""
+    """The cost of all residuals together, at the starting point."""
     start = f"scipy.optimize.least_squares(lambda r: r, yhat - y, lambda r: np.eye(len(r)), loss={loss!r}, "
     start += "f_scale=f_scale, max_nfev=1)"
     name = f"scipy.optimize.least_squares {loss}"
@@ -216,7 +220,7 @@ def _least_squares(loss: str, equals: str) -> Real:
 
 
 def _equal(name: str, *equals: str) -> tuple[Function, ...]:
-    """A function once for each loss that it equals, where these are more than one."""
+    """A row for each of the losses that a function equals."""
     return tuple(replace(_named(name), equals=e) for e in equals)
 
 
@@ -230,7 +234,7 @@ _GDL = Function(
 )
 _LOG_LOSS = ("BinaryCrossEntropy()", "Focal(gamma=0.0)", "WeightedCrossEntropy(weight=1.0)")
 _BINOMIAL = ("BinaryCrossEntropyWithLogits(reduction='none')", "FocalWithLogits(gamma=0.0, reduction='none')")
-_SAMPLES = "y, yhat, average='samples'"  # one image a row
+_SAMPLES = "y, yhat, average='samples'"  # each row is an image
 
 REAL_DATA = (
     Real("diabetes", "linear", _named("mean_squared_error")),

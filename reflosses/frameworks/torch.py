@@ -1,7 +1,7 @@
-"""PyTorch: `torch.nn.functional`, differentiated by its autograd. The modules of `torch.nn` call the same functions.
+"""PyTorch: `torch.nn.functional`, differentiated by autograd. The modules of `torch.nn` call the same functions.
 
-A mean of `mse_loss` and `l1_loss` divides by Σw, that of `huber_loss` and `binary_cross_entropy` by N, in one module.
-`cross_entropy` divides by Σw of the labels for class indices, by N for rows of probabilities.
+The means of `mse_loss` and `l1_loss` divide by Σw; the means of `huber_loss` and `binary_cross_entropy` divide by N.
+The mean of `cross_entropy` divides by the Σw of the labels for class indices, and by N for rows of probabilities.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from reflosses.frameworks.function import Framework, Function
 from reflosses.frameworks.inputs import label_zero
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
-WIDE = ("float64", "float32", "float16", "bfloat16")
 CLASS_WEIGHT = "None if class_weight is None else torch.tensor(class_weight, dtype=yhat.dtype)"
 WEIGHTS = (0.25, 3.0, 0.75)
 NEGATIVE = (0.25, 3.0, -0.75, 0.375)
 
 
 def two_labels(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1, which the call turns into −1 and 1."""
+    """Labels 0 and 1; the call makes −1 and 1 of them."""
     return np.rint(y), yhat
 
 
@@ -31,7 +30,6 @@ FUNCTIONS = (
         "MeanSquaredError(reduction=weighted(reduction))",
         {"reduction": "mean"},
         REDUCED,
-        dtypes=WIDE,
         note="a weighted mean divides by the sum of the weights",
     ),
     Function(
@@ -40,7 +38,6 @@ FUNCTIONS = (
         "MeanAbsoluteError(reduction=weighted(reduction))",
         {"reduction": "mean"},
         REDUCED,
-        dtypes=WIDE,
         note="a weighted mean divides by the sum of the weights; the slope at residual 0 is 0",
     ),
     Function(
@@ -54,7 +51,6 @@ FUNCTIONS = (
             {"reduction": "sum", "delta": 768.0},
         ),
         refused=({"delta": -0.75},),
-        dtypes=WIDE,
         note="a weighted mean divides by the number of elements, that of mse_loss by the sum of the weights",
     ),
     Function(
@@ -68,7 +64,6 @@ FUNCTIONS = (
             {"reduction": "sum", "beta": 768.0},
         ),
         refused=({"beta": -0.75},),
-        dtypes=WIDE,
         note="Huber's loss divided by beta; beta = 0 is the absolute error",
     ),
     Function(
@@ -77,7 +72,6 @@ FUNCTIONS = (
         "BinaryCrossEntropy(reduction=reduction)",
         {"reduction": "mean"},
         REDUCED,
-        dtypes=WIDE,
         note="a weighted mean divides by the number of elements; logarithms stop at −100, so the value is at most 100, "
         "while the gradient divides by max(p (1 − p), 1e-12)",
     ),
@@ -89,7 +83,6 @@ FUNCTIONS = (
         {"reduction": "mean", "pos_weight": None},
         ({"reduction": "none"}, {"reduction": "mean", "pos_weight": 3.5}, {"reduction": "sum", "pos_weight": 0.3125}),
         refused=({"pos_weight": -0.75},),
-        dtypes=WIDE,
         note="a weighted mean divides by the number of elements; pos_weight multiplies the term of y = 1 alone",
     ),
     Function(
@@ -98,7 +91,6 @@ FUNCTIONS = (
         "BinaryCrossEntropyWithLogits(reduction=reduction)",
         {"reduction": "mean"},
         ({"reduction": "none"}, {"reduction": "mean"}),
-        dtypes=WIDE,
         note="binary cross-entropy with logits, averaged over the last axis before the reduction; here of length 1",
     ),
     Function(
@@ -107,7 +99,6 @@ FUNCTIONS = (
         "BinaryCrossEntropyWithLogits(reduction=reduction)",
         {"reduction": "mean"},
         ({"reduction": "none"}, {"reduction": "mean"}),
-        dtypes=WIDE,
         inputs=two_labels,
         note="binary cross-entropy with logits of the labels −1 and 1",
     ),
@@ -115,7 +106,6 @@ FUNCTIONS = (
         "torch.logsigmoid",
         "-torch.nn.functional.logsigmoid(-yhat)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
-        dtypes=WIDE,
         inputs=label_zero,
         validates=False,
         note="its negative at −z is the cross-entropy of a logit z against the label 0",
@@ -124,7 +114,6 @@ FUNCTIONS = (
         "torch.softplus",
         "torch.nn.functional.softplus(yhat)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
-        dtypes=WIDE,
         inputs=label_zero,
         validates=False,
         note="the cross-entropy of a logit z against the label 0; from its documented threshold 20 on it is z itself",
@@ -142,7 +131,6 @@ FUNCTIONS = (
             {"class_weight": WEIGHTS, "reduction": "sum"},
         ),
         refused=({"label_smoothing": -0.75}, {"class_weight": NEGATIVE}),
-        dtypes=WIDE,
         targets="index",
         note="a mean divides by the sum of the class weights of the labels not ignored, also with label smoothing",
     ),
@@ -154,7 +142,6 @@ FUNCTIONS = (
         {"class_weight": None, "reduction": "mean", "label_smoothing": 0.0},
         ({"reduction": "none"}, {"class_weight": WEIGHTS, "label_smoothing": 0.125}),
         refused=({"label_smoothing": -0.75}, {"class_weight": NEGATIVE}),
-        dtypes=WIDE,
         targets="rows",
         note="a mean divides by the number of rows whatever the class weights: a one-hot row is not its class index",
     ),
@@ -170,7 +157,6 @@ FUNCTIONS = (
             {"class_weight": (0.0, 3.0, 0.75), "reduction": "sum"},
         ),
         refused=({"class_weight": NEGATIVE},),
-        dtypes=WIDE,
         note="a mean divides by the sum of the class weights of the labels that are not ignored",
     ),
     Function(
@@ -181,7 +167,6 @@ FUNCTIONS = (
         "axis=1)",
         {"class_weight": None, "ignore_index": -100, "reduction": "mean"},
         ({"class_weight": WEIGHTS, "ignore_index": 255}, {"reduction": "sum"}),
-        dtypes=WIDE,
         note="class axis 1 of four, a kernel of its own, whose gradient raises where the predictions are channels_last",
     ),
     Function(
@@ -190,7 +175,6 @@ FUNCTIONS = (
         "Hinge(reduction=reduction)",
         {"reduction": "mean"},
         REDUCED,
-        dtypes=WIDE,
         note="the ranking of a score against the score 0 by the margin 1; the slope at margin 1 is −y",
     ),
 )

@@ -1,4 +1,4 @@
-"""A report as JUnit XML, which servers of continuous integration read."""
+"""Test cases as JUnit XML, which CI servers read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-# All that XML 1.0 has no way to write, not even as a reference.
+# Characters that XML 1.0 cannot contain, not even as a reference.
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
-class Case:
-    """One test: of a suite, such as a framework. failure, skipped: why, or None. output: whatever else it says."""
+class JUnitCase:
+    """One test. suite: such as a framework. failure, skipped: the reason, or None. output: any other text."""
 
     suite: str
     name: str
@@ -23,8 +23,8 @@ class Case:
     output: str = ""
 
 
-def to_junit(cases: Iterable[Case], name: str = "reflosses") -> str:
-    """The document, to be written as UTF-8; suites in the order in which they come first."""
+def to_junit(cases: Iterable[JUnitCase], name: str = "reflosses") -> str:
+    """The document, to be written as UTF-8. Suites keep the order of their first cases."""
     cases = list(cases)
     root = ET.Element("testsuites", _summary(name, cases))
     for suite in dict.fromkeys(case.suite for case in cases):
@@ -36,7 +36,7 @@ def to_junit(cases: Iterable[Case], name: str = "reflosses") -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _summary(name: str, cases: list[Case]) -> dict[str, str]:
+def _summary(name: str, cases: list[JUnitCase]) -> dict[str, str]:
     return {
         "name": _writable(name),
         "tests": str(len(cases)),
@@ -47,7 +47,7 @@ def _summary(name: str, cases: list[Case]) -> dict[str, str]:
     }
 
 
-def _add(suite: ET.Element, case: Case) -> None:
+def _add(suite: ET.Element, case: JUnitCase) -> None:
     told = {"classname": _writable(case.suite), "name": _writable(case.name), "time": f"{case.seconds:.3f}"}
     element = ET.SubElement(suite, "testcase", told)
     if case.failure is not None:
@@ -60,5 +60,5 @@ def _add(suite: ET.Element, case: Case) -> None:
 
 
 def _writable(text: str) -> str:
-    """A text with the characters that XML does not have written as Python does."""
+    """A text in which characters that XML forbids are written as escapes, such as \\x00."""
     return FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from reflosses.comparison.result import Comparison
 from reflosses.frameworks.scripts import checked, script
+from reflosses.reporting.explain import explanation
+from reflosses.reporting.rows import Wanted
+from reflosses.reporting.verify import verify
 
 FRAMEWORKS = {name: import_module(f"reflosses.frameworks.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
 ROWS = [
@@ -150,7 +154,7 @@ def test_only_the_gradient_of_a_function_without_a_value_is_asked() -> None:
     result = checked(framework, expit, {}, "float64", regimes=["moderate", "D"])
     assert result.ok
     assert all(row.gradient.points > 5 and not row.value.points for row in result.rows)
-    answer = framework.asked(expit, {}, FORMATS["float64"]).ask(np.zeros(1), np.zeros(1))
+    answer = framework.candidate(expit, {}, FORMATS["float64"]).ask(np.zeros(1), np.zeros(1))
     assert answer.value is None
     assert answer.grad is not None
     assert answer.grad.tolist() == [0.5]
@@ -219,7 +223,7 @@ def test_a_framework_knows_its_version_and_imports_when_it_is_asked() -> None:
     assert framework.names["scipy"] is scipy
     missing = replace(framework, imports="import not_installed_at_all")
     with pytest.raises(ImportError):
-        missing.asked(framework.functions[0], {}, FORMATS["float64"])
+        missing.candidate(framework.functions[0], {}, FORMATS["float64"])
 
 
 # ---- as_ and find ----------------------------------------------------------------------------------------------------
@@ -261,6 +265,20 @@ def test_brief_leaves_out_what_is_default() -> None:
     assert brief(reflosses.CrossEntropy(class_weight=(0.3, 7.0))) == "CrossEntropy(class_weight=[0.3, 7.0])"
     assert brief(Scaled(0.5, reflosses.MeanSquaredError())) == "½ · MeanSquaredError"
     assert brief(Scaled(3.0, reflosses.MeanSquaredError())) == "3 · MeanSquaredError"
+
+
+def test_a_framework_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("reflosses.frameworks.toy")
+    code = "np.minimum(r := abs(yhat - y), 1) * (r - np.minimum(r, 1) / 2)"
+    huber = Function("toy.huber", code, "Huber(reduction='none')", grad=None, dtypes=("float64",))
+    module.FRAMEWORK = Framework("toy", "numpy", "import numpy as np", "numpy", (huber,), {"toy.other": "no loss"})
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(functions, "MODULES", (*functions.MODULES, "toy"))
+    assert as_("toy.huber") == reflosses.Huber(reduction="none")
+    assert explanation("toy.huber").startswith("toy.huber\n\n    equals    Huber(reduction='none')\n")
+    assert "toy.other: no loss" in explanation("toy")
+    (row,) = verify(Wanted(["Huber"], ["toy"], 0, 1, regimes=("moderate",))).legs[1].rows
+    assert (row.framework, row.name, row.verdict) == ("toy", "toy.huber", "right")
 
 
 # ---- source ----------------------------------------------------------------------------------------------------------
@@ -315,18 +333,18 @@ def test_a_script_holds_its_inputs_exactly(dtype: str) -> None:
 def test_a_row_is_called_with_its_parameters_and_the_arrays_of_a_format() -> None:
     spy = Framework("f", "f", "", "numpy", (), {})
     function = Function("f", "scale * (yhat - y)", "MeanSquaredError()", {"scale": 1.0}, grad=None, y_dtype="int64")
-    answer = spy.asked(function, {"scale": 3.0}, FORMATS["float32"]).ask([1.0], [1.5])
+    answer = spy.candidate(function, {"scale": 3.0}, FORMATS["float32"]).ask([1.0], [1.5])
     assert answer.value is not None
     assert answer.value.tolist() == [1.5]
     assert answer.grad is None
     shown = replace(function, code="np.array([y.dtype.kind == 'i', yhat.dtype == np.float32])")
-    assert spy.asked(shown, {}, FORMATS["float32"]).ask([1.0], [1.5]).value.tolist() == [1, 1]
-    assert not spy.asked(function, {}, FORMATS["float64"]).takes_weight
-    weighs = spy.asked(replace(function, code="yhat if weight is None else weight * yhat"), {}, FORMATS["float64"])
+    assert spy.candidate(shown, {}, FORMATS["float32"]).ask([1.0], [1.5]).value.tolist() == [1, 1]
+    assert not spy.candidate(function, {}, FORMATS["float64"]).takes_weight
+    weighs = spy.candidate(replace(function, code="yhat if weight is None else weight * yhat"), {}, FORMATS["float64"])
     assert weighs.takes_weight
     assert weighs.ask([0.0], [1.5]).value.tolist() == [1.5]
     assert weighs.ask([0.0], [1.5], [3.0]).value.tolist() == [4.5]
-    wrong = spy.asked(replace(function, code="not_there(y)"), {}, FORMATS["float64"]).ask([0.0], [0.0])
+    wrong = spy.candidate(replace(function, code="not_there(y)"), {}, FORMATS["float64"]).ask([0.0], [0.0])
     assert wrong.error == "NameError: name 'not_there' is not defined"
 
 
@@ -387,7 +405,7 @@ def test_every_function_on_real_data_agrees_with_ours() -> None:
     for real in sklearn.REAL_DATA:
         y, yhat = sklearn.predictions(real.data, real.output)
         assert sklearn.predictions(real.data, real.output)[1] is yhat
-        answer = real.framework.asked(real.function, real.given, FORMATS["float64"]).ask(y, yhat)
+        answer = real.framework.candidate(real.function, real.given, FORMATS["float64"]).ask(y, yhat)
         assert answer.error == "", real
         ours = real.function.loss(real.given).value_and_grad(y, yhat)
         assert np.shape(answer.value) == np.shape(ours[0])

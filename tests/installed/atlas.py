@@ -1,11 +1,10 @@
 """Check every mapped function of every framework, and write what was found to derivations/atlas.md: `make atlas`.
 
-The head of the atlas goes to the README too, between its markers; everything, in JSON, to the file that is named.
+The whole report goes, as JSON, to the file that is named.
 """
 
 import json
 import platform
-import re
 import sys
 import time
 from pathlib import Path
@@ -16,11 +15,12 @@ from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import title
 from reflosses.frameworks.function import frameworks
-from reflosses.reporting import report
-from reflosses.reporting.verify import FUNCTIONS, Leg, Report, Wanted, implementations
+from reflosses.reporting.implementations import implementation_rows
+from reflosses.reporting.output import to_json
+from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
+from reflosses.reporting.tables import MARKS, marks_of
 
-ROOT = Path(__file__).parents[2]
-ATLAS, README = ROOT / "derivations" / "atlas.md", ROOT / "README.md"
+ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 
 INTRODUCTION = """\
 # Atlas: what other frameworks compute
@@ -60,7 +60,7 @@ def head(rows):
 
 def legend():
     regimes = "\n".join(f"- {title(r)}" if len(r) == 1 else f"- {r}: {REGIMES[r]}" for r in REGIMES)
-    marks = ", ".join(f"`{mark}` {verdict}" for verdict, mark in report.MARKS.items() if verdict)
+    marks = ", ".join(f"`{mark}` {verdict}" for verdict, mark in MARKS.items() if verdict)
     return f"Regimes:\n\n{regimes}\n\nTwo marks each, of the value and of the gradient: {marks}; nothing: not asked.\n"
 
 
@@ -70,7 +70,7 @@ def key(row):
 
 
 def line(row):
-    marks = [f"`{m}`" if m.strip() else "" for m in report.marks_of(row.result)]
+    marks = [f"`{m}`" if m.strip() else "" for m in marks_of(row.result)]
     worst = next(iter(row.result.worst), None)
     text = "" if worst is None else row.result.diagnosis or f"{worst.regime}, {worst.name}"
     return "| " + " | ".join([*key(row), row.equals, *marks, row.verdict, text.replace("|", "\\|")]) + " |"
@@ -100,7 +100,7 @@ def main(out):
         if sys.stderr.isatty():
             print(f"\r{done}/{total} {name:60.60}", end="", file=sys.stderr)
 
-    for row in implementations(wanted, missing, tick):
+    for row in implementation_rows(wanted, missing, tick):
         if row.result is None:
             sys.exit(f"{row.name}, {row.dtype}: {row.verdict}")
         rows.append(row)
@@ -110,12 +110,9 @@ def main(out):
     parts = [INTRODUCTION, machine() + "\n", head(rows) + "\n", legend()]
     parts += [section(f, [row for row in rows if row.framework == f.name]) for f in frameworks()]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
-    text = README.read_text("utf-8")
-    markers = r"(<!-- atlas -->\n).*?(<!-- /atlas -->)"
-    README.write_text(re.sub(markers, lambda m: f"{m[1]}{head(rows)}\n{m[2]}", text, flags=re.S), "utf-8")
     found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])
-    Path(out).write_text(report.to_json(found), "utf-8")
-    print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {README.name}, {out}", file=sys.stderr)
+    Path(out).write_text(to_json(found), "utf-8")
+    print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {out}", file=sys.stderr)
     json.loads(Path(out).read_text("utf-8"))
 
 

@@ -14,7 +14,7 @@ from atlas import machine
 
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.scripts import checked
-from reflosses.reporting import report
+from reflosses.reporting.tables import marks_of
 
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 TEXT = ATLAS.read_text("utf-8") if ATLAS.exists() else ""
@@ -72,7 +72,7 @@ def test_the_atlas_is_that_of_the_installed_versions(framework):
         result = checked(framework, function, given, dtype, diagnose=False)
         (cells,) = [c for c in lines(framework) if c[0] == f"`{result.name}`" and c[1] == dtype]
         marks = [cell.strip("`") for cell in cells[3:-2]]
-        assert marks == [m.strip() and m for m in report.marks_of(result)], result.name
+        assert marks == [m.strip() and m for m in marks_of(result)], result.name
         assert cells[-2] == result.verdict
 
 

@@ -4,17 +4,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reflosses.reporting.junit import Case, to_junit
+from reflosses.reporting.junit import JUnitCase, to_junit
 
+OVERFLOW = "is not Huber: overflow\nF, huge: value is inf\n    x = 1"
 CASES = [
-    Case("torch", "torch.huber_loss, float32", 0.25),
-    Case("torch", "torch.huber_loss, float16", 1.5, failure="is not Huber: overflow\nF, huge: value is inf\n    x = 1"),
-    Case("keras", "keras", skipped="keras is not installed"),
-    Case("torch", "torch.l1_loss, float32", 0.125, output="<why> & ]]> not\n"),
+    JUnitCase("torch", "torch.huber_loss, float32", 0.25),
+    JUnitCase("torch", "torch.huber_loss, float16", 1.5, failure=OVERFLOW),
+    JUnitCase("keras", "keras", skipped="keras is not installed"),
+    JUnitCase("torch", "torch.l1_loss, float32", 0.125, output="<why> & ]]> not\n"),
 ]
 
 
-def parsed(cases: list[Case]) -> ET.Element:
+def parsed(cases: list[JUnitCase]) -> ET.Element:
     return ET.fromstring(to_junit(cases).encode("utf-8"))
 
 
@@ -42,7 +43,7 @@ def test_failures_skips_and_output() -> None:
 
 
 def test_an_empty_failure_is_one() -> None:
-    assert parsed([Case("a", "b", failure="")]).get("failures") == "1"
+    assert parsed([JUnitCase("a", "b", failure="")]).get("failures") == "1"
     assert parsed([]).get("tests") == "0"
 
 
@@ -56,7 +57,7 @@ def test_an_empty_failure_is_one() -> None:
     ],
 )
 def test_every_text_can_be_written(text: str, read: str) -> None:
-    ((case,),) = parsed([Case(text, text, failure=text, skipped=text, output=text)])
+    ((case,),) = parsed([JUnitCase(text, text, failure=text, skipped=text, output=text)])
     failure, skipped, output = case
     seen = {case.get("name"), case.get("classname"), failure.text, failure.get("message"), skipped.get("message")}
     assert seen == {output.text} == {read}

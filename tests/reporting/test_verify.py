@@ -21,9 +21,12 @@ from reflosses.comparison.result import RegimeRow as Regime
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import Framework, Function, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Source, Worker
-from reflosses.reporting import report, verify
-from reflosses.reporting.verify import FUNCTIONS, Leg, Report, Row, Wanted
-from reflosses.truth import arithmetic
+from reflosses.reporting import certification, implementations, output, real_data, tables
+from reflosses.reporting.known_deviations import Found, KnownDeviation
+from reflosses.reporting.rows import FUNCTIONS, ON_REAL_DATA, Leg, Report, ReportRow, Wanted
+from reflosses.reporting.rows import LOSSES as CERTIFICATION
+from reflosses.reporting.verify import verify
+from reflosses.truth import accuracy, arithmetic
 
 LOSSES = list(catalogue.losses())
 POINTS = 12
@@ -43,12 +46,12 @@ def run(
 ) -> Report:
     needs_flint()
     more = {"dtypes": ("float64",), "regimes": ("moderate",), **more}
-    return verify.verify(Wanted(losses, against, seed, points, **more), tick or (lambda *_: None))
+    return verify(Wanted(losses, against, seed, points, **more), tick or (lambda *_: None))
 
 
 def told(found: Report) -> str:
     """All that a report says but its seed and how long it took."""
-    whole = report.to_json(replace(found, wanted=replace(found.wanted, seed=0)))
+    whole = output.to_json(replace(found, wanted=replace(found.wanted, seed=0)))
     return re.sub(r'"(seconds|seed)": .*', "", whole)
 
 
@@ -57,7 +60,8 @@ def planted(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Callable[[Function]
 
     def plant(*functions: Function) -> None:
         given = {"package": "numpy", "imports": "import numpy as np", "arrays": "numpy", "not_covered": {}, **more}
-        monkeypatch.setattr(verify, "frameworks", lambda: iter([Framework("planted", functions=functions, **given)]))
+        only = Framework("planted", functions=functions, **given)
+        monkeypatch.setattr(implementations, "frameworks", lambda: iter([only]))
 
     return plant
 
@@ -75,9 +79,10 @@ def everything() -> Iterator[Report]:
     needs_flint()
     needs_sklearn()
     with pytest.MonkeyPatch.context() as fewer:
-        for name, number in (("DIFFERENCES", 4), ("MEMBERS", 2), ("SAMPLE", 24)):
-            fewer.setattr(verify, name, number)
-        yield verify.verify(Wanted(LOSSES, INSTALLED, 0, POINTS, ("float64",), ("moderate", "D")))
+        fewer.setattr(certification, "DIFFERENCES", 4)
+        fewer.setattr(certification, "MEMBERS", 2)
+        fewer.setattr(real_data, "SAMPLE", 24)
+        yield verify(Wanted(LOSSES, INSTALLED, 0, POINTS, ("float64",), ("moderate", "D")))
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
@@ -89,7 +94,7 @@ def test_every_loss_is_certified_and_asked_of_others_and_of_real_data(everything
     assert everything.expected  # there is no list
     assert not everything.interrupted
     assert [row.name for row in certified.rows[: len(LOSSES)]] == LOSSES
-    assert [row.name for row in certified.rows[len(LOSSES) :]] == [f.name for f in verify.OURS.functions]
+    assert [row.name for row in certified.rows[len(LOSSES) :]] == [f.name for f in certification.OURS.functions]
     for row in certified.rows:
         assert (row.verdict, row.kind, row.holds) == ("certified", "right", True)
         assert row.points >= 10
@@ -161,7 +166,7 @@ def test_progress_is_told_of_every_leg() -> None:
     needs_sklearn()
     ticks: list[tuple[str, str, int, int]] = []
     run("Hinge", "Huber", against=INSTALLED, tick=lambda *a: ticks.append(a))
-    for leg in (verify.LOSSES, verify.FUNCTIONS, verify.ON_REAL_DATA):
+    for leg in (CERTIFICATION, FUNCTIONS, ON_REAL_DATA):
         done = [(k, of) for name, _, k, of in ticks if name == leg]
         assert done == [(k, done[-1][1]) for k in range(done[-1][1] + 1)]
         assert len(done) > 1
@@ -186,7 +191,7 @@ def test_a_function_that_hangs_or_crashes_is_reported_and_ends_nothing(monkeypat
             return Answer(error="TimeoutError: no answer within 7.5 s")
 
     planted(monkeypatch)(function())
-    monkeypatch.setattr(verify, "Isolated", Hanging)
+    monkeypatch.setattr(implementations, "Isolated", Hanging)
     found = run("Hinge", against=["planted"], limit=7.5)
     assert found.ok
     (row,) = found.legs[1].rows
@@ -200,7 +205,7 @@ def test_a_function_that_cannot_be_loaded_is_missing(monkeypatch: pytest.MonkeyP
         raise CannotLoadError("planted.hinge cannot be loaded: ProcessDied: exited with status 3")
 
     planted(monkeypatch)(function())
-    monkeypatch.setattr(verify, "Isolated", cannot)
+    monkeypatch.setattr(implementations, "Isolated", cannot)
     (row,) = run("Hinge", against=["planted"], limit=7.5).legs[1].rows
     assert row.kind == "missing"
     assert row.verdict.endswith("ProcessDied: exited with status 3")
@@ -253,8 +258,8 @@ def test_a_loss_that_raises_is_not_certified_on_real_data_either(monkeypatch: py
 
 
 def test_what_finite_differences_deny_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = verify.gradcheck
-    monkeypatch.setattr(verify, "gradcheck", lambda *a: replace(right(*a), excess=3.0))
+    right = certification.gradcheck
+    monkeypatch.setattr(certification, "gradcheck", lambda *a: replace(right(*a), excess=3.0))
     row = run("Hinge").legs[0].rows[0]
     assert row.verdict == "wrong: approx_fprime of Hinge(reduction='none') says otherwise"
     assert row.holds is False
@@ -271,16 +276,16 @@ def test_what_finite_differences_deny_is_not_certified(monkeypatch: pytest.Monke
 def test_what_can_mostly_not_be_certified_is_not(
     monkeypatch: pytest.MonkeyPatch, counts: dict[str, int], verdict: str
 ) -> None:
-    right = verify.accuracy.sweep
-    monkeypatch.setattr(verify.accuracy, "sweep", lambda *a: replace(right(*a), **counts))
+    right = accuracy.sweep
+    monkeypatch.setattr(accuracy, "sweep", lambda *a: replace(right(*a), **counts))
     row = run("Hinge").legs[0].rows[0]
     assert (row.verdict, row.holds) == (verdict, verdict == "certified")
     assert row.note == "7 problems were left out: no certified result exists there"
 
 
 def test_a_wrong_function_of_ours_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    dice = replace(verify.OURS.functions[1], code="np.mean(y != yhat)")
-    monkeypatch.setattr(verify, "OURS", replace(verify.OURS, functions=(dice,)))
+    dice = replace(certification.OURS.functions[1], code="np.mean(y != yhat)")
+    monkeypatch.setattr(certification, "OURS", replace(certification.OURS, functions=(dice,)))
     found = run("Dice")
     assert dice.name == "overlap.hard_dice"
     assert found.legs[0].rows[-1].kind == "wrong"
@@ -291,8 +296,8 @@ def test_a_wrong_function_of_ours_is_not_certified(monkeypatch: pytest.MonkeyPat
 def test_a_function_of_ours_beyond_its_bound_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others have four times the freedom; 1.5 · 4 ulp is beyond ours."""
     code = "-reflosses.log_softmax(yhat)[np.arange(len(y)), y]"
-    off = replace(verify.OURS.functions[0], code=f"(lambda x: x + 6 * np.spacing(x))({code})")
-    monkeypatch.setattr(verify, "OURS", replace(verify.OURS, functions=(off,)))
+    off = replace(certification.OURS.functions[0], code=f"(lambda x: x + 6 * np.spacing(x))({code})")
+    monkeypatch.setattr(certification, "OURS", replace(certification.OURS, functions=(off,)))
     row = run("CrossEntropy").legs[0].rows[-1]
     assert row.value is not None
     assert row.value.bound < row.value.worst < 4 * row.value.bound
@@ -326,8 +331,8 @@ def test_what_others_get_wrong_is_reported_and_not_fatal(
     assert [row.dtype for row in rows] == ["float64", "float32"]
     assert {(row.kind, row.verdict) for row in rows} == {(kind, verdict)}
     assert found.ok
-    assert "certification holds" in report.summary(found)
-    assert f"2 {kind}" in report.summary(found)
+    assert "certification holds" in tables.summary(found)
+    assert f"2 {kind}" in tables.summary(found)
 
 
 # ---- what is missing, and what is interrupted ------------------------------------------------------------------------
@@ -335,24 +340,24 @@ def test_what_others_get_wrong_is_reported_and_not_fatal(
 
 def test_a_framework_that_is_not_installed_is_left_out_and_the_rest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     planted(monkeypatch, package="no-such-package", imports="import no_such_package", extra="such")(function())
-    monkeypatch.setattr(verify, "SKLEARN", replace(verify.SKLEARN, package="no-such-package"))
+    monkeypatch.setattr(real_data, "SKLEARN", replace(real_data.SKLEARN, package="no-such-package"))
     found = run("Hinge", against=["planted", "sklearn"])
     message = "functions of planted are left out: no-such-package is not installed: pip install 'reflosses[such]'"
     assert [leg.missing for leg in found.legs] == [[], [message], []]
     assert [len(leg.rows) for leg in found.legs] == [1, 0, 0]
     assert found.ok
-    assert message in report.to_markdown(report.tables(found))
+    assert message in tables.to_markdown(tables.tables(found))
 
 
 def test_without_flint_nothing_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flint", None)
     monkeypatch.setattr(arithmetic, "flint", None)
-    found = verify.verify(Wanted(LOSSES, INSTALLED, 0, POINTS))
+    found = verify(Wanted(LOSSES, INSTALLED, 0, POINTS))
     assert not found.ok
     for leg in found.legs:
         assert leg.rows == []
         assert leg.missing == ["nothing can be certified without python-flint: pip install 'reflosses[truth]'"]
-    assert "does not hold: 0 of 0 rows" in report.summary(found)
+    assert "does not hold: 0 of 0 rows" in tables.summary(found)
 
 
 @pytest.mark.parametrize(
@@ -383,25 +388,28 @@ def test_an_error_of_our_own_is_not_taken_for_the_end(monkeypatch: pytest.Monkey
     def broken(*arguments: Any) -> None:
         raise IndexError("of our own")
 
-    monkeypatch.setattr(verify, "_implementation", broken)
+    monkeypatch.setattr(implementations, "_implementation", broken)
     with pytest.raises(IndexError, match="of our own"):
         run("Huber", against=["scipy"])
 
 
 def test_an_interrupt_keeps_what_is_done() -> None:
     def tick(leg: str, name: str, done: int, total: int) -> None:
-        if leg == verify.FUNCTIONS and done == 1:
+        if leg == FUNCTIONS and done == 1:
             raise KeyboardInterrupt
 
     found = run("Huber", "Hinge", against=["scipy"], tick=tick)
     assert found.interrupted
-    assert [leg.name for leg in found.legs] == [verify.LOSSES, verify.FUNCTIONS]
+    assert [leg.name for leg in found.legs] == [CERTIFICATION, FUNCTIONS]
     assert len(found.legs[1].rows) == 1
-    assert "Interrupted: only what was done so far." in report.summary(found)
-    assert json.loads(report.to_json(found))["interrupted"] is True
+    assert "Interrupted: only what was done so far." in tables.summary(found)
+    assert json.loads(output.to_json(found))["interrupted"] is True
 
 
 # ---- in print --------------------------------------------------------------------------------------------------------
+
+
+GONE = KnownDeviation(("lib.g",), ("float64",), ("D",), ("value",), ("overflow",))
 
 
 def result(name: str = "lib.f(a=1)", dtype: str = "float64", verdict: str = "", regime: str = "D") -> Comparison:
@@ -411,16 +419,16 @@ def result(name: str = "lib.f(a=1)", dtype: str = "float64", verdict: str = "", 
     return Comparison(name, "Hinge()", dtype, 0, [Regime(regime, value=column)], worst)
 
 
-def asked(found: Comparison, kind: str) -> Row:
-    return Row("lib.f", "Hinge", found.verdict, kind, dtype=found.dtype, framework="lib", result=found)
+def asked(found: Comparison, kind: str) -> ReportRow:
+    return ReportRow("lib.f", "Hinge", found.verdict, kind, dtype=found.dtype, framework="lib", result=found)
 
 
-def reported(*rows: Row, leg: str = FUNCTIONS, **more: Any) -> Report:
+def reported(*rows: ReportRow, leg: str = FUNCTIONS, **more: Any) -> Report:
     return Report(Wanted(["Hinge"], ["lib"], 0, 1), [Leg(leg, list(rows))], **more)
 
 
 def test_markdown_is_made_of_whole_tables(everything: Report) -> None:
-    text = report.to_markdown(report.tables(everything))
+    text = tables.to_markdown(tables.tables(everything))
     for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
@@ -436,11 +444,11 @@ def test_markdown_is_made_of_whole_tables(everything: Report) -> None:
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_tables_fit_a_terminal(everything: Report, width: int) -> None:
     console = pytest.importorskip("rich.console", reason="needs the extra [cli]: rich")
-    tables = report.tables(everything)
+    printed = tables.tables(everything)
     out = io.StringIO()
-    report.print_tables(tables, console.Console(file=out, width=width, highlight=False))
+    tables.print_tables(printed, console.Console(file=out, width=width, highlight=False))
     text = out.getvalue()
-    shown = [code for table in tables for _, code in table.snippets[: report.SNIPPETS]]
+    shown = [code for table in printed for _, code in table.snippets[: tables.SNIPPETS]]
     lines = {line for code in shown for line in code.splitlines()}
     for line in text.splitlines():
         assert len(line) <= width or line in lines
@@ -452,8 +460,8 @@ def test_tables_fit_a_terminal(everything: Report, width: int) -> None:
 
 
 def test_a_map_has_a_column_for_each_regime_that_was_asked() -> None:
-    table = report.tables(reported(asked(result(regime="D"), "right"), asked(result(regime="moderate"), "right")))[0]
-    assert [c.header for c in table.columns] == ["function", "dtype", "m", "D", "verdict"]
+    table = tables.tables(reported(asked(result(regime="D"), "right"), asked(result(regime="moderate"), "right")))[0]
+    assert [c.text for c in table.columns] == ["function", "dtype", "m", "D", "verdict"]
     assert [line.cells[2:4] for line in table.lines if not line.heading] == [("", "· "), ("· ", "")]
     regimes = next(note for note in table.notes if note.startswith("regimes: "))
     assert regimes == f"regimes: m {REGIMES['moderate']}; D {REGIMES['D']}"
@@ -462,15 +470,15 @@ def test_a_map_has_a_column_for_each_regime_that_was_asked() -> None:
 def test_a_map_marks_the_worst_verdict_of_values_and_of_gradients() -> None:
     right, dead = Tally(7, 0.5), Tally(7, 0.5, {"inaccurate": 3, "dead gradient": 1})
     found = Comparison("lib.f", "Hinge()", "float64", 0, [Regime("A", right, dead), Regime("F", Tally(), right)])
-    marks = dict(zip(REGIMES, report.marks_of(found), strict=True))
+    marks = dict(zip(REGIMES, tables.marks_of(found), strict=True))
     assert {regime: mark for regime, mark in marks.items() if mark.strip()} == {"A": "·d", "F": " ·"}
 
 
 def test_every_verdict_has_its_own_mark_and_the_legend_tells_it() -> None:
-    assert set(report.MARKS) == {*VERDICTS, "right", ""}
-    assert len(set(report.MARKS.values())) == len(report.MARKS)
-    marks = report.legend(REGIMES)[1]
-    assert all(f"{mark} {verdict}" in marks for verdict, mark in report.MARKS.items() if verdict)
+    assert set(tables.MARKS) == {*VERDICTS, "right", ""}
+    assert len(set(tables.MARKS.values())) == len(tables.MARKS)
+    marks = tables.legend(REGIMES)[1]
+    assert all(f"{mark} {verdict}" in marks for verdict, mark in tables.MARKS.items() if verdict)
 
 
 def test_a_function_that_goes_wrong_in_one_way_is_shown_once() -> None:
@@ -478,9 +486,9 @@ def test_a_function_that_goes_wrong_in_one_way_is_shown_once() -> None:
         asked(result(dtype=dtype, verdict=verdict), "wrong")
         for dtype, verdict in (("float64", "overflow"), ("float32", "overflow"), ("float16", "crash"))
     ]
-    table = report.tables(reported(*rows))[0]
+    table = tables.tables(reported(*rows))[0]
     assert [title.partition(": ")[0] for title, _ in table.snippets] == ["lib.f(a=1), float64", "lib.f(a=1), float16"]
-    off = report.tables(reported(asked(result(verdict="inaccurate"), "off")))[0]
+    off = tables.tables(reported(asked(result(verdict="inaccurate"), "off")))[0]
     assert off.snippets == []
 
 
@@ -496,26 +504,26 @@ def test_a_diagnosis_is_told_once_with_its_functions() -> None:
     ]
     for row, diagnosis in zip(rows, ("half of it", "half of it", "half of it", ""), strict=True):
         row.result.diagnosis = diagnosis
-    table = report.tables(reported(*rows))[0]
+    table = tables.tables(reported(*rows))[0]
     assert [note for note in table.notes if "half" in note] == ["lib.f(a=1), lib.g: half of it"]
     assert not any(note.startswith("lib.h") for note in table.notes)
-    assert "Diagnosis: half of it" in report.table_of(rows[0].result).notes
+    assert "Diagnosis: half of it" in tables.table_of(rows[0].result).notes
 
 
 def test_lines_are_numbered_and_told_once() -> None:
-    row = Row("a", "Hinge", "wrong", "wrong", lines=("one", "two"))
+    row = ReportRow("a", "Hinge", "wrong", "wrong", lines=("one", "two"))
     rows = [
         row,
         replace(row, name="b", lines=("two",)),
         replace(row, name="c", verdict="right", kind="right", lines=()),
     ]
-    table = report.tables(reported(*rows, leg=verify.LOSSES))[0]
+    table = tables.tables(reported(*rows, leg=CERTIFICATION))[0]
     assert [line.cells[-1] for line in table.lines if not line.heading] == ["wrong [1, 2]", "wrong [2]", "right"]
     assert [code for _, code in table.snippets] == ["one", "two"]
 
 
 def test_json_holds_every_row_and_what_the_numbers_depend_on(everything: Report) -> None:
-    whole = json.loads(report.to_json(everything), parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
+    whole = json.loads(output.to_json(everything), parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
     assert set(whole) == {
         "schema",
         "ok",
@@ -529,7 +537,7 @@ def test_json_holds_every_row_and_what_the_numbers_depend_on(everything: Report)
         "not_covered",
     }
     assert whole["ok"] is True
-    assert whole["schema"] == report.SCHEMA
+    assert whole["schema"] == output.SCHEMA
     assert (whole["seed"], whole["points"]) == (0, POINTS)
     assert whole["unlisted"] is whole["vanished"] is None
     assert set(whole["versions"]) == {
@@ -552,8 +560,8 @@ def test_json_holds_every_row_and_what_the_numbers_depend_on(everything: Report)
 
 
 def test_numbers_that_json_has_not_are_words() -> None:
-    row = Row("a", "Hinge", "wrong", "wrong", differences=np.inf, own_value=np.nan, own_grad=-np.inf)
-    whole = json.loads(report.to_json(reported(row)))
+    row = ReportRow("a", "Hinge", "wrong", "wrong", differences=np.inf, own_value=np.nan, own_grad=-np.inf)
+    whole = json.loads(output.to_json(reported(row)))
     row = whole["legs"][0]["rows"][0]
     assert [row[k] for k in ("differences", "own_value", "own_grad")] == ["inf", "nan", "-inf"]
 
@@ -562,12 +570,12 @@ def test_numbers_that_json_has_not_are_words() -> None:
 
 
 def test_a_case_fails_where_a_row_is_wrong_and_is_skipped_where_it_is_missing() -> None:
-    wrong = asked(result(verdict="overflow"), "wrong")
-    found = reported(asked(result(), "right"), wrong, Row("lib.g", "Hinge", "not there: X", "missing", framework="lib"))
+    right, wrong = asked(result(), "right"), asked(result(verdict="overflow"), "wrong")
+    found = reported(right, wrong, ReportRow("lib.g", "Hinge", "not there: X", "missing", framework="lib"))
     found.legs[0].missing.append("other is not installed")
-    right, failed, skipped, missing = report.cases(found)
-    assert {c.suite for c in (right, failed, skipped)} == {"implementations lib"}
-    assert (right.name, right.failure, right.skipped) == ("lib.f(a=1), float64", None, None)
+    passed, failed, skipped, missing = output.cases(found)
+    assert {c.suite for c in (passed, failed, skipped)} == {"implementations lib"}
+    assert (passed.name, passed.failure, passed.skipped) == ("lib.f(a=1), float64", None, None)
     assert failed.failure is not None
     assert failed.failure == wrong.result.message()  # type: ignore[union-attr]
     assert (skipped.failure, skipped.skipped) == (None, "not there: X")
@@ -576,26 +584,31 @@ def test_a_case_fails_where_a_row_is_wrong_and_is_skipped_where_it_is_missing() 
 
 def test_what_a_list_expects_of_others_is_no_failure() -> None:
     known, news = (asked(result(dtype=dtype, verdict="overflow"), "wrong") for dtype in ("float64", "float32"))
-    unlisted = ["unlisted: lib.f(a=1), float32: D, by hand: value is 0"]
-    found = reported(known, news, unlisted=unlisted, vanished=["vanished: lib.g"])
-    told, failed, gone = report.cases(found)
+    unlisted = [Found(news.result, news.result.worst[0])]  # type: ignore[union-attr, arg-type]
+    found = reported(known, news, unlisted=unlisted, vanished=[GONE])
+    told, failed, gone = output.cases(found)
     assert told.failure is None
     assert told.output == known.result.message()  # type: ignore[union-attr]
     assert failed.failure == news.result.message()  # type: ignore[union-attr]
-    assert gone.failure == "vanished: lib.g"
+    assert gone.failure == "vanished: lib.g, float64, D, value: overflow"
     assert not found.expected
-    assert "Against the list: 1 unlisted deviations, 1 vanished." in report.summary(found)
+    assert "Against the list: 1 unlisted deviations, 1 vanished." in tables.summary(found)
 
 
 def test_no_list_excuses_our_own_certification() -> None:
-    own = Row("Hinge", "Hinge", "wrong: off", "wrong", holds=False)
-    (case,) = report.cases(reported(own, leg=verify.LOSSES, unlisted=[], vanished=[]))
+    own = ReportRow("Hinge", "Hinge", "wrong: off", "wrong", holds=False)
+    (case,) = output.cases(reported(own, leg=CERTIFICATION, unlisted=[], vanished=[]))
     assert case.failure == "wrong: off"
 
 
 def test_candidates_as_cases() -> None:
     right, wrong, nothing = result(), result(verdict="overflow"), Comparison("lib.h", "Hinge()", "float64", 0, [])
-    cases = report.cases_of([right, wrong, nothing], "Hinge", None, None)
+    cases = output.cases_of([right, wrong, nothing], "Hinge", None, None)
     assert [c.failure for c in cases] == [None, wrong.message(), nothing.message()]
-    listed = report.cases_of([right, wrong, nothing], "Hinge", [], ["vanished: lib.g"])
-    assert [c.failure for c in listed] == [None, None, nothing.message(), "vanished: lib.g"]
+    listed = output.cases_of([right, wrong, nothing], "Hinge", [], [GONE])
+    assert [c.failure for c in listed] == [
+        None,
+        None,
+        nothing.message(),
+        "vanished: lib.g, float64, D, value: overflow",
+    ]

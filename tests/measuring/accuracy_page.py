@@ -1,25 +1,51 @@
-"""Measure the tables of the README again and write them between its markers: `make readme`.
-
-Everything is taken from one `reflosses verify --format json`; what the README leaves out of it is said in `shown`.
-"""
+"""Run `reflosses verify` and write what it finds to derivations/accuracy.md: `make accuracy`."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison, Tally
 from reflosses.comparison.verdict import VERDICTS
-from reflosses.reporting import report as printed
+from reflosses.reporting.tables import legend, letter_of, marks_of
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "derivations" / "accuracy.md"
 FRAMEWORKS = ("scipy", "sklearn")
+
+TEXT = """\
+# Accuracy: what `make verify` finds
+
+Written by `make accuracy`, from one `reflosses verify --against {frameworks}`. It took {seconds:.0f} s on {cpus} CPUs.
+Versions: {versions}.
+
+## Our own losses
+
+The largest errors against the certified truth, in units in the last place. A row covers all example parameters of a
+loss. {held} rows, these and those on real data, certify our own numbers.
+
+{accuracy}
+
+## Functions of SciPy and scikit-learn
+
+Each function against the certified truth of the loss that it equals, in float64, on adversarial inputs. Other dtypes
+are left out, and so are `loss_gradient` and `gradient_hessian`, which give the numbers of `loss` and `gradient` again.
+The [atlas](atlas.md) has every dtype, and the other frameworks.
+
+{functions}
+
+## Real data
+
+Metrics of scikit-learn on predictions of its models, against our losses. On a sample of the predictions, ours are
+certified too.
+
+{data}
+"""
 
 
 def number(x: float | str | None) -> str:
@@ -40,12 +66,12 @@ def verdict(row: dict[str, Any]) -> str:
 
 
 def shown(row: dict[str, Any]) -> bool:
-    """The README leaves out other dtypes, and the second and third way of asking for the same numbers."""
+    """Whether a function has a line on the page."""
     return row["dtype"] == "float64" and not row["name"].endswith((".loss_gradient", ".gradient_hessian"))
 
 
 def together(rows: list[dict[str, Any]]) -> Comparison:
-    """What was found of a function with all its parameter sets."""
+    """One result for all parameter sets of a function."""
     found = Comparison(rows[0]["name"], "", "float64", 0, [])
     for asked in (r for row in rows if row["result"] for r in row["result"]["rows"]):
         for what in ("value", "gradient"):
@@ -55,27 +81,23 @@ def together(rows: list[dict[str, Any]]) -> Comparison:
     return found
 
 
-def regimes_of(results: Iterable[Comparison]) -> list[str]:
-    asked = {row.regime for result in results for row in result.rows}
-    return [regime for regime in REGIMES if regime in asked]
-
-
 def functions(report: dict[str, Any]) -> str:
-    """One line a function: two marks a regime, and the worst verdict."""
+    """One line for each function: two marks in each regime, and the worst verdict."""
     names: dict[str, list[dict[str, Any]]] = {}
     for row in filter(shown, report["legs"][1]["rows"]):
         names.setdefault(row["name"], []).append(row)
     results = {name: together(rows) for name, rows in names.items()}
-    regimes = regimes_of(results.values())
+    asked = {row.regime for result in results.values() for row in result.rows}
+    regimes = [regime for regime in REGIMES if regime in asked]
     lines = []
     for name, rows in names.items():
-        marks = [f"`{m}`" if m.strip() else "" for m in printed.marks_of(results[name], regimes)]
+        marks = [f"`{m}`" if m.strip() else "" for m in marks_of(results[name], regimes)]
         order = ["right", *reversed(VERDICTS)]
         told = max((verdict(row) for row in rows), key=lambda v: order.index(v) if v in order else -1)
         lines.append([name, *marks, told])
-    head = ["function, float64", *(r if len(r) == 1 else r[0] for r in regimes), "is it our loss?"]
-    legend = "\n".join(f"- {line}" for line in printed.legend(regimes))
-    return f"{table(head, lines, ':--')}\n\n{legend}"
+    head = ["function, float64", *map(letter_of, regimes), "is it our loss?"]
+    meaning = "\n".join(f"- {line}" for line in legend(regimes))
+    return f"{table(head, lines, ':--')}\n\n{meaning}"
 
 
 def accuracy(report: dict[str, Any]) -> str:
@@ -86,17 +108,23 @@ def accuracy(report: dict[str, Any]) -> str:
     return table(["loss", "points", "value", "gradient", "verdict"], rows)
 
 
-def verification(report: dict[str, Any], seconds: float) -> str:
-    data = table(
+def data(report: dict[str, Any]) -> str:
+    return table(
         ["metric, predictions of a real model", "ours", "agrees?"],
         [[f"{r['name']}, {r['data']}", f"`{r['equals']}`", verdict(r)] for r in report["legs"][2]["rows"]],
     )
-    versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items() if v and k != "machine")
-    ours = sum(1 for leg in report["legs"] for r in leg["rows"] if r["holds"] is not None)
-    return (
-        f"{ours} rows in which our own numbers are certified (the losses are in the table further down), then other "
-        f"people's functions on adversarial inputs:\n\n{functions(report)}\n\nand on real data:\n\n{data}\n\n"
-        f"Measured in {seconds:.0f} s on two cores: {versions}."
+
+
+def page(report: dict[str, Any], seconds: float) -> str:
+    return TEXT.format(
+        frameworks=",".join(FRAMEWORKS),
+        seconds=seconds,
+        cpus=os.cpu_count(),
+        versions=", ".join(f"{k} {v}" for k, v in report["versions"].items() if v and k != "machine"),
+        held=sum(r["holds"] is not None for leg in report["legs"] for r in leg["rows"]),
+        accuracy=accuracy(report),
+        functions=functions(report),
+        data=data(report),
     )
 
 
@@ -106,14 +134,8 @@ def main() -> int:
         start = time.perf_counter()
         command = [sys.executable, "-m", "reflosses", "verify", "--against", ",".join(FRAMEWORKS), "--out", str(out)]
         subprocess.run(command, check=True)
-        seconds = time.perf_counter() - start
         report = json.loads(out.read_text("utf-8"))
-    text = README.read_text("utf-8")
-    for marker, block in {"verify": verification(report, seconds), "accuracy": accuracy(report)}.items():
-        text = re.sub(
-            rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", lambda m, b=block: f"{m[1]}{b}\n{m[2]}", text, flags=re.S
-        )
-    README.write_text(text, "utf-8")
+    PAGE.write_text(page(report, time.perf_counter() - start), "utf-8")
     return 0
 
 

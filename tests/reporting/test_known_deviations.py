@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally
-from reflosses.reporting.expectations import Expected, dump, read, unexpected
+from reflosses.reporting.known_deviations import KnownDeviation, dump, read, unexpected
 
 ENTRY = """
 [[deviation]]
@@ -27,9 +27,9 @@ def result(name: str, dtype: str, *wrong: tuple[str, str, str], asked: str = "AB
     return Comparison(name, "Huber()", dtype, 0, rows, worst, diagnosis=diagnosis)
 
 
-def expected(**changes: Any) -> Expected:
+def expected(**changes: Any) -> KnownDeviation:
     entry = {"function": "f", "dtype": "float16", "regime": "F", "what": "value", "verdict": "overflow", **changes}
-    return Expected(**{k: (v,) if isinstance(v, str) else tuple(v) for k, v in entry.items()})
+    return KnownDeviation(**{k: (v,) if isinstance(v, str) else tuple(v) for k, v in entry.items()})
 
 
 HUGE = ("F", "value", "overflow")
@@ -73,7 +73,7 @@ def test_what_differs_in_one_key_is_not_listed(changes: dict[str, Any]) -> None:
 
 def test_without_a_list_everything_is_news() -> None:
     unlisted, vanished = unexpected(iter([DEVIATING, RIGHT]), iter([]))
-    assert [f.question for f in unlisted] == [("f(delta=0.7)", "float16", "F", "value")]
+    assert [f.subject for f in unlisted] == [("f(delta=0.7)", "float16", "F", "value")]
     assert vanished == []
 
 
@@ -161,7 +161,7 @@ reason = "π"
 """
     path = written(tmp_path, ENTRY + more)
     first, second = read(path)
-    assert first == Expected(
+    assert first == KnownDeviation(
         ("torch.huber_loss",), ("float16",), ("F",), ("value",), ("overflow",), "", f"{path}, line 2"
     )
     assert (second.function, second.verdict, second.reason) == (("a", "b"), ("inaccurate", "dead gradient"), "π")
@@ -232,7 +232,7 @@ def test_what_is_dumped_expects_just_that(tmp_path: Path) -> None:
     for k, entry in enumerate(entries):  # each is needed, and stands for one deviation
         unlisted, vanished = unexpected(RESULTS, entries[:k] + entries[k + 1 :])
         assert vanished == []
-        assert {f.question for f in unlisted} == {
+        assert {f.subject for f in unlisted} == {
             (*entry.function, *entry.dtype, *entry.regime, *entry.what),
         }
     all_right = [result(r.name, r.dtype) for r in RESULTS]
