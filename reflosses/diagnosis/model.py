@@ -1,9 +1,9 @@
-"""What hypotheses are about: questions, models that answer them, and changes of a model."""
+"""Questions, models that answer them, and hypotheses, which change the answers of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from reflosses.evaluation.loss import Loss
 
 @dataclass(frozen=True)
 class Question:
-    """One call: factor times a loss, of these arrays, with numbers of this format."""
+    """One call of `factor` times a loss; form: the format of the arrays."""
 
     loss: Loss
     y: Any
@@ -32,6 +32,11 @@ class Question:
         """Which predictions each loss reads."""
         return _bound(self.loss.layout, self.yhat.shape)
 
+    def of(self, **parameters: Any) -> Question:
+        """The same call of a loss with other parameters."""
+        loss: Any = self.loss
+        return replace(self, loss=replace(loss, **parameters))
+
 
 @lru_cache(maxsize=1024)
 def _bound(layout: Layout, shape: tuple[int, ...]) -> BoundLayout:
@@ -44,19 +49,21 @@ Change = Callable[[Question, Model], Answer | None]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Something that a candidate may do: `It {says}, as {seen} does.`
+    """A mistake, or another convention, that a candidate may have: `It {says}, as in {seen_in}.`
 
-    name: short and stable. kind: "convention", another loss, or "defect", the same one worked out badly.
-    change: what it makes of the answers of a model; None where it means nothing. inside: the narrower format that the
-    answers are numbers of; stored: which of them are, "both", the "value" or "neither", which has no more digits all
-    the same. about: "gradient" where it says nothing without one. scarce: it shows in one or two numbers, and they are
-    infinite or not numbers.
+    name:    short and stable.
+    kind:    "convention": the candidate is another loss. "defect": it is the same loss, worked out badly.
+    change:  makes its answer from the answers of a model; None where it means nothing.
+    inside:  the narrower format of the answer, if any.
+    stored:  which numbers are of that format: "both", the "value", or "neither", if they are rounded again.
+    about:   "gradient" if it says nothing about values.
+    scarce:  it shows in one or two numbers only, and they are infinite or NaN.
     """
 
     name: str
     kind: str
     says: str
-    seen: str
+    seen_in: str
     change: Change
     inside: str = ""
     stored: str = "both"
@@ -64,8 +71,31 @@ class Hypothesis:
     scarce: bool = False
 
 
+class Family(list[Hypothesis]):
+    """Hypotheses about one thing, in the order in which they are tried."""
+
+    def convention(self, name: str, *, says: str, change: Change, seen_in: str = "", about: str = "") -> None:
+        """Add a convention."""
+        self.append(Hypothesis(name, "convention", says, seen_in, change, about=about))
+
+    def defect(
+        self,
+        name: str,
+        *,
+        says: str,
+        change: Change,
+        seen_in: str = "",
+        inside: str = "",
+        stored: str = "both",
+        about: str = "",
+        scarce: bool = False,
+    ) -> None:
+        """Add a defect."""
+        self.append(Hypothesis(name, "defect", says, seen_in, change, inside, stored, about, scarce))
+
+
 def one_hot(index: Any, count: int) -> Floats:
-    """Class rows of labels, without a row of every class: there may be more of those than fit squared."""
+    """Class rows of labels. There is no table with a row of every class: a row may have 100,000 classes."""
     rows = np.zeros((len(index), count))
     rows[np.arange(len(index)), index] = 1
     return rows

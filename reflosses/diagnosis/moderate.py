@@ -13,7 +13,7 @@ import numpy as np
 
 from reflosses.comparison.battery import Inputs, family
 from reflosses.comparison.formats import Format
-from reflosses.diagnosis.hypotheses import Question, one_hot
+from reflosses.diagnosis.model import Question, one_hot
 from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import unstack

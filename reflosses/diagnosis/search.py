@@ -19,7 +19,8 @@ from reflosses.comparison.expected import Expected, Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.result import Result
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
-from reflosses.diagnosis.hypotheses import HYPOTHESES, Hypothesis, Model, Question, ours
+from reflosses.diagnosis.hypotheses import HYPOTHESES
+from reflosses.diagnosis.model import Hypothesis, Model, Question, ours
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.call import Arguments
 from reflosses.evaluation.domain import Floats
@@ -631,7 +632,7 @@ def _said(base: Explanation, explanation: Explanation | None = None) -> Diagnosi
 
 
 def _phrase(h: Hypothesis) -> str:
-    return h.says + (f", as in {h.seen}." if h.seen else ".")
+    return h.says + (f", as in {h.seen_in}." if h.seen_in else ".")
 
 
 def _nothing(where: str) -> Diagnosis:
