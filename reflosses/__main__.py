@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import catalogue
 from reflosses.checking import DEFAULT_REGIMES, check
-from reflosses.comparison.battery import REGIMES, TARGETS
+from reflosses.comparison.battery import REGIMES, TARGET_KINDS
 from reflosses.comparison.candidate import FRAMEWORKS
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Result
+from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import Framework, Function, as_, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
@@ -101,7 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         "--framework", choices=("auto", *FRAMEWORKS), default="auto", help="whose arrays it takes (default: found out)"
     )
     command.add_argument(
-        "--targets", choices=tuple(TARGETS), default="auto", help="of a loss of class rows (default: all that it takes)"
+        "--targets",
+        choices=tuple(TARGET_KINDS),
+        default="auto",
+        help="of a loss of class rows (default: all that it takes)",
     )
     _shared(command, dtypes="float64", regimes="all but K")
     command.set_defaults(run=_check, misuse=command.error)
@@ -219,7 +222,7 @@ def _check(arguments: argparse.Namespace) -> None:
     expected = _expected(arguments)
     if not arithmetic.available():
         _misuse(arguments, "certified values need python-flint: pip install 'reflosses[truth]'")
-    results: list[Result] = []
+    results: list[Comparison] = []
     unlisted = vanished = None
     regimes = arguments.regime or DEFAULT_REGIMES
     grad = None if arguments.grad == "none" else arguments.grad or "auto"
@@ -235,7 +238,7 @@ def _check(arguments: argparse.Namespace) -> None:
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
-            results += [found for found in stop.args if isinstance(found, Result)]
+            results += [found for found in stop.args if isinstance(found, Comparison)]
             arguments.status = 130
             print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
@@ -292,13 +295,13 @@ def _expected(arguments: argparse.Namespace) -> list[expectations.Expected] | No
         _misuse(arguments, f"--expect {error}")
 
 
-def _compared(results: list[Result], expected: list[expectations.Expected]) -> tuple[list[str], list[str]]:
+def _compared(results: list[Comparison], expected: list[expectations.Expected]) -> tuple[list[str], list[str]]:
     """Deviations that no entry expects, and entries that nothing met, in words."""
     unlisted, vanished = expectations.unexpected(results, expected)
     return [f"unlisted: {x}" for x in unlisted], [f"vanished: {x}" for x in vanished]
 
 
-def _write_expectations(arguments: argparse.Namespace, results: list[Result]) -> None:
+def _write_expectations(arguments: argparse.Namespace, results: list[Comparison]) -> None:
     if arguments.write_expect:
         with open(arguments.write_expect, "w", encoding="utf-8") as file:
             file.write(expectations.dump(results))
@@ -357,7 +360,7 @@ def _write(found: Report, kind: str, file: TextIO) -> None:
         console.print(report.summary(found), style="bold green" if fine else "bold red", highlight=False)
 
 
-def _write_results(results: list[Result], kind: str, file: TextIO) -> None:
+def _write_results(results: list[Comparison], kind: str, file: TextIO) -> None:
     """Candidates, as a table or in Markdown."""
     console = _console(file) if kind == "table" else None
     if kind == "table" and console is None:

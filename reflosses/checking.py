@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect, one_of
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
-from reflosses.comparison.result import Deviation, Result, Row, arrays_of
+from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.diagnosis.search import explain
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
@@ -47,7 +47,7 @@ def check(
     diagnose: bool = True,
     script: Callable[[Deviation], str] = arrays_of,
     tick: Tick = lambda done, total: None,
-) -> Result:
+) -> Comparison:
     """Whether a candidate is that loss, at moderate and at adversarial inputs; and if not, what it does instead.
 
     candidate: a callable of (y, yhat), and of `weight=` if its signature names it, that returns the value under the
@@ -68,7 +68,7 @@ def check(
     start = time.perf_counter()
     base = parts(loss)[1]
     form = FORMATS[dtype]
-    allowed = TARGETS[targets] if isinstance(base.domain.y, Classes) else range(9)
+    allowed = TARGET_KINDS[targets] if isinstance(base.domain.y, Classes) else range(9)
     drawn = (_within(b, inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
     everything = [b for b in drawn if len(b.y)]
     if isinstance(candidate, Candidate):
@@ -78,7 +78,7 @@ def check(
         arrays = detect(candidate, form, *probe) if framework == "auto" else FRAMEWORKS[framework](form)
         asked = InProcess(candidate, arrays, grad)
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
-    found = Result(shown, str(loss), dtype, seed, [Row(r) for r in REGIMES if r in wanted], script=script)
+    found = Comparison(shown, str(loss), dtype, seed, [RegimeRow(r) for r in REGIMES if r in wanted], script=script)
     run = Interview(asked, loss, unit, form, found)
     kinds = run.kinds_of_targets([b for b in everything if b.regime == "moderate"])
     chosen = [b for b in everything if b.regime in wanted and b.y.ndim in kinds]
@@ -114,7 +114,7 @@ def understood(
     """The regimes that options of `check` ask for; ValueError for an option that says nothing."""
     one_of("dtype", dtype, FORMATS)
     one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGETS)
+    one_of("targets", targets, TARGET_KINDS)
     return {one_of("regime", r, REGIMES) for r in ([regimes] if isinstance(regimes, str) else regimes)}
 
 

@@ -28,7 +28,7 @@ import pytest
 
 if TYPE_CHECKING:
     from reflosses.comparison.expected import Scaled
-    from reflosses.comparison.result import Column, Deviation, Result
+    from reflosses.comparison.result import Comparison, Deviation, Tally
     from reflosses.evaluation.loss import Loss
     from reflosses.reporting.expectations import Expected
 
@@ -39,7 +39,7 @@ SHOWN = 3  # regimes, of values or of gradients, that a message shows with their
 # ---- what a message says ---------------------------------------------------------------------------------------------
 
 
-def message(result: Result, shown: str) -> str:
+def message(result: Comparison, shown: str) -> str:
     """What differs from the loss called `shown`, in the words of `numpy.testing`, with lines to paste."""
     out = [f"Not equal to {shown} in {result.dtype}: {result.verdict}"]
     out += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
@@ -53,11 +53,11 @@ def message(result: Result, shown: str) -> str:
     return "\n".join([*out, *(["", "Mismatched elsewhere:", *rest] if rest else []), "", *result.notes]).rstrip()
 
 
-def _section(result: Result, regime: str, what: str, deviations: list[Deviation]) -> tuple[str, str, list[str]]:
+def _section(result: Comparison, regime: str, what: str, deviations: list[Deviation]) -> tuple[str, str, list[str]]:
     """Where, how many, and lines: the first number of each verdict, and the call that shows the first of them."""
     from reflosses.comparison.result import title
 
-    column: Column = getattr(result.row(regime), what)
+    column: Tally = getattr(result.row(regime), what)
     count = sum(column.wrong.values())
     share = f"{count} / {column.points} ({100 * count / column.points:.3g}%)"
     out = ["Mismatch at index:" if deviations[0].index else "Mismatch:"]
@@ -106,7 +106,7 @@ class Oracle:
         value, grad = certify(loss, y, yhat, weight)
         return factor * value, factor * grad
 
-    def check(self, candidate: Callable[..., Any], **options: Any) -> Result:
+    def check(self, candidate: Callable[..., Any], **options: Any) -> Comparison:
         """Raise AssertionError if the candidate is anything but the loss; options are those of `reflosses.check`."""
         __tracebackhide__ = True
         complaint, result = self._complaint(candidate, options)
@@ -114,7 +114,7 @@ class Oracle:
             raise AssertionError(complaint)
         return result
 
-    def _complaint(self, candidate: Callable[..., Any], options: dict[str, Any]) -> tuple[str, Result]:
+    def _complaint(self, candidate: Callable[..., Any], options: dict[str, Any]) -> tuple[str, Comparison]:
         """What is wrong ("" if nothing is), and everything that was found."""
         __tracebackhide__ = True
         from reflosses import check
@@ -173,7 +173,7 @@ class LossOracle:
         __tracebackhide__ = True
         return Oracle(self._item, name, **given)
 
-    def assert_matches(self, candidate: Callable[..., Any], name: str | Loss | Scaled, /, **given: Any) -> Result:
+    def assert_matches(self, candidate: Callable[..., Any], name: str | Loss | Scaled, /, **given: Any) -> Comparison:
         """Raise AssertionError if the candidate is anything but that loss."""
         __tracebackhide__ = True
         return self(name, **given).check(candidate)
@@ -189,7 +189,7 @@ def loss_oracle(request: pytest.FixtureRequest) -> LossOracle:
 
 ORACLES = pytest.StashKey[list[Oracle]]()
 RETURNED = pytest.StashKey[Any]()
-RESULTS = pytest.StashKey[list["Result"]]()
+RESULTS = pytest.StashKey[list["Comparison"]]()
 EXPECTED = pytest.StashKey[list["Expected"] | None]()
 
 
@@ -352,10 +352,10 @@ class _Session:
             terminalreporter.write_line(f"expected, but not there any more: {entry}", red=True)
 
 
-def _asked(found: dict[str, Any]) -> Result:
-    """What was asked and how it was judged, of what `Result.to_dict` has written."""
-    from reflosses.comparison.result import Column, Deviation, Result, Row
+def _asked(found: dict[str, Any]) -> Comparison:
+    """What was asked and how it was judged, of what `Comparison.to_dict` has written."""
+    from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally
 
-    rows = [Row(r["regime"], Column(**r["value"]), Column(**r["gradient"])) for r in found["rows"]]
+    rows = [RegimeRow(r["regime"], Tally(**r["value"]), Tally(**r["gradient"])) for r in found["rows"]]
     worst = [Deviation(d["regime"], d["name"], d["what"], d["verdict"], None, None) for d in found["worst"]]
-    return Result(found["name"], found["loss"], found["dtype"], found["seed"], rows, worst)
+    return Comparison(found["name"], found["loss"], found["dtype"], found["seed"], rows, worst)

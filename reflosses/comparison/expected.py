@@ -23,7 +23,7 @@ from reflosses.truth.proof import certified
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExactResults:
     """Results of losses along the first axis.
 
     value (n, …), grad (n, …): correctly rounded to float64; low, high: the one-sided derivatives. value_size,
@@ -38,9 +38,9 @@ class Expected:
     grad_size: Floats
     known: Any
 
-    def at(self, where: Any) -> Expected:
+    def at(self, where: Any) -> ExactResults:
         """The same for some of the losses."""
-        return Expected(*(getattr(self, f.name)[where] for f in fields(self)))
+        return ExactResults(*(getattr(self, f.name)[where] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def parts(target: Loss | Scaled) -> tuple[float, Loss]:
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 
-def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> Expected:
+def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True) -> ExactResults:
     """The results of losses along the first axis: under reduction "none", or under their own where they are coupled.
 
     Without `slopes` the values alone, for losses of so many predictions that each slope is too much.
@@ -97,10 +97,10 @@ class _Key:
 
 
 @lru_cache(maxsize=256)
-def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> Expected:
+def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool) -> ExactResults:
     y, yhat = y_key.array, yhat_key.array
     finite = np.isfinite(flatten(yhat)).all(axis=1)
-    results: list[Expected | None] = [None] * len(yhat)
+    results: list[ExactResults | None] = [None] * len(yhat)
 
     def ask(which: Any) -> None:
         """Prove these losses in one go, or one by one where one of them cannot be."""
@@ -123,28 +123,28 @@ def _exact(factor: float, loss: Loss, y_key: _Key, yhat_key: _Key, slopes: bool)
         results[i] = _limit(factor, loss, y[i : i + 1], yhat[i : i + 1])
     shape = () if not loss.reads_all_predictions else yhat.shape[1:] if loss.reduction == "none" else (1,)
     value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
-    unknown = Expected(value, grad, grad, grad, value, grad, np.zeros(1, bool))
+    unknown = ExactResults(value, grad, grad, grad, value, grad, np.zeros(1, bool))
     whole = [r or unknown for r in results]
     if not whole:
         return unknown.at(slice(0, 0))
-    return Expected(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(Expected)))
+    return ExactResults(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(ExactResults)))
 
 
-def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> Expected:
+def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> ExactResults:
     a, b = unstack(loss, y, yhat)
     weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
     truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
     return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
 
 
-def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> Expected:
+def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
     """What the loss documents where a prediction is infinite or not a number."""
     a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
     return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
 
 
-def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> Expected:
+def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
     value, *slopes = results
     units = Arguments(loss, y, yhat, None).units()
     with np.errstate(all="ignore"):
@@ -155,10 +155,10 @@ def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[
         value_size = np.fmax(np.abs(value), 0.0 if value_size is None else factor * value_size.reshape(value.shape))
         steepest = np.fmax(np.abs(low), np.abs(high))  # of both sides, where there are two
         grad_size = np.fmax(steepest, 0.0 if grad_size is None else factor * grad_size.reshape(grad.shape))
-    return Expected(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
+    return ExactResults(value, grad, low, high, value_size, grad_size, np.ones(len(grad), bool))
 
 
-def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tuple[Expected, float]:
+def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) -> tuple[ExactResults, float]:
     """What the loss's reduction makes of losses, and Σ|wℓ| over the divisor; ignored ones take no part.
 
     The value has the shape () unless the reduction is "none".
@@ -194,7 +194,7 @@ def reduced(loss: Loss, y: Floats, each: Expected, weight: Floats | None) -> tup
         infinite = np.isinf(flatten(each.value)).any(axis=1) | np.isinf(flatten(each.grad)).any(axis=1)
         each = replace(each, known=each.known & ~infinite)
     grad, low, high = weighed(each.grad), weighed(each.low), weighed(each.high)
-    return Expected(value, grad, low, high, size, weighed(each.grad_size), each.known), total
+    return ExactResults(value, grad, low, high, size, weighed(each.grad_size), each.known), total
 
 
 def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:

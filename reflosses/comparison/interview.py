@@ -10,9 +10,9 @@ import numpy as np
 
 from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import Expected, Scaled, exact, parts, reduced
+from reflosses.comparison.expected import ExactResults, Scaled, exact, parts, reduced
 from reflosses.comparison.formats import Format
-from reflosses.comparison.result import Deviation, Result
+from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
@@ -44,7 +44,7 @@ class _Question:
 class Interview:
     """One candidate against one loss."""
 
-    def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Result) -> None:
+    def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Comparison) -> None:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
@@ -142,7 +142,7 @@ class Interview:
         right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
         return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
-    def _ask(self, question: _Question, each: Expected) -> bool:
+    def _ask(self, question: _Question, each: ExactResults) -> bool:
         """Ask one call; False where it raises though it holds several losses, to be asked alone."""
         if self.asked.given_up:
             return True
@@ -179,7 +179,7 @@ class Interview:
 
     # ---- judging ---------------------------------------------------------------------------------------------------
 
-    def _judge(self, question: _Question, answer: Answer, truth: Expected, of_a_sum: float) -> None:
+    def _judge(self, question: _Question, answer: Answer, truth: ExactResults, of_a_sum: float) -> None:
         """Every number of an answer."""
         b = question.arrays[1]
         n, whole = len(question.y), truth.value.ndim == 0

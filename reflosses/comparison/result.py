@@ -13,8 +13,8 @@ import numpy as np
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.verdict import VERDICTS
 
-SHOWN = 4  # deviations that a message shows
-LONG = 64  # numbers that are written out, if they repeat
+DEVIATIONS_SHOWN = 4  # deviations that a message shows
+WRITTEN_OUT = 64  # numbers that are written out, if they repeat
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Deviation:
 
 
 @dataclass
-class Column:
+class Tally:
     """What is known of the values, or the gradients, in one regime: `wrong` counts by verdict."""
 
     points: int = 0
@@ -78,16 +78,16 @@ class Column:
 
 
 @dataclass
-class Row:
+class RegimeRow:
     """One regime."""
 
     regime: str
-    value: Column = field(default_factory=Column)
-    gradient: Column = field(default_factory=Column)
+    value: Tally = field(default_factory=Tally)
+    gradient: Tally = field(default_factory=Tally)
 
 
 @dataclass
-class Result:
+class Comparison:
     """What `check` found. `worst` has one deviation for each regime, column and verdict: the shortest to write.
 
     diagnosis: the one explanation that fits best, in words; "" where nothing is wrong. undecided: losses without a
@@ -98,7 +98,7 @@ class Result:
     loss: str
     dtype: str
     seed: int
-    rows: list[Row]
+    rows: list[RegimeRow]
     worst: list[Deviation] = field(default_factory=list)
     undecided: int = 0
     notes: list[str] = field(default_factory=list)
@@ -120,12 +120,12 @@ class Result:
         found = {d.verdict for d in self.worst}
         return next((v for v in VERDICTS if v in found), "right" if self.ok else "nothing could be asked")
 
-    def row(self, regime: str) -> Row:
+    def row(self, regime: str) -> RegimeRow:
         """The row of a regime."""
         for row in self.rows:
             if row.regime == regime:
                 return row
-        self.rows.append(Row(regime))
+        self.rows.append(RegimeRow(regime))
         return self.rows[-1]
 
     def raise_if_wrong(self) -> None:
@@ -141,7 +141,7 @@ class Result:
             wrong = [f"{what} {c}" for what, c in (("value", row.value), ("gradient", row.gradient)) if c.wrong]
             if wrong:
                 out.append(f"  {title(row.regime)}: {'; '.join(wrong)}")
-        for d in self.worst[:SHOWN]:
+        for d in self.worst[:DEVIATIONS_SHOWN]:
             out += [str(d), *(f"    {line}" for line in self.script(d).splitlines())]
         return "\n".join([*out, *self.notes])
 
@@ -178,7 +178,7 @@ def title(regime: str) -> str:
 
 def _brief(d: Deviation) -> dict[str, Any]:
     """The fields of a deviation; long arrays as the expressions that make them."""
-    return {k: numbers(v) if np.size(v) > 4 * LONG else v for k, v in asdict(d).items()}
+    return {k: numbers(v) if np.size(v) > 4 * WRITTEN_OUT else v for k, v in asdict(d).items()}
 
 
 def arrays_of(d: Deviation) -> str:
@@ -194,11 +194,11 @@ def numbers(a: Any) -> str:
     if not a.size:
         return f"np.zeros({a.shape})"
     flat = a.ravel()
-    for period in range(1, LONG + 1) if a.size > 4 * LONG else ():
+    for period in range(1, WRITTEN_OUT + 1) if a.size > 4 * WRITTEN_OUT else ():
         if np.array_equal(np.resize(flat[:period], a.size), flat, equal_nan=a.dtype.kind == "f"):
             return f"np.resize({numbers(flat[:period])}, {a.shape})"
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if a.size > 4 * LONG and len(changes) < LONG:
+    if a.size > 4 * WRITTEN_OUT and len(changes) < WRITTEN_OUT:
         lengths = np.diff([0, *changes, a.size])
         return f"np.repeat({numbers(flat[[0, *changes]])}, {lengths.tolist()}).reshape({a.shape})"
     return repr(a.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")

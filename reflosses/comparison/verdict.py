@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reflosses.comparison.battery import family
-from reflosses.comparison.expected import Expected, Scaled, parts, rounding_of_parameters
+from reflosses.comparison.expected import ExactResults, Scaled, parts, rounding_of_parameters
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -93,7 +93,7 @@ def verdict(what: str, regime: str, got: float, exact: float, size: float, form:
 
 
 def unavoidable(
-    target: Loss | Scaled, y: Floats, yhat: Floats, truth: Expected, form: Format, subnormals: bool
+    target: Loss | Scaled, y: Floats, yhat: Floats, truth: ExactResults, form: Format, subnormals: bool
 ) -> tuple[Any, Any]:
     """Errors of each loss and each slope that no careful implementation in the format avoids.
 

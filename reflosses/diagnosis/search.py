@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, TARGETS, Inputs, blocks, calls
+from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, detect, one_of
-from reflosses.comparison.expected import Expected, Scaled, parts
+from reflosses.comparison.expected import ExactResults, Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
-from reflosses.comparison.result import Result
+from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.model import Hypothesis, Model, Question, ours
@@ -70,11 +70,11 @@ def diagnose(
     """
     one_of("dtype", dtype, FORMATS)
     one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGETS)
+    one_of("targets", targets, TARGET_KINDS)
     form = FORMATS[dtype]
     if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)
-    first = next(moderate_questions(parts(loss)[1], form, TARGETS[targets], False))
+    first = next(moderate_questions(parts(loss)[1], form, TARGET_KINDS[targets], False))
     arrays = detect(candidate, form, first.y, first.yhat) if framework == "auto" else FRAMEWORKS[framework](form)
     return explain(InProcess(candidate, arrays, grad), loss, form, targets=targets)
 
@@ -83,7 +83,7 @@ def explain(
     asked: Candidate,
     loss: Loss | Scaled,
     form: Format,
-    result: Result | None = None,
+    result: Comparison | None = None,
     *,
     targets: str = "auto",
     inputs: Inputs | None = None,
@@ -211,7 +211,7 @@ class _Search:
         """`regimes`: those whose numbers are to be explained."""
         self.asked, self.form, self.inputs, self.regimes = asked, form, inputs, regimes
         self.factor, self.loss = parts(loss)
-        self.kinds = TARGETS[targets]
+        self.kinds = TARGET_KINDS[targets]
         self.together = self.loss.reduction == "none" and not one_loss_a_call(self.loss)  # many losses a call
         self.error = ""
         self.model = remembered(ours)
@@ -399,7 +399,7 @@ class _Search:
         sizes = loss.error_scale(units.y, units.yhat, *units.parameters)
         value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
         grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))
-        exact = Expected(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
+        exact = ExactResults(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
         avoided = unavoidable(loss, y, yhat, exact, self.form, self.asked.subnormals)
         k, each = abs(self.factor), FREEDOM + 1
         value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * value_size)

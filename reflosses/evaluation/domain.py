@@ -1,7 +1,6 @@
 """What a target, a prediction, a weight or a parameter may be.
 
-One small object says it for all uses: it checks the user's numbers, it words the error, and it makes the
-adversarial inputs on which the losses are certified (`sample`).
+One small object says it for all uses: it checks the user's numbers, and it words the error.
 """
 
 from __future__ import annotations
@@ -17,10 +16,6 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MAX = float(np.finfo(float).max)
-
-# Margins at which float16, float32 and float64 arithmetic saturates: 1 − σ(z) loses its digits at 8, 17 and 37,
-# exp(−z) leaves the normal numbers at 87 and 708 and vanishes at 104 and 745.
-SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
 
 
 class OutsideDomain(Exception):
@@ -48,10 +43,6 @@ class Domain(ABC):
     def each(self) -> Domain:
         """What this domain asks of each number alone."""
         return self
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        """`n` members, chosen to be hard: ends, their neighbours, saturation, every magnitude."""
 
 
 def within(a: NDArray[Any], low: float, high: float) -> bool:
@@ -82,11 +73,6 @@ def _in_bits(a: Floats, axis: int | None = None) -> Any:
     Read as unsigned integers float64 from 0 on are in order, and those with a sign come after all of them.
     """
     return np.maximum.reduce(a.view(np.uint64), axis=axis).view(np.float64)
-
-
-def magnitudes(rng: np.random.Generator, n: int) -> Floats:
-    """Positive floats over the whole range, subnormal to maximal, from integers only (the same on every CPU)."""
-    return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
 
 
 @dataclass(frozen=True)
@@ -129,39 +115,10 @@ class Interval(Domain):
             return a
         return super().read(a) + 0.0
 
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        pools = [
-            magnitudes(rng, n),
-            -magnitudes(rng, n),
-            np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # even in (0, 1]
-            rng.integers(-40, 41, n) / 4.0,
-            1.0 - np.ldexp(rng.integers(1, 64, n).astype(float), -53),  # next to one
-            1.0 - np.ldexp(1.0, -rng.integers(1, 54, n)),
-            np.asarray(rng.choice([0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, 2.0**-1022, 1.7976931348623157e308], n)),
-        ]
-        picked = np.choose(rng.integers(0, len(pools), n), pools)
-        inside = ~self.outside(picked) & np.isfinite(picked)
-        spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # for the few that fell outside
-        low = self.low if np.isfinite(self.low) else 0.0
-        high = self.high if np.isfinite(self.high) else low + 1.0
-        return np.where(inside, picked, low + spare * (high - low))
-
 
 @dataclass(frozen=True)
 class Logit(Interval):
-    """Any real number, sampled where a sigmoid or a softmax saturates."""
-
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        sign = rng.choice([-1.0, 1.0], n)
-        near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
-        pools = [
-            sign * near,
-            rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
-            rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
-            sign * magnitudes(rng, n),
-            np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
-        ]
-        return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
+    """Any real number, of which a sigmoid or a softmax is taken."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +154,6 @@ class Labels(Domain):
     def holds(self, a: Floats) -> bool:
         return a.item() in self.values if a.size == 1 else super().holds(a)
 
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return np.asarray(rng.choice(self.values, n))
-
 
 @dataclass(frozen=True)
 class Classes(Domain):
@@ -228,9 +182,6 @@ class Classes(Domain):
 
     def holds(self, a: Floats) -> bool:
         return within(a, -0.5, self.count - 0.5) and (a.dtype.kind in "bui" or bool((a == np.floor(a)).all()))
-
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return rng.integers(0, self.count, n).astype(float)
 
 
 REAL = Interval("a real number")

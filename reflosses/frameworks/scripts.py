@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from reflosses.checking import check
-from reflosses.comparison.battery import REGIMES, TARGETS, blocks
+from reflosses.comparison.battery import REGIMES, TARGET_KINDS, blocks
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Deviation, Result, numbers
+from reflosses.comparison.result import Comparison, Deviation, numbers
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
@@ -26,7 +26,7 @@ def checked(
     make: Callable[[Mapping[str, Any]], Candidate] | None = None,
     regimes: Iterable[str] = tuple(REGIMES),
     **options: Any,
-) -> Result:
+) -> Comparison:
     """A function of a framework against the loss that it equals; its deviations can be pasted.
 
     make: gives the function with some parameters, where it is called elsewhere than in this process. options: those of
@@ -58,11 +58,11 @@ def _refuses(
     arguments: Mapping[str, Any],
     bad: Mapping[str, Any],
     dtype: str,
-    found: Result,
+    found: Comparison,
 ) -> None:
     """Whether a parameter outside its domain raises, or gives NaN, at an input where all is well."""
     base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
-    block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGETS[function.targets])
+    block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGET_KINDS[function.targets])
     y, yhat = unstack(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
     answer = make(arguments).ask(y, yhat)
     found.row("K").value.points += 1

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Deviation, Result
+from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import frameworks, near
 
@@ -45,7 +45,7 @@ class Question(NamedTuple):
 class Found(NamedTuple):
     """A deviation, and the result that it is of."""
 
-    result: Result
+    result: Comparison
     deviation: Deviation
 
     @property
@@ -101,7 +101,7 @@ def _fits(alternatives: tuple[str, ...], x: str) -> bool:
     return x in alternatives or "*" in alternatives
 
 
-def unexpected(results: Iterable[Result], expected: Iterable[Expected]) -> tuple[list[Found], list[Expected]]:
+def unexpected(results: Iterable[Comparison], expected: Iterable[Expected]) -> tuple[list[Found], list[Expected]]:
     """Deviations that no entry expects, and entries whose deviation has vanished.
 
     An entry has vanished if all its alternatives were asked, and nothing deviated as it says.
@@ -175,7 +175,7 @@ def _misspelt(name: str) -> str | None:
     return near(name)
 
 
-def dump(results: Iterable[Result]) -> str:
+def dump(results: Iterable[Comparison]) -> str:
     """A file that expects what these results have, and nothing else."""
     entries = ["# Known deviations. An entry whose deviation is gone must go, too.\n"]
     seen = set()

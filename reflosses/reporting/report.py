@@ -8,7 +8,7 @@ The JSON is one object (`SCHEMA` is raised when a key changes its meaning or goe
     legs        in this order; each a `name` ("certification", "implementations", "real data"), `seconds`, `missing`
                 (what to install for rows that are not there) and `rows`
     rows        the fields of `verify.Row`; `value` and `grad` null or the fields of `verify.Measured`; `result` null or
-                that of an implementation, as `reflosses.comparison.result.Result.to_dict` has it
+                that of an implementation, as `reflosses.comparison.result.Comparison.to_dict` has it
     not_covered functions that look like losses of ours and are not, with the reason
 
 A number that JSON has not is the string "inf", "-inf" or "nan".
@@ -25,8 +25,8 @@ from math import isinf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.result import Column as Found
-from reflosses.comparison.result import Result, plain, title
+from reflosses.comparison.result import Comparison, plain, title
+from reflosses.comparison.result import Tally as Found
 from reflosses.frameworks.function import frameworks
 from reflosses.reporting.junit import Case
 from reflosses.reporting.verify import FUNCTIONS, LOSSES, ON_REAL_DATA, Leg, Measured, Report, Row
@@ -154,7 +154,7 @@ def _letter(regime: str) -> str:
     return regime if len(regime) == 1 else regime[0].lower()
 
 
-def marks_of(result: Result, regimes: Iterable[str] = tuple(REGIMES)) -> list[str]:
+def marks_of(result: Comparison, regimes: Iterable[str] = tuple(REGIMES)) -> list[str]:
     """For each regime, a mark of the value and one of the gradient."""
     asked = {row.regime: row for row in result.rows}
     return [_mark(asked[r].value) + _mark(asked[r].gradient) if r in asked else "" for r in regimes]
@@ -180,7 +180,7 @@ def _diagnoses(leg: Leg) -> list[str]:
     return [f"{', '.join(functions)}: {diagnosis}" for diagnosis, functions in names.items()]
 
 
-def table_of(result: Result) -> Table:
+def table_of(result: Comparison) -> Table:
     """What is printed of one candidate."""
     table = Table(
         f"{result.name} against {result.loss}, {result.dtype}: {result.verdict}",
@@ -347,8 +347,8 @@ def to_json(report: Report) -> str:
     return json.dumps(plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def results_to_json(results: list[Result], interrupted: bool = False) -> str:
-    """Candidates as JSON: schema, ok, interrupted, versions, and results as `Result.to_dict` has them."""
+def results_to_json(results: list[Comparison], interrupted: bool = False) -> str:
+    """Candidates as JSON: schema, ok, interrupted, versions, and results as `Comparison.to_dict` has them."""
     whole = {
         "schema": SCHEMA,
         "ok": bool(results) and all(r.ok for r in results) and not interrupted,
@@ -375,7 +375,9 @@ def cases(report: Report) -> list[Case]:
     return found + _vanished(report.vanished)
 
 
-def cases_of(results: list[Result], suite: str, unlisted: list[str] | None, vanished: list[str] | None) -> list[Case]:
+def cases_of(
+    results: list[Comparison], suite: str, unlisted: list[str] | None, vanished: list[str] | None
+) -> list[Case]:
     """Candidates as test cases, and what a list expects of them."""
     found = []
     for r in results:
@@ -388,7 +390,7 @@ def _case(suite: str, name: str, seconds: float, wrong: str, news: bool, skipped
     return Case(suite, name, seconds, wrong if wrong and news else None, skipped, "" if news else wrong)
 
 
-def _news(result: Result | None, unlisted: list[str] | None) -> bool:
+def _news(result: Comparison | None, unlisted: list[str] | None) -> bool:
     """Whether what is wrong is not listed; nothing is, without a list."""
     if unlisted is None or result is None:
         return unlisted is None

@@ -28,7 +28,7 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Result
+from reflosses.comparison.result import Comparison
 from reflosses.diagnosis.search import explain
 from reflosses.evaluation.call import bind
 from reflosses.frameworks.function import Framework, Function, brief, frameworks, written
@@ -121,7 +121,7 @@ class Row:
     note: str = ""
     framework: str = ""
     place: int = 0  # of an implementation in the list of all
-    result: Result | None = None  # of an implementation
+    result: Comparison | None = None  # of an implementation
 
 
 @dataclass
@@ -171,7 +171,7 @@ class Report:
         """Whether others deviate just as a list says, if there is one."""
         return not self.unlisted and not self.vanished
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[Comparison]:
         """Of all implementations."""
         return [row.result for leg in self.legs for row in leg.rows if row.result is not None]
 

@@ -1,12 +1,13 @@
 """Hard inputs for a loss, made from its own domains: the same on every machine, whatever its CPU.
 
-`hard` draws from the regimes where losses break (saturation, exact points, kinks and their neighbours, every
-magnitude); `moderate` from the tame middle, where finite differences and other people's formulas are right.
+`hard` draws from the regimes where losses break: saturation, exact points, kinks and their neighbours, every magnitude.
+`moderate` draws from the tame middle, where finite differences and other people's formulas are right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import singledispatch
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +18,10 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 Rng = np.random.Generator
+
+# Margins at which float16, float32 and float64 arithmetic saturates: 1 − σ(z) loses its digits at 8, 17 and 37,
+# exp(−z) leaves the normal numbers at 87 and 708 and vanishes at 104 and 745.
+SATURATION = (8.0, 17.0, 20.0, 37.0, 87.0, 104.0, 708.0, 745.0)
 
 
 class Problem(NamedTuple):
@@ -39,6 +44,15 @@ def moderate(loss: Loss, seed: int, points: int, size: int | None = None) -> Ite
     return _problems(loss, np.random.default_rng(seed), points, _Moderate(), size)
 
 
+def accepts(loss: Loss, y: Any, yhat: Any) -> bool:
+    """Whether a loss takes these arguments; some domains cannot tell, such as that of numbers with a sum above 0."""
+    try:
+        loss.value(y, yhat)
+    except ValueError:
+        return False
+    return True
+
+
 def _problems(loss: Loss, rng: Rng, points: int, draw: _Hard | _Moderate, size: int | None = None) -> Iterator[Problem]:
     if not loss.layout.groups and not loss.reads_all_predictions:
         yield Problem(*draw.elements(loss, rng, points))
@@ -56,7 +70,7 @@ def _units(loss: Loss, rng: Rng, draw: _Hard | _Moderate, size: int | None) -> P
     given, size = size is not None, size or int(rng.choice([1, 2, 3, 5, 8, 33]))
     if loss.reads_all_predictions:
         y, yhat = draw.overlaps(rng, (size,))
-        if loss.domain.yhat.outside(yhat).any():  # no prediction at all
+        if not accepts(loss, y, yhat):  # it divides by their sum, and all are 0
             yhat[0] = 0.375
         return Problem(y, yhat)
     if isinstance(loss.domain.y, Classes):
@@ -77,17 +91,76 @@ def _class_rows(loss: Loss, rng: Rng, n: int, classes: int, draw: _Hard | _Moder
     if domain.rows is not None and rng.random() < 0.4:
         y = draw.numbers(domain.rows, rng, n * classes).reshape(n, classes)
         return Problem(*unstack(loss, y, yhat))
-    return Problem(*unstack(loss, domain.of(classes).sample(rng, n), yhat))
+    return Problem(*unstack(loss, hard_numbers(domain.of(classes), rng, n), yhat))
+
+
+# ---- numbers of a domain ---------------------------------------------------------------------------------------------
+
+
+def magnitudes(rng: Rng, n: int) -> Floats:
+    """Positive floats over the whole range, subnormal to maximal, from integers only (the same on every CPU)."""
+    return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
+
+
+@singledispatch
+def hard_numbers(domain: Domain, rng: Rng, n: int) -> Floats:
+    """`n` hard members of a domain: its ends and their neighbours, saturation, every magnitude."""
+    raise TypeError(f"no hard numbers are known of {domain!r}")
+
+
+@hard_numbers.register
+def _(domain: Interval, rng: Rng, n: int) -> Floats:
+    pools = [
+        magnitudes(rng, n),
+        -magnitudes(rng, n),
+        np.ldexp(rng.integers(1, 2**53, n).astype(float), -53),  # even in (0, 1]
+        rng.integers(-40, 41, n) / 4.0,
+        1.0 - np.ldexp(rng.integers(1, 64, n).astype(float), -53),  # next to one
+        1.0 - np.ldexp(1.0, -rng.integers(1, 54, n)),
+        np.asarray(rng.choice([0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, 2.0**-1022, 1.7976931348623157e308], n)),
+    ]
+    picked = np.choose(rng.integers(0, len(pools), n), pools)
+    inside = ~domain.outside(picked) & np.isfinite(picked)
+    spare = np.ldexp(rng.integers(1, 2**53, n).astype(float), -53)  # for the few that fell outside
+    low = domain.low if np.isfinite(domain.low) else 0.0
+    high = domain.high if np.isfinite(domain.high) else low + 1.0
+    return np.where(inside, picked, low + spare * (high - low))
+
+
+@hard_numbers.register
+def _(domain: Logit, rng: Rng, n: int) -> Floats:
+    sign = rng.choice([-1.0, 1.0], n)
+    near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
+    pools = [
+        sign * near,
+        rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
+        rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
+        sign * magnitudes(rng, n),
+        np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
+    ]
+    return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
+
+
+@hard_numbers.register
+def _(domain: Labels, rng: Rng, n: int) -> Floats:
+    return np.asarray(rng.choice(domain.values, n))
+
+
+@hard_numbers.register
+def _(domain: Classes, rng: Rng, n: int) -> Floats:
+    return rng.integers(0, domain.count, n).astype(float)
+
+
+# ---- arguments of a loss ---------------------------------------------------------------------------------------------
 
 
 class _Hard:
     """Draws where things break."""
 
-    def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
-        return domain.sample(rng, n)
+    numbers = staticmethod(hard_numbers)
 
     def elements(self, loss: Loss, rng: Rng, n: int) -> tuple[Floats, Floats]:
-        y, yhat = loss.domain.y.sample(rng, n), loss.domain.yhat.sample(rng, n)
+        y, yhat = hard_numbers(loss.domain.y, rng, n), hard_numbers(loss.domain.yhat, rng, n)
         if loss.domain.y is REAL:
             exponent = rng.integers(-60, 61, n)
             residual = loss.scale * np.ldexp(rng.integers(2**52, 2**53, n) / 2.0**52, exponent)
@@ -106,7 +179,7 @@ class _Hard:
         return y, np.where(finite, yhat, 0.0)
 
     def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
-        z = domain.sample(rng, n * classes).reshape(n, classes)
+        z = hard_numbers(domain, rng, n * classes).reshape(n, classes)
         if not isinstance(domain, Logit):
             return z
         tame = rng.integers(-40 * 2**30, 40 * 2**30, (n, classes)) / 2.0**30
@@ -125,7 +198,7 @@ class _Hard:
         y = (rng.random(shape) < rng.choice([0.0, 0.2, 0.5, 1.0])).astype(float)
         if rng.random() < 0.3:  # soft targets
             y = np.ldexp(rng.integers(0, 2**53 + 1, shape).astype(float), -53)
-        p = PROBABILITY.sample(rng, prod(shape)).reshape(shape)
+        p = hard_numbers(PROBABILITY, rng, prod(shape)).reshape(shape)
         off = np.ldexp(rng.integers(1, 2**53, shape).astype(float), -53 - int(rng.choice([0, 5, 20, 53, 500])))
         return y, np.select([rng.random(shape) < 0.4, rng.random(shape) < 0.3], [np.abs(y - off), y], p)
 
@@ -135,7 +208,7 @@ class _Moderate:
 
     def numbers(self, domain: Domain, rng: Rng, n: int) -> Floats:
         if isinstance(domain, Labels | Classes):
-            return domain.sample(rng, n)
+            return hard_numbers(domain, rng, n)
         unit = rng.integers(1, 2**40, n) / 2.0**40
         if isinstance(domain, Logit):
             return (unit - 0.5) * 20

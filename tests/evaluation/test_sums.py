@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reflosses.evaluation import sums
-from reflosses.evaluation.domain import magnitudes
 from reflosses.evaluation.sums import ExactSum, UndecidedError, scaled
+from reflosses.truth.sampling import magnitudes
 
 INF, NAN = math.inf, math.nan
 TINY, HUGE = 5e-324, 1.7976931348623157e308

@@ -24,7 +24,7 @@ from reflosses.frameworks.function import Framework, Function, as_, brief, find,
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
-from reflosses.comparison.result import Result
+from reflosses.comparison.result import Comparison
 from reflosses.frameworks.scripts import checked, script
 
 FRAMEWORKS = {name: import_module(f"reflosses.frameworks.{name}").FRAMEWORK for name in ("scipy", "sklearn")}
@@ -74,7 +74,7 @@ ONE_LABEL = "sklearn.hinge_loss of labels"  # wrong wherever a call has one labe
 
 
 @cache
-def found(row: int) -> Result:
+def found(row: int) -> Comparison:
     """What is known of a row."""
     name, function, given, dtype = ROWS[row]
     if name == "sklearn":

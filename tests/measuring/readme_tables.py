@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.result import Column, Result
+from reflosses.comparison.result import Comparison, Tally
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.reporting import report as printed
 
@@ -44,18 +44,18 @@ def shown(row: dict[str, Any]) -> bool:
     return row["dtype"] == "float64" and not row["name"].endswith((".loss_gradient", ".gradient_hessian"))
 
 
-def together(rows: list[dict[str, Any]]) -> Result:
+def together(rows: list[dict[str, Any]]) -> Comparison:
     """What was found of a function with all its parameter sets."""
-    found = Result(rows[0]["name"], "", "float64", 0, [])
+    found = Comparison(rows[0]["name"], "", "float64", 0, [])
     for asked in (r for row in rows if row["result"] for r in row["result"]["rows"]):
         for what in ("value", "gradient"):
-            column: Column = getattr(found.row(asked["regime"]), what)
+            column: Tally = getattr(found.row(asked["regime"]), what)
             column.points += asked[what]["points"]
             column.wrong |= asked[what]["wrong"]
     return found
 
 
-def regimes_of(results: Iterable[Result]) -> list[str]:
+def regimes_of(results: Iterable[Comparison]) -> list[str]:
     asked = {row.regime for result in results for row in result.rows}
     return [regime for regime in REGIMES if regime in asked]
 

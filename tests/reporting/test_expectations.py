@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reflosses.comparison.result import Column, Deviation, Result, Row
+from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally
 from reflosses.reporting.expectations import Expected, dump, read, unexpected
 
 ENTRY = """
@@ -20,11 +20,11 @@ verdict = "overflow"
 """
 
 
-def result(name: str, dtype: str, *wrong: tuple[str, str, str], asked: str = "ABF", diagnosis: str = "") -> Result:
+def result(name: str, dtype: str, *wrong: tuple[str, str, str], asked: str = "ABF", diagnosis: str = "") -> Comparison:
     """A result with these deviations (regime, what, verdict), values and gradients asked in some regimes."""
-    rows = [Row(regime, Column(points=7), Column(points=7)) for regime in asked]
+    rows = [RegimeRow(regime, Tally(points=7), Tally(points=7)) for regime in asked]
     worst = [Deviation(*(regime, "huge", what, verdict), np.zeros(1), np.ones(1)) for regime, what, verdict in wrong]
-    return Result(name, "Huber()", dtype, 0, rows, worst, diagnosis=diagnosis)
+    return Comparison(name, "Huber()", dtype, 0, rows, worst, diagnosis=diagnosis)
 
 
 def expected(**changes: Any) -> Expected:
@@ -125,7 +125,7 @@ def test_what_was_not_asked_has_not_vanished(changes: dict[str, Any]) -> None:
 def test_a_row_without_points_was_not_asked() -> None:
     values_only = result("f", "float16")
     for row in values_only.rows:
-        row.gradient = Column()
+        row.gradient = Tally()
     assert unexpected([values_only], [expected(what="gradient")]) == ([], [])
     assert unexpected([values_only], [expected(what=["value", "gradient"])]) == ([], [])
     assert unexpected([values_only], [expected(what="*")])[1]
@@ -241,7 +241,7 @@ def test_what_is_dumped_expects_just_that(tmp_path: Path) -> None:
 
 def test_a_dump_says_what_is_wrong_in_comments() -> None:
     d = Deviation(*("A", "a\nb\x00", "value", "crash"), np.zeros(1), np.ones(1), error="raises \ud800\x1b[31mred")
-    text = dump([Result("f", "Huber()", "float64", 0, [], [d])])
+    text = dump([Comparison("f", "Huber()", "float64", 0, [], [d])])
     assert "# A, a b : value raises ?" in text
     assert tomllib.loads(text)["deviation"][0]["verdict"] == "crash"
     assert tomllib.loads(dump([])) == {}

@@ -16,8 +16,8 @@ from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Column, Deviation, Result
-from reflosses.comparison.result import Row as Regime
+from reflosses.comparison.result import Comparison, Deviation, Tally
+from reflosses.comparison.result import RegimeRow as Regime
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import Framework, Function, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Source, Worker
@@ -404,14 +404,14 @@ def test_an_interrupt_keeps_what_is_done() -> None:
 # ---- in print --------------------------------------------------------------------------------------------------------
 
 
-def result(name: str = "lib.f(a=1)", dtype: str = "float64", verdict: str = "", regime: str = "D") -> Result:
+def result(name: str = "lib.f(a=1)", dtype: str = "float64", verdict: str = "", regime: str = "D") -> Comparison:
     """A result by hand: right, or with one deviation."""
-    column = Column(7, 0.5, {verdict: 1} if verdict else {})
+    column = Tally(7, 0.5, {verdict: 1} if verdict else {})
     worst = [Deviation(regime, "by hand", "value", verdict, np.zeros(1), np.ones(1))] if verdict else []
-    return Result(name, "Hinge()", dtype, 0, [Regime(regime, value=column)], worst)
+    return Comparison(name, "Hinge()", dtype, 0, [Regime(regime, value=column)], worst)
 
 
-def asked(found: Result, kind: str) -> Row:
+def asked(found: Comparison, kind: str) -> Row:
     return Row("lib.f", "Hinge", found.verdict, kind, dtype=found.dtype, framework="lib", result=found)
 
 
@@ -460,8 +460,8 @@ def test_a_map_has_a_column_for_each_regime_that_was_asked() -> None:
 
 
 def test_a_map_marks_the_worst_verdict_of_values_and_of_gradients() -> None:
-    right, dead = Column(7, 0.5), Column(7, 0.5, {"inaccurate": 3, "dead gradient": 1})
-    found = Result("lib.f", "Hinge()", "float64", 0, [Regime("A", right, dead), Regime("F", Column(), right)])
+    right, dead = Tally(7, 0.5), Tally(7, 0.5, {"inaccurate": 3, "dead gradient": 1})
+    found = Comparison("lib.f", "Hinge()", "float64", 0, [Regime("A", right, dead), Regime("F", Tally(), right)])
     marks = dict(zip(REGIMES, report.marks_of(found), strict=True))
     assert {regime: mark for regime, mark in marks.items() if mark.strip()} == {"A": "·d", "F": " ·"}
 
@@ -594,7 +594,7 @@ def test_no_list_excuses_our_own_certification() -> None:
 
 
 def test_candidates_as_cases() -> None:
-    right, wrong, nothing = result(), result(verdict="overflow"), Result("lib.h", "Hinge()", "float64", 0, [])
+    right, wrong, nothing = result(), result(verdict="overflow"), Comparison("lib.h", "Hinge()", "float64", 0, [])
     cases = report.cases_of([right, wrong, nothing], "Hinge", None, None)
     assert [c.failure for c in cases] == [None, wrong.message(), nothing.message()]
     listed = report.cases_of([right, wrong, nothing], "Hinge", [], ["vanished: lib.g"])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from reflosses.comparison.battery.block import REGIMES as REGIMES
-from reflosses.comparison.battery.block import TARGETS as TARGETS
+from reflosses.comparison.battery.block import TARGET_KINDS as TARGET_KINDS
 from reflosses.comparison.battery.block import Inputs as Inputs
 from reflosses.comparison.battery.block import LossBlock as LossBlock
 from reflosses.comparison.battery.block import WholeCall as WholeCall

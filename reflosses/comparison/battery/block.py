@@ -12,6 +12,7 @@ import numpy as np
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import REAL, Bools, Classes, Floats, Interval, Logit
 from reflosses.evaluation.loss import Loss
+from reflosses.truth.sampling import accepts
 
 REGIMES = {
     "moderate": "where every sensible formula is right",
@@ -27,9 +28,9 @@ REGIMES = {
     "J": "the range of the dtype",
     "K": "outside the domain",
 }
-MEMBERS = 6  # predictions in one loss of a mask
+PIXELS = 6  # predictions in one loss of a mask
 
-TARGETS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
+TARGET_KINDS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
 
 # Some functions take less than their loss. `inputs(y, yhat, eps)` moves inputs of the loss to inputs of the function.
 Inputs = Callable[[Floats, Floats, float], tuple[Any, Any]]
@@ -115,4 +116,6 @@ def inside(loss: Loss, y: Floats, yhat: Floats) -> Bools:
     else:
         bad = domain.outside(y)
     wrong = np.array([loss.domain.yhat.outside(unit).any() for unit in yhat])
+    if loss.reads_all_predictions:
+        wrong = np.array([not accepts(loss, *unit) for unit in zip(y, yhat, strict=True)])
     return ~(bad.reshape(len(y), -1).any(axis=1) | wrong)

@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 
-from reflosses.comparison.battery.block import MEMBERS, LossBlock, count_classes, family, inside
+from reflosses.comparison.battery.block import PIXELS, LossBlock, count_classes, family, inside
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import one_loss_a_call, stack
@@ -19,7 +19,7 @@ LOSSES = 12  # at least so many losses, if one call holds one
 def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
     """Tame inputs; a narrow format has less room between its extremes."""
     kind = family(loss)
-    size = count_classes(loss) if "rows" in kind else MEMBERS
+    size = count_classes(loss) if "rows" in kind else PIXELS
     points = LOSSES * size if one_loss_a_call(loss) else 60 if not loss.layout.groups else 144 * size
     drawn = [stack(loss, *problem) for problem in moderate(loss, seed, points, size)]
     targets = {y.shape[1:] for y, _ in drawn}  # class indices, and rows of class probabilities

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery.block import MEMBERS, LossBlock, block
+from reflosses.comparison.battery.block import PIXELS, LossBlock, block
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -16,7 +16,7 @@ from reflosses.evaluation.loss import Loss
 
 def _shape(loss: Loss) -> tuple[int, ...]:
     """The shape of one unit: classes and pixels, or pixels."""
-    return (3, MEMBERS) if len(loss.layout.groups) == 2 else (MEMBERS,)
+    return (3, PIXELS) if len(loss.layout.groups) == 2 else (PIXELS,)
 
 
 def _masks(shape: tuple[int, ...]) -> list[Floats]:
