@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.comparison.formats import Format
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.axes import BoundLayout, Layout
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -105,3 +105,60 @@ def ours(q: Question) -> Answer:
     """Our own answer."""
     value, grad = q.loss.value_and_grad(q.y, q.yhat, weight=q.weight)
     return Answer(np.asarray(value, np.float64) * q.factor, grad * q.factor)
+
+
+# ---- explanations ----------------------------------------------------------------------------------------------------
+
+Explanation = tuple[Hypothesis, ...]  # one changes the model after the other
+NOT_APPLICABLE = (ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
+
+
+def remembered(model: Model) -> Model:
+    """A model that works the answer to a question out once."""
+    known: dict[Any, tuple[Question, Answer]] = {}
+
+    def asked(q: Question) -> Answer:
+        key = q.loss, q.form, q.factor, id(q.y), id(q.yhat), id(q.weight)
+        if key not in known:
+            known[key] = q, model(q)  # as long as the question is kept, no other array gets these numbers
+        return known[key][1]
+
+    return asked
+
+
+def answer_of(explanation: Explanation, q: Question, model: Model = ours) -> Answer | None:
+    """The answer of the loss, changed by one hypothesis after the other; None if there is none."""
+    for h in explanation:
+        model = _changed(h, model)
+    try:
+        return model(q)
+    except NOT_APPLICABLE:
+        return None
+
+
+def _changed(h: Hypothesis, model: Model) -> Model:
+    """The model that a hypothesis makes; it is the same where the hypothesis means nothing."""
+
+    def asked(q: Question) -> Answer:
+        answer = h.change(q, model)
+        return model(q) if answer is None else answer
+
+    return asked
+
+
+def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
+    """Whether a hypothesis changes the answer to a question at all."""
+    try:
+        return h.change(q, model) is not None
+    except NOT_APPLICABLE:
+        return False
+
+
+def narrow_format(explanation: Explanation) -> Format | None:
+    """The narrower format of the numbers, if the explanation names one."""
+    return next((FORMATS[h.inside] for h in explanation if h.inside), None)
+
+
+def narrow_part(explanation: Explanation) -> str:
+    """Which numbers are of the narrower format: "both", the "value", or "neither"."""
+    return next((h.stored for h in explanation if h.inside), "both")
