@@ -14,8 +14,8 @@ from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of,
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.stack import per_prediction
 
-# A number that is only alike counts half of a predicted one: it has the right sign and an error of the right size.
-ALIKE = 0.5
+# A near miss counts half of a predicted number: it has the right sign, and an error of about the right size.
+NEAR_MISS = 0.5
 # For each wrong number that it explains, an explanation may spoil 0.15 right ones. A naive formula rounds differently.
 SPOILT = 0.15
 # Another loss than ours has its own formula, which may lose this many ulps. Our bounds do not hold for it.
@@ -147,7 +147,7 @@ class HardNumbers:
         hits, near_misses = (wrong & precise).sum(), (wrong & alike).sum()
         if spoilt.sum() > SPOILT * (hits + near_misses) or near_misses > hits:
             return 0.0
-        return float((hits + ALIKE * near_misses - spoilt.sum()) / wrong.sum())
+        return float((hits + NEAR_MISS * near_misses - spoilt.sum()) / wrong.sum())
 
     def moved(self, guess: Floats, base: Explanation) -> Any:
         """Where a prediction differs from the prediction of the base."""
