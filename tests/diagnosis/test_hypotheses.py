@@ -13,13 +13,18 @@ import pytest
 from numpy import log, where
 from scipy.special import expit
 
-from reflosses import Focal, Huber, MeanSquaredError
+from reflosses import Dice, Focal, Huber, MeanSquaredError
+from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis import hypotheses, search
 from reflosses.diagnosis.changes import everything
 from reflosses.diagnosis.hypotheses import HYPOTHESES, factors
-from reflosses.diagnosis.model import Family
+from reflosses.diagnosis.model import Family, Question, ours
 from reflosses.diagnosis.search import diagnose
 from reflosses.diagnosis.wording import Diagnosis, in_words
+from reflosses.evaluation.axes import pooled
+from reflosses.evaluation.domain import NON_NEGATIVE
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 from diagnosis.as_written import (
     BCE,
@@ -84,6 +89,42 @@ def test_an_entry_reads_as_the_sentence_that_is_told() -> None:
     assert (rounds.kind, rounds.inside, rounds.stored, rounds.scarce) == ("defect", "float16", "both", False)
     assert (halves.kind, halves.seen_in, halves.about) == ("convention", "", "gradient")
     assert str(in_words((halves,), (rounds,))) == "It halves. At hard inputs it also rounds, as in casts."
+
+
+class Apart(Loss):
+    """0.3 Σp(1 − y) + 0.7 Σy(1 − p) + smooth_dr − smooth_nr: a loss of an overlap that no hypothesis names."""
+
+    axis: int | tuple[int, ...] | None = parameter(default=None, check=optional(axes))
+    smooth_nr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
+    smooth_dr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
+
+    layout = property(lambda self: pooled(self.axis))
+    domain = Dice.domain
+
+    @staticmethod
+    def definition(m, y, yhat, smooth_nr, smooth_dr):
+        return sum(0.3 * p * (1 - t) + 0.7 * t * (1 - p) for p, t in zip(yhat, y, strict=True)) + smooth_dr - smooth_nr
+
+    def terms(self, y, p):
+        return 0.3 * (1 - y) - 0.7 * y, y, p
+
+    def losses(self, slope, y, p):
+        return (slope * p + 0.7 * y).sum(axis=-1) + (self.smooth_dr - self.smooth_nr)
+
+    def slopes(self, slope, y, p):
+        return slope
+
+
+@pytest.mark.parametrize(
+    "name", ["returns the score", "smooths both alike", "adds 1 to both", "pools each sample", "0/0 for nothing"]
+)
+def test_what_is_said_of_overlaps_is_said_of_a_new_one(name: str) -> None:
+    h = next(h for h in HYPOTHESES if h.name == name)
+    loss = Apart(axis=-1, smooth_dr=0.7 if name == "smooths both alike" else 0.0, reduction="none")
+    y, p = np.array([[[1.0, 0.0], [0.0, 0.0]]]), np.array([[[0.5, 0.25], [0.0, 0.0]]])
+    q = Question(loss, y, p, None, FORMATS["float64"])
+    assert h.change(q, ours) is not None
+    assert h.change(Question(MSE, y, p, None, FORMATS["float64"]), ours) is None
 
 
 # ---- one at a time ---------------------------------------------------------------------------------------------------
