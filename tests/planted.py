@@ -672,7 +672,7 @@ class ClassWeightOfThePrediction(Planted):
 
 
 class IgnoredRowsStillCounted(Planted):
-    """A mean over all rows instead of those that take part."""
+    """A mean over all rows, the ignored ones included."""
 
     right = CE_IGNORE
     caught_by = CONSISTENT
@@ -912,7 +912,8 @@ class WeightUpsideDown(Planted):
 
 
 def mistakes(base=Planted):
-    """Every mistake."""
+    """Every mistake of this file."""
     for cls in base.__subclasses__():
-        yield cls()
-        yield from mistakes(cls)
+        if cls.__module__ == __name__:
+            yield cls()
+            yield from mistakes(cls)

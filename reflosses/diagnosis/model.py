@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
-from reflosses.evaluation.axes import BoundLayout, Layout
+from reflosses.evaluation.axes import BoundLayout
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -30,7 +29,8 @@ class Question:
     @property
     def bound(self) -> BoundLayout:
         """Which predictions each loss reads."""
-        return _bound(self.loss.layout, self.yhat.shape)
+        bound: BoundLayout = self.loss.layout.bind(self.yhat.shape)
+        return bound
 
     def of(self, **parameters: Any) -> Question:
         """The same call of a loss with other parameters."""
@@ -38,13 +38,8 @@ class Question:
         return replace(self, loss=replace(loss, **parameters))
 
 
-@lru_cache(maxsize=1024)
-def _bound(layout: Layout, shape: tuple[int, ...]) -> BoundLayout:
-    return layout.bind(shape)
-
-
 Model = Callable[[Question], Answer]
-Change = Callable[[Question, Model], Answer | None]
+Change = Callable[[Question, Model], Answer | None]  # the question is asked of a changed model
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ class _Search:
     def pairs(
         self, guesses: dict[Explanation, Floats], share: float, numbers: HardNumbers
     ) -> tuple[float, Explanation]:
-        """The best of two hypotheses at once; share: what one of them explains."""
+        """The best of two hypotheses at once; share: the share that one explains."""
         base: Explanation = ()
         wrong = numbers.wrong(base)
         moving = [

@@ -61,7 +61,7 @@ class Node:
 
 
 class Tape:
-    """Arithmetic of a format that remembers what it did."""
+    """Arithmetic of a format that remembers its steps."""
 
     def __init__(self, form: Format) -> None:
         self.form, self.nodes = form, list[Node]()

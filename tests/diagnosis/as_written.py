@@ -268,7 +268,7 @@ def cast(a, dtype):
 
 
 def in_dtype(f, dtype):
-    """A loss that casts what it is given, and returns what it gets."""
+    """A loss that casts its inputs and its results."""
 
     def candidate(y, yhat):
         v, g = f(cast(y, dtype), cast(yhat, dtype))

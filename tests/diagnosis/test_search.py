@@ -1,4 +1,4 @@
-"""Right candidates, naive ones, and what nothing explains."""
+"""Right candidates, naive ones, and candidates that nothing explains."""
 
 import time
 import tracemalloc
@@ -117,7 +117,7 @@ NAIVE = {
 }
 
 
-PLAIN = {  # means of errors, as anybody writes them: what they do is add up, in the format of their inputs
+PLAIN = {  # means of errors, as anybody writes them: they add up in the format of their inputs
     "Huber, values only": (Huber(0.7), lambda y, yhat: huber(y, yhat, 0.7)[0].mean(), "float64"),
     "squared error": (MeanSquaredError(), lambda y, yhat: plain_mean(y, yhat), "float32"),
     "squared error, values only": (MeanSquaredError(), lambda y, yhat: plain_mean(y, yhat)[0], "float64"),
@@ -157,7 +157,7 @@ def test_nothing_is_said_of_a_gradient_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("name", NAIVE)
 def test_no_convention_is_read_into_a_naive_formula(name: str) -> None:
-    """At moderate inputs they are right; what is wrong elsewhere is a defect."""
+    """At moderate inputs they are right. At other inputs they have a defect."""
     loss, candidate = NAIVE[name]
     names = diagnose(candidate, loss).names
     assert names
@@ -239,7 +239,7 @@ def test_what_is_explained_is_what_was_asked() -> None:
         return check(f, loss, regimes=regimes).diagnosis
 
     assert check_in(half, MSE, "K") == ""
-    assert check_in(half, MSE, "F", "K").startswith("It gives half")  # that is what is seen there
+    assert check_in(half, MSE, "F", "K").startswith("It gives half")  # F shows it
     assert check_in(ignores_weights, MeanSquaredError(), "I").startswith("It leaves the weights out")
     assert "weights" not in check_in(ignores_weights, MeanSquaredError(), "F")
     here, form = InProcess(wrong_far_away, NumPy(FORMATS["float64"])), FORMATS["float64"]
