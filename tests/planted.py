@@ -1,6 +1,6 @@
-"""Wrong losses, each with exactly one mistake that somebody has made, and numbers worked by hand that show them.
+"""Wrong losses, each with one mistake that somebody has made, and numbers worked by hand.
 
-Each class names the loss that it gets wrong (`right`) and the kinds of check that find it:
+A class names the right loss (`right`) and the checks that find its mistake (`caught_by`):
 
     gradcheck   the gradient is not the derivative of the value
     truth       certified numbers of the textbook definition
@@ -20,7 +20,7 @@ from reflosses.evaluation.loss import Loss
 
 F = Fraction
 ALL = {"gradcheck", "truth", "numbers"}
-CONSISTENT = {"truth", "numbers"}  # value and gradient agree with each other: differences cannot see it
+CONSISTENT = {"truth", "numbers"}  # value and gradient share the mistake: differences cannot see it
 
 MSE = reflosses.MeanSquaredError(reduction="none")
 MSE_MEAN = reflosses.MeanSquaredError(reduction="mean")
@@ -69,144 +69,166 @@ FADE = 0.5**1.5  # (1 − ½)^γ
 E = exp(1)
 
 HANDS = (
-    Hand(MSE, [0.5, -3.0, 7.0], [1.0, -3.25, 17.0], [F(1, 4), F(1, 16), 100], [1, F(-1, 2), 20]),
+    Hand(loss=MSE, y=[0.5, -3.0, 7.0], yhat=[1.0, -3.25, 17.0], value=[F(1, 4), F(1, 16), 100], grad=[1, F(-1, 2), 20]),
     Hand(
-        MSE_MEAN,  # r = 1/2, −1/4, 10 and 3/2, −1/4, 1/2; their squares add up to 823/8
-        [[0.5, -3.0, 7.0], [0.0, 0.0, 1.0]],
-        [[1.0, -3.25, 17.0], [1.5, -0.25, 1.5]],
-        F(823, 48),
-        [[F(1, 6), F(-1, 12), F(10, 3)], [F(1, 2), F(-1, 12), F(1, 6)]],
+        loss=MSE_MEAN,  # r = 1/2, −1/4, 10 and 3/2, −1/4, 1/2; their squares add up to 823/8
+        y=[[0.5, -3.0, 7.0], [0.0, 0.0, 1.0]],
+        yhat=[[1.0, -3.25, 17.0], [1.5, -0.25, 1.5]],
+        value=F(823, 48),
+        grad=[[F(1, 6), F(-1, 12), F(10, 3)], [F(1, 2), F(-1, 12), F(1, 6)]],
     ),
     Hand(
-        MSE_WEIGHTED,  # (4/4 + 100/2) / (4 + 1/2)
-        [0.5, -3.0, 7.0],
-        [1.0, -3.25, 17.0],
-        F(34, 3),
-        [F(8, 9), 0, F(20, 9)],
+        loss=MSE_WEIGHTED,  # (4/4 + 100/2) / (4 + 1/2)
+        y=[0.5, -3.0, 7.0],
+        yhat=[1.0, -3.25, 17.0],
+        value=F(34, 3),
+        grad=[F(8, 9), 0, F(20, 9)],
         weight=[4.0, 0.0, 0.5],
     ),
-    Hand(MAE, [0.5, -3.0, 2.0], [1.0, -3.25, 2.0], [F(1, 2), F(1, 4), 0], [1, -1, 0]),
+    Hand(loss=MAE, y=[0.5, -3.0, 2.0], yhat=[1.0, -3.25, 2.0], value=[F(1, 2), F(1, 4), 0], grad=[1, -1, 0]),
     Hand(
-        HUBER,  # r = 1/2, −1/4, 10, −13
-        [0.5, -3.0, 7.0, 4.0],
-        [1.0, -3.25, 17.0, -9.0],
-        [F(1, 8), F(1, 32), F(231, 32), F(303, 32)],
-        [F(1, 2), F(-1, 4), F(3, 4), F(-3, 4)],
-    ),
-    Hand(HINGE, [1, -1, 1, -1], [0.25, 0.5, 3.0, -1.75], [F(3, 4), F(3, 2), 0, 0], [-1, 1, 0, 0]),
-    Hand(
-        BCE,
-        [1.0, 0.0, 0.5, 1.0],
-        [0.25, 0.25, 0.25, 2.0**-30],
-        [2 * L2, -log1p(-0.25), L2 - log1p(-0.25) / 2, 30 * L2],
-        [-4, F(4, 3), F(-4, 3), -(2**30)],
+        loss=HUBER,  # r = 1/2, −1/4, 10, −13
+        y=[0.5, -3.0, 7.0, 4.0],
+        yhat=[1.0, -3.25, 17.0, -9.0],
+        value=[F(1, 8), F(1, 32), F(231, 32), F(303, 32)],
+        grad=[F(1, 2), F(-1, 4), F(3, 4), F(-3, 4)],
     ),
     Hand(
-        LOGITS,
-        [1.0, 0.0, 0.25, 1.0, 0.0, 1.0],
-        [0.0, 0.0, 0.0, 40.0, -40.0, -800.0],
-        [L2, L2, L2, log1p(TINY), log1p(TINY), 800],
-        [F(-1, 2), F(1, 2), F(1, 4), -TINY / (1 + TINY), TINY / (1 + TINY), -1],
+        loss=HINGE, y=[1, -1, 1, -1], yhat=[0.25, 0.5, 3.0, -1.75], value=[F(3, 4), F(3, 2), 0, 0], grad=[-1, 1, 0, 0]
     ),
     Hand(
-        POS_WEIGHT,
-        [1.0, 0.0, 0.5],
-        [0.0, 0.0, 0.0],
-        [3.5 * L2, L2, 2.25 * L2],
-        [F(-7, 4), F(1, 2), F(-5, 8)],
+        loss=BCE,
+        y=[1.0, 0.0, 0.5, 1.0],
+        yhat=[0.25, 0.25, 0.25, 2.0**-30],
+        value=[2 * L2, -log1p(-0.25), L2 - log1p(-0.25) / 2, 30 * L2],
+        grad=[-4, F(4, 3), F(-4, 3), -(2**30)],
     ),
     Hand(
-        FOCAL,  # p_t = 3/4: (1/4)^γ = 1/8; α_t = 1/4 and 3/4
-        [1.0, 0.0],
-        [0.75, 0.25],
-        [log(4 / 3) / 32, 3 * log(4 / 3) / 32],
-        [-(0.75 * log(4 / 3) + 1 / 6) / 4, 3 * (0.75 * log(4 / 3) + 1 / 6) / 4],
+        loss=LOGITS,
+        y=[1.0, 0.0, 0.25, 1.0, 0.0, 1.0],
+        yhat=[0.0, 0.0, 0.0, 40.0, -40.0, -800.0],
+        value=[L2, L2, L2, log1p(TINY), log1p(TINY), 800],
+        grad=[F(-1, 2), F(1, 2), F(1, 4), -TINY / (1 + TINY), TINY / (1 + TINY), -1],
     ),
     Hand(
-        FOCAL_LOGITS,
-        [1.0, 0.0],
-        [0.0, 0.0],
-        [FADE * L2 / 4, 3 * FADE * L2 / 4],
-        [-FADE * (0.75 * L2 + 0.5) / 4, 3 * FADE * (0.75 * L2 + 0.5) / 4],
+        loss=POS_WEIGHT,
+        y=[1.0, 0.0, 0.5],
+        yhat=[0.0, 0.0, 0.0],
+        value=[3.5 * L2, L2, 2.25 * L2],
+        grad=[F(-7, 4), F(1, 2), F(-5, 8)],
     ),
     Hand(
-        CE,
-        [1, 0],
-        [[0.0, 0.0, 0.0], [40.0, 0.0, 0.0]],
-        [log(3), log1p(2 * TINY)],
-        [[F(1, 3), F(-2, 3), F(1, 3)], [-2 * TINY / (1 + 2 * TINY), TINY / (1 + 2 * TINY), TINY / (1 + 2 * TINY)]],
-    ),
-    Hand(CE_SMOOTHED, [1], [[0.0, 0.0, 0.0]], [log(3)], [[F(7, 24), F(-7, 12), F(7, 24)]]),
-    Hand(
-        CE_CLASS_WEIGHT,
-        [1],
-        [[1.0, 0.0, 0.0]],
-        [7 * log(E + 2)],
-        [[7 * E / (E + 2), -7 * (E + 1) / (E + 2), 7 / (E + 2)]],
+        loss=FOCAL,  # p_t = 3/4: (1/4)^γ = 1/8; α_t = 1/4 and 3/4
+        y=[1.0, 0.0],
+        yhat=[0.75, 0.25],
+        value=[log(4 / 3) / 32, 3 * log(4 / 3) / 32],
+        grad=[-(0.75 * log(4 / 3) + 1 / 6) / 4, 3 * (0.75 * log(4 / 3) + 1 / 6) / 4],
     ),
     Hand(
-        CE_IGNORE,
-        [1, 0, -100],
-        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [5.0, 1.0, 2.0]],
-        log(3),
-        [[F(1, 6), F(-1, 3), F(1, 6)], [F(-1, 3), F(1, 6), F(1, 6)], [0, 0, 0]],
+        loss=FOCAL_LOGITS,
+        y=[1.0, 0.0],
+        yhat=[0.0, 0.0],
+        value=[FADE * L2 / 4, 3 * FADE * L2 / 4],
+        grad=[-FADE * (0.75 * L2 + 0.5) / 4, 3 * FADE * (0.75 * L2 + 0.5) / 4],
     ),
-    Hand(SPARSE, [1, 255], [[0.25, 0.5, 0.125], [0.5, 0.25, 0.25]], [L2, 0], [[0, -2, 0], [0, 0, 0]]),
     Hand(
-        NLL,
-        [2, 0],
-        [[-1.0, -2.0, -3.5], [-0.5, -2.0, -3.0]],
-        [F(7, 4), F(1, 8)],
-        [[0, 0, F(-1, 2)], [F(-1, 4), 0, 0]],
+        loss=CE,
+        y=[1, 0],
+        yhat=[[0.0, 0.0, 0.0], [40.0, 0.0, 0.0]],
+        value=[log(3), log1p(2 * TINY)],
+        grad=[[F(1, 3), F(-2, 3), F(1, 3)], [-2 * TINY / (1 + 2 * TINY), TINY / (1 + 2 * TINY), TINY / (1 + 2 * TINY)]],
+    ),
+    Hand(loss=CE_SMOOTHED, y=[1], yhat=[[0.0, 0.0, 0.0]], value=[log(3)], grad=[[F(7, 24), F(-7, 12), F(7, 24)]]),
+    Hand(
+        loss=CE_CLASS_WEIGHT,
+        y=[1],
+        yhat=[[1.0, 0.0, 0.0]],
+        value=[7 * log(E + 2)],
+        grad=[[7 * E / (E + 2), -7 * (E + 1) / (E + 2), 7 / (E + 2)]],
+    ),
+    Hand(
+        loss=CE_IGNORE,
+        y=[1, 0, -100],
+        yhat=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [5.0, 1.0, 2.0]],
+        value=log(3),
+        grad=[[F(1, 6), F(-1, 3), F(1, 6)], [F(-1, 3), F(1, 6), F(1, 6)], [0, 0, 0]],
+    ),
+    Hand(
+        loss=SPARSE,
+        y=[1, 255],
+        yhat=[[0.25, 0.5, 0.125], [0.5, 0.25, 0.25]],
+        value=[L2, 0],
+        grad=[[0, -2, 0], [0, 0, 0]],
+    ),
+    Hand(
+        loss=NLL,
+        y=[2, 0],
+        yhat=[[-1.0, -2.0, -3.5], [-0.5, -2.0, -3.0]],
+        value=[F(7, 4), F(1, 8)],
+        grad=[[0, 0, F(-1, 2)], [F(-1, 4), 0, 0]],
     ),
     # I = 5/4, P = 3/2, T = 2 in all three
-    Hand(DICE, [[1.0, 0.0, 1.0]], [[0.5, 0.25, 0.75]], [F(2, 7)], [[F(-18, 49), F(10, 49), F(-18, 49)]]),
-    Hand(DICE_SMOOTH, [[1.0, 0.0, 1.0]], [[0.5, 0.25, 0.75]], [F(6, 17)], [[F(-92, 289), F(44, 289), F(-92, 289)]]),
-    Hand(IOU, [[1.0, 0.0, 1.0]], [[0.5, 0.25, 0.75]], [F(4, 9)], [[F(-4, 9), F(20, 81), F(-4, 9)]]),
     Hand(
-        GDL,  # R = 3 and 1, weights 1/9 and 1: 1 − (17/9)/(32/9)
-        [[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]],
-        [[0.5, 0.25, 0.75, 0.5], [0.5, 0.75, 0.25, 0.5]],
-        F(15, 32),
-        [
+        loss=DICE,
+        y=[[1.0, 0.0, 1.0]],
+        yhat=[[0.5, 0.25, 0.75]],
+        value=[F(2, 7)],
+        grad=[[F(-18, 49), F(10, 49), F(-18, 49)]],
+    ),
+    Hand(
+        loss=DICE_SMOOTH,
+        y=[[1.0, 0.0, 1.0]],
+        yhat=[[0.5, 0.25, 0.75]],
+        value=[F(6, 17)],
+        grad=[[F(-92, 289), F(44, 289), F(-92, 289)]],
+    ),
+    Hand(
+        loss=IOU, y=[[1.0, 0.0, 1.0]], yhat=[[0.5, 0.25, 0.75]], value=[F(4, 9)], grad=[[F(-4, 9), F(20, 81), F(-4, 9)]]
+    ),
+    Hand(
+        loss=GDL,  # R = 3 and 1, weights 1/9 and 1: 1 − (17/9)/(32/9)
+        y=[[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]],
+        yhat=[[0.5, 0.25, 0.75, 0.5], [0.5, 0.75, 0.25, 0.5]],
+        value=F(15, 32),
+        grad=[
             [F(-47, 1024), F(17, 1024), F(-47, 1024), F(-47, 1024)],
             [F(153, 1024), F(-423, 1024), F(153, 1024), F(153, 1024)],
         ],
     ),
     Hand(
-        GDL,  # R = 2 and 0: both weigh 1/4
-        [[1.0, 1.0], [0.0, 0.0]],
-        [[0.5, 0.75], [0.25, 0.5]],
-        F(3, 8),
-        [[F(-11, 32), F(-11, 32)], [F(5, 32), F(5, 32)]],
+        loss=GDL,  # R = 2 and 0: both weigh 1/4
+        y=[[1.0, 1.0], [0.0, 0.0]],
+        yhat=[[0.5, 0.75], [0.25, 0.5]],
+        value=F(3, 8),
+        grad=[[F(-11, 32), F(-11, 32)], [F(5, 32), F(5, 32)]],
     ),
     Hand(
-        CAUCHY,  # r/δ = 1, 3 and nearly 0
-        [0.0, 1.0, 0.5],
-        [0.75, 3.25, 0.5 + 2.0**-30],
-        [9 * L2 / 16, 9 * log(10) / 16, F(1, 2**60)],
-        [F(3, 4), F(9, 20), F(1, 2**29)],
+        loss=CAUCHY,  # r/δ = 1, 3 and nearly 0
+        y=[0.0, 1.0, 0.5],
+        yhat=[0.75, 3.25, 0.5 + 2.0**-30],
+        value=[9 * L2 / 16, 9 * log(10) / 16, F(1, 2**60)],
+        grad=[F(3, 4), F(9, 20), F(1, 2**29)],
     ),
     Hand(
-        CAUCHY_OMEGA,  # e = (1, −1): s = 7/4, Ω e = (5/2, 3/4)
-        [[0.5, 2.0]],
-        [[1.5, 1.0]],
-        [9 * log(37 / 9) / 16],
-        [[F(45, 37), F(27, 74)]],
+        loss=CAUCHY_OMEGA,  # e = (1, −1): s = 7/4, Ω e = (5/2, 3/4)
+        y=[[0.5, 2.0]],
+        yhat=[[1.5, 1.0]],
+        value=[9 * log(37 / 9) / 16],
+        grad=[[F(45, 37), F(27, 74)]],
     ),
     Hand(
-        WCE,  # w = (5/2)/(3/2)
-        [1.0, 0.0, 0.0, 1.0],
-        [0.25, 0.5, 0.25, 0.5],
-        [10 * L2 / 3, L2, log(4 / 3), 5 * L2 / 3],
-        [F(-20, 3), 2, F(4, 3), F(-10, 3)],
+        loss=WCE,  # w = (5/2)/(3/2)
+        y=[1.0, 0.0, 0.0, 1.0],
+        yhat=[0.25, 0.5, 0.25, 0.5],
+        value=[10 * L2 / 3, L2, log(4 / 3), 5 * L2 / 3],
+        grad=[F(-20, 3), 2, F(4, 3), F(-10, 3)],
     ),
     Hand(
-        WCE_FULL,  # and dw/dp = −4/(3/2)² times log 4 + log 2
-        [1.0, 0.0, 0.0, 1.0],
-        [0.25, 0.5, 0.25, 0.5],
-        [10 * L2 / 3, L2, log(4 / 3), 5 * L2 / 3],
-        [-20 / 3 - 16 * L2 / 3, 2 - 16 * L2 / 3, 4 / 3 - 16 * L2 / 3, -10 / 3 - 16 * L2 / 3],
+        loss=WCE_FULL,  # and dw/dp = −4/(3/2)² times log 4 + log 2
+        y=[1.0, 0.0, 0.0, 1.0],
+        yhat=[0.25, 0.5, 0.25, 0.5],
+        value=[10 * L2 / 3, L2, log(4 / 3), 5 * L2 / 3],
+        grad=[-20 / 3 - 16 * L2 / 3, 2 - 16 * L2 / 3, 4 / 3 - 16 * L2 / 3, -10 / 3 - 16 * L2 / 3],
     ),
 )
 
@@ -215,7 +237,7 @@ HANDS = (
 
 
 class Planted:
-    """Somebody's version of `right`: the same but for what a subclass overrides."""
+    """Somebody's version of `right`. A subclass overrides the wrong part."""
 
     right: ClassVar[Loss]
     caught_by: ClassVar[set[str]] = ALL
@@ -286,7 +308,7 @@ class HalfInBoth(Planted):
 
 
 class GradientWithRespectToTarget(Planted):
-    """The derivative by y instead of yhat: the sign is flipped."""
+    """The derivative by y, not by yhat: the sign is flipped."""
 
     right = MSE
 
@@ -650,7 +672,7 @@ class ClassWeightOfThePrediction(Planted):
 
 
 class IgnoredRowsStillCounted(Planted):
-    """A mean over all rows instead of those that take part."""
+    """A mean over all rows, the ignored ones included."""
 
     right = CE_IGNORE
     caught_by = CONSISTENT
@@ -889,8 +911,9 @@ class WeightUpsideDown(Planted):
         return (1 - y) / (1 - yhat) - w * y / yhat
 
 
-def planted(base=Planted):
-    """Every mistake."""
+def mistakes(base=Planted):
+    """Every mistake of this file."""
     for cls in base.__subclasses__():
-        yield cls()
-        yield from planted(cls)
+        if cls.__module__ == __name__:
+            yield cls()
+            yield from mistakes(cls)

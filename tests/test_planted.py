@@ -1,13 +1,10 @@
-"""Planted mistakes: each is rejected by the checks that it names and by no other; the right losses pass them all.
+"""Planted mistakes: the checks that a mistake names reject it, and no other check does. The right losses pass them all.
 
-A mistake made in value and gradient alike is invisible to differences of the value; only numbers from elsewhere (the
-certified definition, the hand) see it. That is why there are several witnesses.
+Differences of the value cannot see a mistake that value and gradient share, such as a factor ½. Only other numbers can:
+the certified definition, or numbers worked by hand. That is why there are three checks.
 """
 
-import sys
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +14,9 @@ from reflosses.gradcheck import gradcheck, reductioncheck
 from reflosses.truth import sampling
 from reflosses.truth.accuracy import ulps
 
-spec = spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
-planted = sys.modules["planted"] = module_from_spec(spec)
-spec.loader.exec_module(planted)
+import planted
 
-MISTAKES = list(planted.planted())
+MISTAKES = list(planted.mistakes())
 RIGHTS = list(dict.fromkeys(hand.loss for hand in planted.HANDS))
 every_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: type(m).__name__)
 every_right = pytest.mark.parametrize("right", RIGHTS, ids=str)
@@ -35,7 +30,7 @@ def hands(right):
 
 @cache
 def calls(right):
-    """Arguments for the checks: those worked by hand, and, where losses stand alone, moderate and hard ones."""
+    """Two lists of calls: without and with hard inputs. A reduced loss has only the calls worked by hand."""
     worked = [(np.asarray(h.y), np.asarray(h.yhat), h.weight) for h in hands(right)]
     if right.reduction != "none":
         return worked, worked

@@ -1,3 +1,3 @@
-"""And if a function is wrong: what does it do instead?"""
+"""If a function is wrong: the known convention or defect that explains its numbers."""
 
 from reflosses.diagnosis.search import diagnose as diagnose

@@ -1,24 +1,23 @@
-"""What hypotheses are about: questions, models that answer them, and changes of a model."""
+"""Questions, models that answer them, and hypotheses, which change the answers of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.comparison.formats import Format
-from reflosses.evaluation.axes import Arrangement, Layout
+from reflosses.comparison.formats import FORMATS, Format
+from reflosses.evaluation.axes import Arrangement
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
 
 @dataclass(frozen=True)
 class Question:
-    """One call: factor times a loss, of these arrays, with numbers of this format."""
+    """One call of `factor` times a loss; form: the format of the arrays."""
 
     loss: Loss
     y: Any
@@ -30,33 +29,36 @@ class Question:
     @property
     def bound(self) -> Arrangement:
         """Which predictions each loss reads."""
-        return _bound(self.loss.layout, self.yhat.shape)
+        bound: Arrangement = self.loss.layout.bind(self.yhat.shape)
+        return bound
 
-
-@lru_cache(maxsize=1024)
-def _bound(layout: Layout, shape: tuple[int, ...]) -> Arrangement:
-    return layout.bind(shape)
+    def of(self, **parameters: Any) -> Question:
+        """The same call of a loss with other parameters."""
+        loss: Any = self.loss
+        return replace(self, loss=replace(loss, **parameters))
 
 
 Model = Callable[[Question], Answer]
-Change = Callable[[Question, Model], Answer | None]
+Change = Callable[[Question, Model], Answer | None]  # the question is asked of a changed model
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Something that a candidate may do: `It {says}, as {seen} does.`
+    """A mistake, or another convention, that a candidate may have: `It {says}, as in {seen_in}.`
 
-    name: short and stable. kind: "convention", another loss, or "defect", the same one worked out badly.
-    change: what it makes of the answers of a model; None where it means nothing. inside: the narrower format that the
-    answers are numbers of; stored: which of them are, "both", the "value" or "neither", which has no more digits all
-    the same. about: "gradient" where it says nothing without one. scarce: it shows in one or two numbers, and they are
-    infinite or not numbers.
+    name:    short and stable.
+    kind:    "convention": the candidate is another loss. "defect": it is the same loss, worked out badly.
+    change:  makes its answer from the answers of a model; None where it means nothing.
+    inside:  the narrower format of the answer, if any.
+    stored:  which numbers are of that format: "both", the "value", or "neither", if they are rounded again.
+    about:   "gradient" if it says nothing about values.
+    scarce:  it shows in one or two numbers only, and they are infinite or NaN.
     """
 
     name: str
     kind: str
     says: str
-    seen: str
+    seen_in: str
     change: Change
     inside: str = ""
     stored: str = "both"
@@ -64,8 +66,31 @@ class Hypothesis:
     scarce: bool = False
 
 
+class Family(list[Hypothesis]):
+    """Hypotheses about one thing, in the order in which they are tried."""
+
+    def convention(self, name: str, *, says: str, change: Change, seen_in: str = "", about: str = "") -> None:
+        """Add a convention."""
+        self.append(Hypothesis(name, "convention", says, seen_in, change, about=about))
+
+    def defect(
+        self,
+        name: str,
+        *,
+        says: str,
+        change: Change,
+        seen_in: str = "",
+        inside: str = "",
+        stored: str = "both",
+        about: str = "",
+        scarce: bool = False,
+    ) -> None:
+        """Add a defect."""
+        self.append(Hypothesis(name, "defect", says, seen_in, change, inside, stored, about, scarce))
+
+
 def one_hot(index: Any, count: int) -> Floats:
-    """Class rows of labels, without a row of every class: there may be more of those than fit squared."""
+    """Class rows of labels. There is no table with a row of every class: a row may have 100,000 classes."""
     rows = np.zeros((len(index), count))
     rows[np.arange(len(index)), index] = 1
     return rows
@@ -75,3 +100,60 @@ def ours(q: Question) -> Answer:
     """Our own answer."""
     value, grad = q.loss.value_and_grad(q.y, q.yhat, weight=q.weight)
     return Answer(np.asarray(value, np.float64) * q.factor, grad * q.factor)
+
+
+# ---- explanations ----------------------------------------------------------------------------------------------------
+
+Explanation = tuple[Hypothesis, ...]  # one changes the model after the other
+NOT_APPLICABLE = (ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
+
+
+def remembered(model: Model) -> Model:
+    """A model that works the answer to a question out once."""
+    known: dict[Any, tuple[Question, Answer]] = {}
+
+    def asked(q: Question) -> Answer:
+        key = q.loss, q.form, q.factor, id(q.y), id(q.yhat), id(q.weight)
+        if key not in known:
+            known[key] = q, model(q)  # as long as the question is kept, no other array gets these numbers
+        return known[key][1]
+
+    return asked
+
+
+def answer_of(explanation: Explanation, q: Question, model: Model = ours) -> Answer | None:
+    """The answer of the loss, changed by one hypothesis after the other; None if there is none."""
+    for h in explanation:
+        model = _changed(h, model)
+    try:
+        return model(q)
+    except NOT_APPLICABLE:
+        return None
+
+
+def _changed(h: Hypothesis, model: Model) -> Model:
+    """The model that a hypothesis makes; it is the same where the hypothesis means nothing."""
+
+    def asked(q: Question) -> Answer:
+        answer = h.change(q, model)
+        return model(q) if answer is None else answer
+
+    return asked
+
+
+def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
+    """Whether a hypothesis changes the answer to a question at all."""
+    try:
+        return h.change(q, model) is not None
+    except NOT_APPLICABLE:
+        return False
+
+
+def narrow_format(explanation: Explanation) -> Format | None:
+    """The narrower format of the numbers, if the explanation names one."""
+    return next((FORMATS[h.inside] for h in explanation if h.inside), None)
+
+
+def narrow_part(explanation: Explanation) -> str:
+    """Which numbers are of the narrower format: "both", the "value", or "neither"."""
+    return next((h.stored for h in explanation if h.inside), "both")

@@ -1,6 +1,6 @@
-"""Moderate calls that tell losses apart: by what they multiply with, divide by and sum over.
+"""Moderate calls that tell losses apart by their factors, their divisors and the axes of their sums.
 
-Every sensible formula is right on them, so that what a candidate answers shows which formula it has.
+Every sensible formula is right on them. The answers of a candidate therefore show which formula it has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from reflosses.comparison.battery import Inputs, family
 from reflosses.comparison.formats import Format
-from reflosses.diagnosis.hypotheses import Question, one_hot
+from reflosses.diagnosis.model import Question, one_hot
 from reflosses.evaluation.domain import REAL, Floats, Interval, Labels, Logit
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import unstack
@@ -22,11 +22,11 @@ from reflosses.evaluation.stack import unstack
 def moderate_questions(
     loss: Loss, form: Format, kinds: Iterable[int], weights: bool, factor: float = 1.0, inputs: Inputs | None = None
 ) -> Iterator[Question]:
-    """Calls that tell apart whatever a loss could be multiplied with, divided by or summed over."""
+    """Calls of a loss at moderate inputs; kinds: 1 for labels, 2 for class rows. weights: ask with weights too."""
     rng = np.random.default_rng(7)
 
     def ask(y: Floats, yhat: Floats, shape: tuple[int, ...], weigh: bool = False) -> Iterator[Question]:
-        """Losses along the first axis, as one call of that shape."""
+        """Stacked losses, as one call of that shape."""
         if inputs is not None:
             y, yhat = inputs(y, yhat, form.eps)
             if not len(y):
@@ -49,14 +49,14 @@ def moderate_questions(
 
 
 def _own_shape(loss: Loss) -> bool:
-    """Whether the drawn arrays are those of a call already."""
+    """Whether the drawn arrays have the shape of a call."""
     return family(loss) == "overlaps"
 
 
 def _drawn(
     loss: Loss, kinds: Iterable[int], rng: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats, tuple[int, ...]]]:
-    """Targets and predictions, of sizes that all differ."""
+    """Targets, predictions and the shape of the call. All axes of a call differ in length."""
     kind = family(loss)
     y: Any
     if kind == "overlaps":
@@ -103,7 +103,7 @@ def _drawn(
 
 
 def _overlap_shapes(loss: Any) -> list[tuple[int, ...]]:
-    """Shapes in which the axes that the loss names exist, with sizes that differ."""
+    """Shapes that have the axes of the loss, each of another length."""
     named = [i for g in loss.layout.groups if not isinstance(g, str) for i in g]
     least = max([1, *(i + 1 if i >= 0 else -i for i in named)])
     sizes = (2, 3, 5, 4)
@@ -111,7 +111,7 @@ def _overlap_shapes(loss: Any) -> list[tuple[int, ...]]:
 
 
 def _numbers(domain: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Members of a domain that every format has."""
+    """Numbers of a domain that every format can hold."""
     if isinstance(domain, Labels):
         drawn = rng.choice(domain.values, shape)
         drawn.flat[: len(domain.values)] = np.resize(domain.values, min(drawn.size, len(domain.values)))

@@ -1,33 +1,23 @@
-"""A tape that works a formula out in a format and differentiates it: it rounds, overflows and multiplies 0 by ∞.
+"""A tape works a formula out in a format and differentiates it, as an autodiff does.
 
-An autodiff does the same, which is where dead and infinite gradients come from.
+It rounds, overflows and multiplies 0 by ∞. That is where dead and infinite gradients come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import Format, dtype_of
-from reflosses.diagnosis.hypotheses.changes import (
-    divisor,
-    joined,
-    taking_part,
-)
-from reflosses.diagnosis.model import Change, Model, Question
 from reflosses.evaluation.domain import Floats
-from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import per_loss, stack, unstack
 
 
 class Node:
-    """Numbers of a format, and what they were made of."""
+    """Numbers of a format, and the nodes they were made of."""
 
-    __array_ufunc__ = None  # an array times a node is a node, not an array of nodes
+    __array_ufunc__ = None  # NumPy then leaves `array * node` to `Node.__rmul__`
 
     def __init__(self, tape: Tape, value: Any, *parents: tuple[Node, Callable[[Any], Any]]) -> None:
         self.tape, self.value, self.parents = tape, tape.rounded(value), parents
@@ -71,7 +61,7 @@ class Node:
 
 
 class Tape:
-    """Arithmetic of a format that remembers what it did."""
+    """Arithmetic of a format that remembers its steps."""
 
     def __init__(self, form: Format) -> None:
         self.form, self.nodes = form, list[Node]()
@@ -138,7 +128,7 @@ class Tape:
         return Node(self, a.value**k, (a, lambda g: g * self.rounded(k * a.value**less)))
 
     def where(self, condition: Any, a: Any, b: Any) -> Node:
-        """One or the other; the derivative of the other is multiplied by 0."""
+        """a or b. Both are differentiated, and one slope is multiplied by 0."""
         a, b = self.node(a), self.node(b)
         return Node(
             self,
@@ -148,7 +138,7 @@ class Tape:
         )
 
     def clip(self, a: Node, low: float, high: float) -> Node:
-        """a between two constants; outside them it does not move."""
+        """a between two constants; the slope is 0 outside."""
         low, high = self.rounded(low), self.rounded(high)
         inside = (a.value >= low) & (a.value <= high)
         return Node(self, np.clip(a.value, low, high), (a, lambda g: np.where(inside, g, 0)))
@@ -168,43 +158,3 @@ class Tape:
             return out
 
         return Node(self, a.value[at], (a, back))
-
-
-Formula = Callable[[Tape, Any, Any, Node], "Node | tuple[Node, Floats]"]
-
-
-def formula(table: Mapping[type[Loss], Formula]) -> Change:
-    """A formula for one loss of each row: tape, loss, targets, predictions → losses (and the gradient, if it is not
-    that of the formula)."""
-
-    def change(q: Question, model: Model) -> Answer | None:
-        write = table.get(type(q.loss))
-        if write is None or q.loss.reads_all_predictions:
-            return None
-        bound, part = q.bound, taking_part(q)
-        y, yhat = stack(q.loss, np.where(part == 0, 0, q.y) if np.shape(q.y) == part.shape else q.y, q.yhat)
-        tape = Tape(q.form)
-        x = tape.node(yhat)
-        with np.errstate(all="ignore"):
-            found = write(tape, q.loss, y if y.ndim == 1 and yhat.ndim == 2 else tape.rounded(y), x)
-            losses, slopes = found if isinstance(found, tuple) else (found, None)
-            if q.factor != 1:
-                losses = losses * q.factor
-            slopes = tape.gradient(losses, x) if slopes is None else slopes * q.factor
-        each = Answer(losses.value.astype(np.float64).reshape(bound.value_shape), bound.restore(slopes))
-        return joined(q, each, divisor(q))
-
-    return change
-
-
-def own(loss: Loss, y: Any, yhat: Floats) -> tuple[Floats, Floats]:
-    """Our own losses and slopes of units."""
-    a, b = unstack(replace(loss, reduction="none"), y, yhat)
-    value, grad = replace(loss, reduction="none").value_and_grad(a, b)
-    return np.reshape(value, -1), per_loss(loss, grad)
-
-
-def stable(t: Tape, loss: Loss, y: Any, x: Node) -> Node:
-    """Our own losses, with our own slopes."""
-    value, slope = own(loss, y, np.asarray(x.value, np.float64))
-    return Node(t, value, (x, lambda g: t.rounded(slope) * g.reshape(-1, *[1] * (slope.ndim - 1))))

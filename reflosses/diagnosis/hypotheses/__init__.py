@@ -1,14 +1,31 @@
-"""What a loss may do instead of what it should, as data: how each deviation changes the answers of a loss.
+"""What a candidate may do instead: one file for each family of hypotheses, with every entry below its function.
 
-A model answers questions: the first one is our own loss (`ours`). A hypothesis changes a question, or the answers, or
-both, and what it changes may be changed already: two of them are one after the other. Defects of floating point are
-formulas, worked out in the candidate's format and differentiated by a tape that rounds, overflows and multiplies 0 by
-∞ where an autodiff does.
+A model answers questions. The first model is our own loss (`ours`). A hypothesis makes another model of it, by changing
+the question, the answer, or both. For two hypotheses at once, the second changes the model of the first.
+
+Defects of floating point are formulas. A tape works them out in the candidate's format and differentiates them. Like an
+autodiff, it rounds, overflows and multiplies 0 by ∞.
+
+To add a hypothesis, add its function to one of the files, and its entry below it.
 """
 
-from reflosses.diagnosis.hypotheses.table import HYPOTHESES as HYPOTHESES
-from reflosses.diagnosis.model import Hypothesis as Hypothesis
-from reflosses.diagnosis.model import Model as Model
-from reflosses.diagnosis.model import Question as Question
-from reflosses.diagnosis.model import one_hot as one_hot
-from reflosses.diagnosis.model import ours as ours
+from reflosses.diagnosis.hypotheses import (
+    defects,
+    divisors,
+    edges,
+    factors,
+    gradients,
+    other_losses,
+    overlaps,
+    parameters,
+    precision,
+    predictions,
+    targets,
+)
+from reflosses.diagnosis.model import Hypothesis
+
+FAMILIES = (  # in the order in which they are tried: of two that fit equally well, the first is told
+    *(factors, gradients, divisors, targets, parameters, other_losses, overlaps, predictions),
+    *(edges, precision, defects),
+)
+HYPOTHESES: tuple[Hypothesis, ...] = tuple(hypothesis for module in FAMILIES for hypothesis in module.FAMILY)

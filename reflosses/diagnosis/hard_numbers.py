@@ -1,0 +1,205 @@
+"""All numbers that a candidate gives at hard inputs, and how well an explanation predicts the wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from reflosses.comparison.candidate import Answer
+from reflosses.comparison.formats import Format
+from reflosses.diagnosis.cases import Case
+from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of, narrow_format, narrow_part
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.stack import per_prediction
+
+# A near miss counts half of a predicted number: it has the right sign, and an error of about the right size.
+NEAR_MISS = 0.5
+# For each wrong number that it explains, an explanation may spoil 0.15 right ones. A naive formula rounds differently.
+SPOILT = 0.15
+# Another loss than ours has its own formula, which may lose this many ulps. Our bounds do not hold for it.
+ROUNDINGS = 16
+# Of infinities and NaN, this many must agree if no other number does. One may agree by chance.
+SEVERAL = 3
+# Arithmetic in a narrower format may cost this many of its own ulps.
+NARROW_ULPS = 64
+
+
+class HardNumbers:
+    """All numbers that a candidate gives at hard inputs, values and gradients, in one row."""
+
+    def __init__(self, cases: list[Case], form: Format, model: Model) -> None:
+        self.cases, self.form, self.model = cases, form, model
+        self.got, self.unavoidable = self._row(lambda c: c.got[:2]), self._row(lambda c: c.allowed)
+        self.counts = self._row(lambda c: c.counts) == 1
+        self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
+        self.known: dict[Explanation, Floats] = {}
+        self.errors: dict[Explanation, Floats] = {}
+
+    def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
+        """Some numbers of each case, in one row."""
+        return np.concatenate([np.zeros(0), *(_as_many(case, of(case)) for case in self.cases)])
+
+    def _answers(self, explanation: Explanation) -> Callable[[Case], Iterable[Any]]:
+        """The prediction of an explanation for a case."""
+
+        def of(case: Case) -> Iterable[Any]:
+            answer = answer_of(explanation, case.question, self.model)
+            return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(explanation, answer, case))
+
+        return of
+
+    def predicted(self, explanation: Explanation) -> Floats:
+        """The prediction of an explanation."""
+        if explanation not in self.known:
+            self.known[explanation] = self.form.round(self._row(self._answers(explanation)))
+        return self.known[explanation]
+
+    def promising(
+        self, explanations: Iterable[Explanation], base: Explanation, wrong: Any
+    ) -> dict[Explanation, Floats]:
+        """The explanations that halve the error of the base for any wrong number, with their predictions."""
+        half = np.abs(self.got - self.predicted(base)) / 2
+        ends = np.cumsum([0, *(sum(a.size for a in case.got[:2] if a is not None) for case in self.cases)])
+        spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
+        bad = [(case, span) for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
+
+        def promises(explanation: Explanation) -> bool:
+            of = self._answers(explanation)
+            guesses = ((self.form.round(_as_many(case, of(case))), span) for case, span in bad)
+            return any((wrong[span] & _near(self.got[span], guess, half[span])).any() for guess, span in guesses)
+
+        return {e: self.predicted(e) for e in explanations if promises(e)}
+
+    def wrong(self, base: Explanation) -> Any:
+        """The numbers that the base does not predict."""
+        guess = self.predicted(base)
+        known = ~np.isinf(self.predicted(())) | (not base)  # ½ of an overflowing loss may be finite
+        return self.counts & known & ~_near(self.got, guess, self.allowed(base))
+
+    def meets_any(self, guess: Floats, base: Explanation, wrong: Any) -> bool:
+        """Whether a prediction meets any wrong number."""
+        return bool((wrong & _near(self.got, guess, 4 * self.allowed(base))).any())
+
+    def explained(self, base: Explanation) -> bool:
+        """Whether a base predicts any number that our own loss does not."""
+        return bool((self.wrong(()) & _near(self.got, self.predicted(base), self.allowed(base))).any())
+
+    def allowed(self, base: Explanation) -> Floats:
+        """The errors that are right. Another loss than ours may round more often."""
+        if base not in self.errors:
+            own, guess = self.predicted(()), self.predicted(base)
+            larger = np.abs(guess / own)
+            unavoidable = self.unavoidable * np.where(np.isfinite(larger), np.fmax(larger, 1.0), 1.0)
+            more = ROUNDINGS * self.form.spacing(guess) if base else 0.0
+            self.errors[base] = np.fmax(np.fmax(unavoidable, more), self.narrow(base, guess))
+        return self.errors[base]
+
+    def best(self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any) -> tuple[float, Explanation]:
+        """The largest share of the wrong numbers that is predicted, and the explanation; 0 and the base if none."""
+        scores = [(self.score(e, guess, base, wrong), -k, e) for k, (e, guess) in enumerate(guesses.items())]
+        for share, _, e in sorted((s for s in scores if s[0] > 0), key=lambda s: s[:2], reverse=True):
+            if all(self.needs(h, e, guesses[e], base, wrong) for h in e if h not in base):
+                return share, e
+        return 0.0, base
+
+    def needs(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> bool:
+        """Whether the explanation without h fails at a finite wrong number, or at several that are infinite or NaN."""
+        if h.scarce:
+            return True
+        without = self.predicted(tuple(other for other in explanation if other is not h))
+        allowed = self.tolerance(explanation, guess, base)
+        missed = ~_near(self.got, without, allowed) | ((self.got == 0) ^ (without == 0))
+        its = wrong & _near(self.got, guess, allowed) & missed
+        return bool((its & np.isfinite(self.got)).any() or its.sum() >= SEVERAL)
+
+    def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
+        """The distance at which a number is predicted."""
+        size = np.fmax(np.abs(guess), np.abs(self.predicted(base)))
+        return np.asarray(4 * (self.allowed(base) + self.narrow(explanation, size)))
+
+    def narrow(self, explanation: Explanation, size: Floats) -> Any:
+        """The error of numbers of that size in the narrower format of an explanation."""
+        low = narrow_format(explanation)
+        if low is None:
+            return 0.0
+        wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
+        return np.where(self.narrowed(explanation), wide * low.spacing(size) + low.tiny, 0.0)
+
+    def narrowed(self, explanation: Explanation) -> Any:
+        """The numbers of the narrower format."""
+        return self.is_value | (narrow_part(explanation) != "value")
+
+    def score(self, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> float:
+        """The predicted share of the wrong numbers, less the share of right numbers that get wrong."""
+        own, low = self.predicted(base), narrow_format(explanation)
+        narrow = self.counts & self.narrowed(explanation) & np.isfinite(self.got)
+        if low and narrow_part(explanation) != "neither" and (low.round(self.got) != self.got)[narrow].any():
+            return 0.0
+        allowed = self.tolerance(explanation, guess, base)
+        vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))
+        precise = _near(self.got, guess, allowed) & ~vanishes
+        precise &= ~wrong | ~(np.abs(self.got - guess) > np.abs(self.got - own) / 2)
+        deviation = np.abs(self.got - own) / np.abs(guess - own)
+        alike = (deviation > 0.25) & (deviation < 4) & (np.sign(self.got) == np.sign(guess)) & ~precise
+        spoilt = self.counts & ~wrong & ~_near(own, guess, 2 * allowed) & ~precise
+        hits, near_misses = (wrong & precise).sum(), (wrong & alike).sum()
+        if spoilt.sum() > SPOILT * (hits + near_misses) or near_misses > hits:
+            return 0.0
+        return float((hits + NEAR_MISS * near_misses - spoilt.sum()) / wrong.sum())
+
+    def moved(self, guess: Floats, base: Explanation) -> Any:
+        """Where a prediction differs from the prediction of the base."""
+        own = self.predicted(base)
+        return self.counts & ~_near(own, guess, 8 * self.allowed(base))
+
+    def overlaid(
+        self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any
+    ) -> Iterator[tuple[Explanation, Floats]]:
+        """Two explanations at once: one for the values and one for the slopes, or one where the other moves nothing."""
+        allowed = self.allowed(base)
+        useful = {}
+        for e, guess in guesses.items():
+            moved = self.moved(guess, base)
+            if not narrow_format(e) and (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
+                useful[e] = moved
+        for a, moved in useful.items():
+            for b in useful:
+                if a is not b:
+                    yield (*a, *b), np.where(moved, guesses[a], guesses[b])
+                    yield (*a, *b), np.where(self.is_value, guesses[a], guesses[b])
+
+
+def _as_many(case: Case, numbers: Iterable[Any]) -> Floats:
+    """Value and gradient of one case in a row; NaN if their shape is not the candidate's."""
+    out = [np.zeros(0)]
+    for got, a in zip(case.got[:2], numbers, strict=True):
+        if got is not None:
+            fits = np.shape(a) in ((), got.shape)
+            out.append(np.broadcast_to(a if fits else np.nan, got.shape).astype(np.float64).ravel())
+    return np.concatenate(out)
+
+
+def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
+    """The predicted gradient. Where every gradient is right, it is the candidate's.
+
+    Every gradient is right where the value is NaN. At a kink, every slope between the two sides is right: rounding to a
+    narrower format may move a prediction to a kink.
+    """
+    got, q, low = case.got.grad, case.question, narrow_format(explanation)
+    if answer.value is None or answer.grad is None or got is None or got.shape != answer.grad.shape:
+        return answer.grad
+    lost = np.isnan(answer.value)
+    anything = np.full(got.shape, lost.any() and (not lost.ndim or q.loss.reads_all_predictions))
+    if lost.any() and lost.ndim and not q.loss.reads_all_predictions:
+        anything |= per_prediction(q.loss, lost, q.yhat.shape)
+    if low and np.asarray(q.y).dtype.kind == "f":
+        least, most = q.loss.subgradient(low.round(q.y), low.round(q.yhat), weight=q.weight)
+        anything |= (least < most) & (least <= got) & (got <= most)
+    return np.where(anything, got, answer.grad)
+
+
+def _near(a: Floats, b: Floats, allowed: Floats) -> Any:
+    """Whether numbers differ by at most so much. Infinities and NaN must be the same."""
+    return (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= allowed)
