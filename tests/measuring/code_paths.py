@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 
-
 TESTS = ("tests/truth/test_accuracy.py", "tests/test_checking.py::test_our_own_losses_are_right")
 
 
