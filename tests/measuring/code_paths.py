@@ -35,7 +35,7 @@ def main() -> int:
         done.add(disabled)
         print(f"code path {name}: {f'without {disabled}' if disabled else 'every feature'}", flush=True)
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled, "REFLOSSES_POINTS": points}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", *TESTS]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *TESTS]
         status |= subprocess.run(command, env=environment, check=False).returncode
     return status
 
