@@ -109,7 +109,9 @@ def test_sums_inside_a_long_unit_are_made_exact_too(tail: float, monkeypatch: An
 
 @every_loss
 def test_blocks_and_threads_change_no_bit(loss: Loss, cut: Any) -> None:
-    rows = [(each, y, yhat, w) for y, yhat in problems(loss) for each, w in settings(loss, y, yhat)]
+    rows = []
+    for k, (y, yhat) in enumerate(problems(loss)):  # each setting at every other problem
+        rows += [(each, y, yhat, w) for i, (each, w) in enumerate(settings(loss, y, yhat)) if (i + i // 2 + k) % 2]
     expected = [results(*row) for row in rows]
     for block, threads in [(1, 1), (7, 5), (1000, 2)]:
         cut(block, threads)
@@ -121,7 +123,7 @@ def test_blocks_and_threads_change_no_bit(loss: Loss, cut: Any) -> None:
 )
 def test_blocks_inside_a_unit_change_no_bit(loss: Loss, cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(8)
-    y, yhat = rng.integers(0, 2, (40, 3, 5)), rng.random((40, 3, 5))
+    y, yhat = rng.integers(0, 2, (12, 3, 5)), rng.random((12, 3, 5))
     monkeypatch.setattr(evaluate, "_LONG", 10)
     rows = [(each, y, yhat, w) for each, w in settings(loss, y, yhat)]
     expected = [results(*row) for row in rows]

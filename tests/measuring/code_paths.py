@@ -1,8 +1,8 @@
-"""Run the accuracy sweep on each code path that NumPy has on this machine: as it is, without AVX-512, baseline.
+"""Run the accuracy sweep, and `check` of our own losses, on each code path that NumPy has on this machine.
 
     python tests/measuring/code_paths.py [POINTS]
 
-NumPy's exp, log and their like differ by an ulp between these paths, so the promise is tested on each.
+The paths are: as it is, without AVX-512, baseline. NumPy's exp, log and their like differ by an ulp between them.
 """
 
 import importlib
@@ -11,6 +11,8 @@ import os
 import re
 import subprocess
 import sys
+
+TESTS = ("tests/truth/test_accuracy.py", "tests/test_checking.py::test_our_own_losses_are_right")
 
 
 def paths() -> dict[str, str]:
@@ -33,7 +35,7 @@ def main() -> int:
         done.add(disabled)
         print(f"code path {name}: {f'without {disabled}' if disabled else 'every feature'}", flush=True)
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled, "REFLOSSES_POINTS": points}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "tests/truth/test_accuracy.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *TESTS]
         status |= subprocess.run(command, env=environment, check=False).returncode
     return status
 
