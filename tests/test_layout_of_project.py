@@ -5,6 +5,7 @@ import graphlib
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,9 @@ FOR_LOSSES = {
     f"reflosses.evaluation.{name}"
     for name in ("domain", "axes", "loss", "numerics", "parameters", "quadratic_form", "softmax")
 }
+MOST_ROOMS, MOST_FLOORS = 16, 9
+# Public names with two meanings: one that is given one meaning leaves this set, and none may join it.
+NAMED_TWICE = {"Case", "Column", "Expected", "Question", "Row", "log_softmax", "number", "parameter", "times"}
 OPTIONAL = ("flint", "rich", "sklearn", "matplotlib", "hypothesis", "pytest", "ml_dtypes", "pandas", "torch", "jax")
 
 every_loss_file = pytest.mark.parametrize("path", LOSS_FILES, ids=lambda path: path.stem)
@@ -178,6 +182,37 @@ def test_every_module_has_a_place_in_the_order() -> None:
     found = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
     assert found == set(ORDER)
     assert not found & (set(reflosses.__all__) - {"overlap"})  # a module would take the place of a public function
+
+
+def floors(graph: dict[str, set[str]]) -> int:
+    """How many rooms the longest chain of imports has."""
+    height: dict[str, int] = {}
+    for room in graphlib.TopologicalSorter(graph).static_order():
+        height[room] = 1 + max((height[below] for below in graph[room]), default=0)
+    return max(height.values())
+
+
+def test_rooms_and_floors_are_few() -> None:
+    graph: dict[str, set[str]] = {room: set() for room in ORDER}
+    for path in MODULES:
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        graph[room] |= places(imports(path)) - {room}
+    assert len(graph) <= MOST_ROOMS
+    assert 2 < floors(graph) <= MOST_FLOORS
+    assert floors({"a": {"b", "c"}, "b": {"c"}, "c": set(), "d": {"c"}}) == 3
+
+
+def public(module: ast.Module) -> list[str]:
+    """The classes and functions at the top of a module whose names have no underscore."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node.name for node in module.body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def test_a_public_name_has_one_meaning() -> None:
+    count = Counter(name for path in MODULES for name in set(public(tree(path))))
+    assert {name for name, modules in count.items() if modules > 1} == NAMED_TWICE
+    assert {"Loss", "check", "certify", "Huber"} <= set(count)
+    assert public(ast.parse("class A:\n    def a(self): ...\ndef b(): ...\ndef _c(): ...\nd = 1")) == ["A", "b"]
 
 
 @pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: path.stem)
