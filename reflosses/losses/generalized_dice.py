@@ -38,6 +38,13 @@ class GeneralizedDice(Loss):
     axis: int = parameter(default=-1, check=integer)
     per_sample: bool = parameter(default=False, check=flag)
 
+    def losses(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
+        return ratio(distance, total)
+
+    def slopes(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
+        score = ratio(2 * intersection, total)[:, None, None]
+        return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
+
     def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
@@ -46,13 +53,6 @@ class GeneralizedDice(Loss):
         w = np.where(volume > 0, smallest / volume, 1.0) ** 2  # (2): the weights over the largest of them
         intersection, distance = accurate_sum(w * shared), accurate_sum(w * apart)
         return distance + 2 * intersection, intersection, distance, w, y
-
-    def losses(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
-        return ratio(distance, total)
-
-    def slopes(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
-        score = ratio(2 * intersection, total)[:, None, None]
-        return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 

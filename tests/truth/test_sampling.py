@@ -7,27 +7,15 @@ import numpy as np
 import pytest
 
 from reflosses import WeightedCrossEntropy
-from reflosses.evaluation.domain import (
-    CLAMP,
-    FRACTION,
-    LOGIT,
-    NON_NEGATIVE,
-    POSITIVE,
-    PROBABILITY,
-    REAL,
-    SQUARED,
-    Classes,
-    Domain,
-    Interval,
-    Labels,
-)
+from reflosses.evaluation import domain as domains
+from reflosses.evaluation.domain import LOGIT, PROBABILITY, REAL, Classes, Domain, Interval, Labels
 from reflosses.truth.sampling import SATURATION, accepts, hard, hard_numbers, magnitudes, moderate
 
 INF = math.inf
 TINY, HUGE = 5e-324, 1.7976931348623157e308
 BELOW_ONE = math.nextafter(1, 0)
 INTERVALS = [
-    *(REAL, LOGIT, PROBABILITY, POSITIVE, NON_NEGATIVE, SQUARED, FRACTION, CLAMP),
+    *(domain for domain in vars(domains).values() if isinstance(domain, Interval)),
     Interval("a rate", -0.75, 3.5, open_high=True),
 ]
 
