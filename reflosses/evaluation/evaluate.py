@@ -30,7 +30,7 @@ _WORTH_SHARING = 2**19  # predictions: with fewer, a second thread costs more th
 # The method of a loss that makes derivatives of its terms, and how many arrays these are.
 DERIVATIVES = {"": 0, "slopes": 1, "one_sided_slopes": 2}
 
-Bounded = Callable[[Floats], tuple[Sum, Sum]]  # numbers → a lower and an upper bound of their sum
+Summed = Callable[[Floats], tuple[Sum, float]]  # numbers → their sum to within a radius, and that radius
 
 
 def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats]]:
@@ -40,14 +40,14 @@ def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats
         try:
             return _two_passes(call, Result(call, value, derivative, enclosed_sum))
         except UndecidedError:
-            return _two_passes(call, Result(call, value, derivative, lambda x: (exact_sum(x),) * 2))
+            return _two_passes(call, Result(call, value, derivative, lambda x: (exact_sum(x), 0.0)))
         except OutsideDomain:
             raise call.error() from None
 
 
 def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
     for group in groups(call):
-        sums = _shared_sums(call, group, result.bounded) if _share_sums(call) else None
+        sums = _shared_sums(call, group, result.summed) if _share_sums(call) else None
         _in_parallel(call, lambda box, sums=sums: result.add(box, sums), group)  # type: ignore[misc]
     return result.value(), result.outs
 
@@ -106,16 +106,16 @@ def _summands(block: Block) -> tuple[Floats, ...]:
     return summands
 
 
-def _shared_sums(call: Call, group: Sequence[Box], bounded: Bounded) -> list[Floats]:
+def _shared_sums(call: Call, group: Sequence[Box], summed: Summed) -> list[Floats]:
     """The sums over all blocks of a group together: exact, and rounded once."""
-    totals: list[tuple[Sum, Sum]] = []
+    totals: list[tuple[Sum, float]] = []
     shape: tuple[int, ...] = ()
     lock = threading.Lock()
 
     def add(box: Box) -> None:
         nonlocal totals, shape
         summands = _summands(Block(call, box))
-        each = [bounded(row) for a in summands for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
+        each = [summed(row) for a in summands for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
         with lock:
             shape = (len(summands), *summands[0].shape[:-1])
             totals = [(t[0] + e[0], t[1] + e[1]) for t, e in zip(totals, each, strict=True)] if totals else each
@@ -149,11 +149,11 @@ def _weight_of(call: Call, box: Box) -> Sum:
 class Result:
     """What a call returns. Blocks add to it in any order."""
 
-    def __init__(self, call: Call, value: bool, derivative: str, bounded: Bounded) -> None:
+    def __init__(self, call: Call, value: bool, derivative: str, summed: Summed) -> None:
         self.call, self.loss, self.layout = call, call.loss, call.shapes.layout
-        self.wants_value, self.derivative, self.bounded = value, derivative, bounded
+        self.wants_value, self.derivative, self.summed = value, derivative, summed
         self.divisor = _divisor(call)
-        self.total: tuple[Sum, Sum] | None = None  # bounds of the sum of the losses so far
+        self.total: tuple[Sum, float] = 0, 0.0  # the sum of the losses so far, and its radius
         self.only: float | None = None  # the one loss there is
         self.lock = threading.Lock()
         self.losses = np.empty(self.layout.value_shape) if value and self.loss.reduction == "none" else None
@@ -161,10 +161,10 @@ class Result:
         self.outs = given or [np.empty(self.layout.shape) for _ in range(DERIVATIVES[derivative])]
 
     def value(self) -> Any:
-        """The reduced value, once all blocks are in; UndecidedError if bounds of sums do not decide it."""
+        """The reduced value, once all blocks are in; UndecidedError if a radius leaves it open."""
         if self.losses is not None or not self.wants_value or self.only is not None:
             return self.only if self.losses is None else self.losses
-        return decided(*(self.total or (0, 0)), self.divisor)
+        return decided(*self.total, self.divisor)
 
     def add(self, box: Box, sums: Sequence[Floats] | None) -> None:
         """Losses and slopes of a block, weighted, reduced and put in place. Without `sums`, each unit has its own."""
@@ -197,9 +197,9 @@ class Result:
         elif self.layout.units == losses.size == self.divisor == 1:
             self.only = losses.item() + 0.0  # there is nothing to add or to divide by
         else:
-            low, high = self.bounded(losses)
+            total, radius = self.summed(losses)
             with self.lock:
-                self.total = (low, high) if self.total is None else (self.total[0] + low, self.total[1] + high)
+                self.total = self.total[0] + total, self.total[1] + radius
 
     def _put(self, out: Floats, block: Block, slopes: Floats, through: Floats | None) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""

@@ -23,7 +23,7 @@ _BITS = 46  # of each integer
 
 
 class UndecidedError(ArithmeticError):
-    """The bounds of an enclosed sum round to different floats."""
+    """An enclosed sum may round to either of two floats."""
 
 
 def exact_sum(x: Floats) -> Sum:
@@ -31,8 +31,8 @@ def exact_sum(x: Floats) -> Sum:
     return _sum(x, exact=True)[0]
 
 
-def enclosed_sum(x: Floats) -> tuple[Sum, Sum]:
-    """A lower and an upper bound of the sum, close together, in half the time of the exact sum."""
+def enclosed_sum(x: Floats) -> tuple[Sum, float]:
+    """The sum of all elements to within a radius, and that radius, in half the time of the exact sum."""
     return _sum(x, exact=False)
 
 
@@ -58,14 +58,14 @@ def quotient(total: Sum, divisor: Sum) -> float:
         return float(np.float64(rounded(total)) / np.float64(rounded(divisor))) if divisor else np.nan
 
 
-def decided(low: Sum, high: Sum, divisor: Sum = 1) -> float:
-    """The quotient of a sum that lies between two bounds; UndecidedError if they round to different floats."""
-    value = rounded(low) if divisor == 1 else quotient(low, divisor)
-    if (
-        low is not high and low != high and value == value and value != quotient(high, divisor)
-    ):  # NaN is not equal to itself
+def decided(total: Sum, radius: float, divisor: Sum = 1) -> float:
+    """The quotient of a sum that is known to within a radius; UndecidedError if two floats are possible."""
+    if not radius:
+        return rounded(total) if divisor == 1 else quotient(total, divisor)
+    low, high = quotient(total - Fraction(radius), divisor), quotient(total + Fraction(radius), divisor)
+    if low < high:
         raise UndecidedError
-    return value
+    return low
 
 
 def rounded(total: Sum) -> float:
@@ -76,41 +76,38 @@ def rounded(total: Sum) -> float:
         return np.inf if total > 0 else -np.inf
 
 
-def _sum(x: Floats, exact: bool) -> tuple[Sum, Sum]:
-    """Bounds of the sum of all elements; equal if it is to be exact."""
+def _sum(x: Floats, exact: bool) -> tuple[Sum, float]:
+    """The sum of all elements to within a radius, which is 0 if the sum is to be exact."""
     x = x.reshape(-1)
     if x.size == 1:
         one = x.item()
-        only: Sum = Fraction(one) if abs(one) < np.inf else one
-        return only, only
-    low, high = _sum_of_chunk(x[:_CHUNK], exact) if x.size else (Fraction(0), Fraction(0))
+        return Fraction(one) if abs(one) < np.inf else one, 0.0
+    total, radius = _sum_of_chunk(x[:_CHUNK], exact) if x.size else (Fraction(0), 0.0)
     for start in range(_CHUNK, x.size, _CHUNK):
-        more = _sum_of_chunk(x[start : start + _CHUNK], exact)
-        low, high = low + more[0], high + more[1]
-    return low, high
+        more, further = _sum_of_chunk(x[start : start + _CHUNK], exact)
+        total, radius = total + more, radius + further
+    return total, radius
 
 
-def _sum_of_chunk(x: Floats, exact: bool) -> tuple[Sum, Sum]:
-    """Bounds of the sum of a chunk. Its numbers are cut into integers of 46 bits, the highest bits first.
+def _sum_of_chunk(x: Floats, exact: bool) -> tuple[Sum, float]:
+    """The sum of a chunk to within a radius. Its numbers are cut into integers of 46 bits, the highest bits first.
 
     Adding σ = 1.5 · 2^52 units to a number leaves, in the lowest bits of the result, the number in whole units. Read as
     integers, these results add up exactly (modulo 2^64). What is left of the number is less than one unit. It is zero
     after two cuts unless the chunk holds numbers 2^38 times smaller than its largest.
 
-    Bounds that may differ need one cut only. It leaves at most half a unit of each of n numbers, and adding these in
-    floats errs by at most n² · 2^-53 half units.
+    With a radius one cut is enough. It leaves at most half a unit of each of n numbers, and adding these in floats errs
+    by at most n (n − 1) · 2^-53 half units. The radius is larger, so that its own roundings do not matter.
     """
     largest = magnitude(x)
     if largest == 0.0:
-        return Fraction(0), Fraction(0)
+        return Fraction(0), 0.0
     if not largest < np.inf:
         with np.errstate(all="ignore"):
-            special = float(np.sum(x[~np.isfinite(x)]))
-        return special, special
+            return float(np.sum(x[~np.isfinite(x)])), 0.0
     if largest >= 2.0**1000:  # σ would overflow
         huge = np.abs(x) >= 2.0**900
-        total = exact_sum(x[huge] * 2.0**-200) * 2**200 + exact_sum(np.where(huge, 0.0, x))
-        return total, total
+        return exact_sum(x[huge] * 2.0**-200) * 2**200 + exact_sum(np.where(huge, 0.0, x)), 0.0
     count, unit = 0, frexp(largest)[1]  # the sum so far is count · 2^unit
     for cut in range(1, 60):
         finer = max(unit - _BITS + 1, -1074)  # below 2^-1074 there is nothing
@@ -123,11 +120,10 @@ def _sum_of_chunk(x: Floats, exact: bool) -> tuple[Sum, Sum]:
         if unit == -1074 or (cut > 1 and (shifted == x).all()):  # one cut is seldom enough: it is not asked
             break
         x = np.subtract(x, shifted, out=shifted)
-        if not exact:  # in whole 2^-54 units
-            count, error = (count << 54) + int(ldexp(float(np.add.reduce(x)), 54 - unit)), x.size**2 + 1
-            return _times_power(count - error, unit - 54), _times_power(count + error, unit - 54)
-    total = _times_power(count, unit)
-    return total, total
+        if not exact and unit > -900:  # in whole 2^-54 units; the radius does not underflow
+            count = (count << 54) + int(ldexp(float(np.add.reduce(x)), 54 - unit))
+            return _times_power(count, unit - 54), ldexp(x.size**2 + 1, unit - 54)
+    return _times_power(count, unit), 0.0
 
 
 def _times_power(n: int, exponent: int) -> Sum:

@@ -72,7 +72,7 @@ class WeightedCrossEntropy(Loss):
     def held_constant(self, yhat: Floats) -> WeightedCrossEntropy:
         if self.weight != "sudre" or self.weight_grad == "full":
             return self
-        return replace(self, weight=accurate_sum(1 - yhat) / accurate_sum(yhat))
+        return replace(self, weight=float(accurate_sum(1 - yhat) / accurate_sum(yhat)))
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
         terms = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
