@@ -1,8 +1,8 @@
 """Which entries of the arrays one loss reads.
 
 One loss is computed on one *unit*: an element, a class row, an overlap or a residual vector. A `Layout` names the axes
-that go into a unit. Bound to a shape it is an `Arrangement`, which turns arrays into units stacked along the first axis
-and back: all of them (`arrange`, `restore`), or those in a box (`read`, `place`).
+that go into a unit. Bound to a shape it becomes an `Arrangement`. That turns arrays into units stacked along the first
+axis, and back: all units (`arrange`, `restore`), or the units in a box (`read`, `place`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Layout:
 
     @lru_cache(maxsize=256)  # noqa: B019 (layouts are few, and small)
     def bind(self, shape: tuple[int, ...]) -> Arrangement:
-        """This layout for predictions of the given shape; ValueError for an axis that they lack."""
+        """This layout for predictions of the given shape; ValueError if an axis does not exist."""
         ndim = len(shape)
 
         def axis(i: int) -> int:

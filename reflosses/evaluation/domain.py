@@ -19,7 +19,7 @@ MAX = float(np.finfo(float).max)
 
 
 class OutsideDomain(Exception):
-    """Some number is outside its domain; `Call.error` finds out which is the first."""
+    """Some number is outside its domain. `Call.error` finds the first and words the message."""
 
 
 class Domain(ABC):
@@ -30,18 +30,18 @@ class Domain(ABC):
         """Where `a` is not in the domain. NaN is outside only of a set of labels."""
 
     def holds(self, a: Floats) -> bool:
-        """Whether nothing of `a` is outside; where that can be said faster than where it is."""
+        """Whether all of `a` is inside. Subclasses answer this faster than `outside`."""
         return not self.outside(a).any()
 
     def read(self, a: Floats) -> Floats:
-        """`a` as formulas take it, or OutsideDomain."""
+        """`a`, ready for formulas; OutsideDomain if a number is outside."""
         if not self.holds(a):
             raise OutsideDomain
         return a
 
 
 def within(a: NDArray[Any], low: float, high: float) -> bool:
-    """Whether all of `a` lies in [low, high]; NaN does not. From low = 0 on, `a` is float64."""
+    """Whether all of `a` lies in [low, high]; NaN does not. For low = 0, `a` must be float64."""
     if a.size <= 1:
         return not a.size or low <= a.item() <= high  # a fifth of the time that two reductions take
     if low == 0.0 and 0.0 < _in_bits(a) <= high:
@@ -55,7 +55,7 @@ def positive(a: NDArray[Any]) -> bool:
 
 
 def magnitude(a: Floats, axis: int | None = None) -> Any:
-    """The largest |a| along an axis, or NaN if there is one."""
+    """The largest |a| along an axis; NaN if `a` holds one."""
     top = _in_bits(a, axis)
     if positive(top):
         return top
@@ -63,9 +63,9 @@ def magnitude(a: Floats, axis: int | None = None) -> Any:
 
 
 def _in_bits(a: Floats, axis: int | None = None) -> Any:
-    """The largest of positive numbers and 0, in one pass. Where there are others, it is −0, negative or NaN.
+    """The largest number, in one pass, if all are from 0 on; otherwise −0, a negative number or NaN.
 
-    Read as unsigned integers float64 from 0 on are in order, and those with a sign come after all of them.
+    Read as unsigned integers, the floats from 0 on are in order, and all floats with a sign come after them.
     """
     return np.maximum.reduce(a.view(np.uint64), axis=axis).view(np.float64)
 
@@ -99,7 +99,7 @@ class Interval(Domain):
         return within(a, self.low, self.high) or super().holds(a)  # NaN is not outside
 
     def read(self, a: Floats) -> Floats:
-        """`a`, but where 0 is an end −0 is made 0: beyond it a formula may have a pole."""
+        """`a`, with −0 made 0 if the interval starts at 0: a formula may have a pole there, and 1/−0 is −∞."""
         if self.low != 0.0:
             return super().read(a)
         if (
@@ -137,7 +137,7 @@ class Labels(Domain):
 
 @dataclass(frozen=True)
 class Classes(Domain):
-    """Class indices 0 … C − 1, one a row; `rows`, where given, is what a row of class probabilities may hold."""
+    """Class indices 0 … C − 1, one a row. `rows`: the numbers of a row of class probabilities, if a loss takes them."""
 
     ignore_index: int | None = None
     rows: Interval | None = None
@@ -151,7 +151,7 @@ class Classes(Domain):
         return Classes(self.ignore_index, self.rows, count)
 
     def ignored(self, a: Floats) -> Bools | None:
-        """Where a label says that its row takes no part."""
+        """Which labels are `ignore_index`; None if there is no such index."""
         if self.ignore_index is None:
             return None
         labels = a.astype(np.int8) if a.dtype.kind == "b" else a  # NumPy compares these with any integer
@@ -175,9 +175,9 @@ CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
 
 
 def real_array(a: Any, *names: object) -> NDArray[Any]:
-    """`a` as an array of whatever real dtype it has, refusing what is not a plain array of real numbers. Never a copy.
+    """`a` as an array of its own real dtype, never a copy. TypeError if it is no plain array of real numbers.
 
-    The names, which say in an error what it is, are printed only then.
+    `names` say in the error which argument it is.
     """
     if type(a) is np.ndarray and a.dtype.kind in "buif":
         return a
@@ -198,6 +198,6 @@ def real_array(a: Any, *names: object) -> NDArray[Any]:
 
 
 def as_array(a: Any, what: object) -> Floats:
-    """`a` as float64, refused as `real_array` does. Never a copy of a float64 array."""
+    """`a` as float64; TypeError as in `real_array`. A float64 array is not copied."""
     with np.errstate(all="ignore"):  # a wider number may overflow
         return real_array(a, what).astype(np.float64, copy=False)

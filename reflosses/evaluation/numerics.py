@@ -1,4 +1,4 @@
-"""Elementary pieces that several losses share, each in the form that keeps its digits.
+"""Small functions that several losses share, each in a form that keeps its digits.
 
 The reasons, with the inputs where the usual form fails, are in the floating-point sections of `derivations/`.
 """
@@ -17,10 +17,11 @@ from reflosses.evaluation.domain import Floats, magnitude, within
 
 
 def accurate_sum(x: Floats) -> Floats:
-    """The sum along the last axis, to within one ulp where the terms have one sign; memory's order has no part in it.
+    """The sum along the last axis. It is within one ulp if all terms have the same sign.
 
-    Adding and taking away a number σ above n·max|x| leaves of each x a multiple of ulp(σ); the sum of these is exact in
-    any order (Rump, Ogita, Oishi, 2008). What is split off is so small, for n up to 2^26, that its rounded sum will do.
+    Take σ above n·max|x|. Adding σ to x and taking it away again leaves a multiple of ulp(σ). The sum of these
+    multiples is exact in any order (Rump, Ogita, Oishi, 2008), so the order in memory does not matter. The rest of each
+    x is so small, for n up to 2^26, that its sum may be rounded.
     """
     n = x.shape[-1]
     if n < 3:
@@ -39,7 +40,7 @@ def accurate_sum(x: Floats) -> Floats:
 
 
 def _sum_in_order(x: Floats) -> Floats:
-    """The sum along the last axis, rounded in an order that only its length decides; x is overwritten."""
+    """The sum along the last axis, rounded in an order that depends on its length alone; x is overwritten."""
     n = x.shape[-1]
     if n >= FEW:
         return np.asarray(np.add.reduce(np.ascontiguousarray(x), axis=-1))
@@ -51,14 +52,14 @@ def _sum_in_order(x: Floats) -> Floats:
 
 
 def ratio(a: Floats, b: Floats) -> Floats:
-    """a / b with 0 / 0 = 0: an overlap of nothing with nothing."""
+    """a / b with 0 / 0 = 0, such as the overlap of two empty masks."""
     return a / b if b.all() else np.where((a == 0) & (b == 0), 0.0, a / b)
 
 
 def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponent: Any = 0) -> Floats:
-    """A product of numbers over others, times 2^exponent; it overflows or underflows only where the result does.
+    """The product of the numerators over that of the denominators, times 2^exponent.
 
-    Mantissas are multiplied, exponents added.
+    Mantissas are multiplied and exponents are added, so that only the result itself can overflow or underflow.
     """
     mantissa: Any = np.float64(1.0)
     for x in numerators:
@@ -79,7 +80,7 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def times_exp(a: Any, x: Floats) -> Floats:
-    """a·exp(x) for x ≤ 0, where a large `a` lifts a result whose exp(x) alone would be subnormal or 0."""
+    """a·exp(x) for x ≤ 0, with every digit even if exp(x) alone is subnormal or 0."""
     plain = np.asarray(a * np.exp(x))
     if not (x < -600).any():
         return plain
@@ -88,15 +89,15 @@ def times_exp(a: Any, x: Floats) -> Floats:
 
 
 def times(a: Floats, x: Floats) -> Floats:
-    """a·x with 0·x = 0 whatever x is: what has no mass has no loss."""
+    """a·x with 0·x = 0 for every x: a class without mass costs nothing, even if its logarithm is infinite."""
     return np.where(a == 0, 0.0, a * x)
 
 
 def exp_of_product(a: float, x: Floats) -> Floats:
-    """exp(−a·x) for a, x ≥ 0, with the rounding error of the product put back (Dekker's two-product)."""
-    if frexp(a)[0] == 0.5:  # a power of two: there is no such error
+    """exp(−a·x) for a, x ≥ 0, corrected for the rounding of a·x (Dekker's two-product)."""
+    if frexp(a)[0] == 0.5:  # a power of two: a·x is exact
         return np.asarray(np.exp(-(a * x)))
-    x = np.minimum(x, 2.0**500)  # as good as infinite, and splitting it does not overflow
+    x = np.minimum(x, 2.0**500)  # the exponential is 0 anyway, and splitting x does not overflow
     p, error = two_product(np.float64(a), x)
     grown = np.exp(-p)
     return np.asarray(grown - grown * error)
@@ -108,13 +109,13 @@ def _high_half(x: Any) -> Any:
 
 
 def log1p_over(u: Floats) -> Floats:
-    """log(1 + u)/u for u ≥ 0; below 1e-290 it is 1 in every digit, and 0/0 is not asked."""
+    """log(1 + u)/u for u ≥ 0. Below 1e-290 it is 1 in every digit, so that 0/0 never occurs."""
     u = np.maximum(u, 1e-290)
     return np.asarray(np.log1p(u) / u)
 
 
 def smallest_logit(p: float) -> float:
-    """The smallest float z with σ(z) ≥ p, found in 60 digits, so that comparing logits decides σ(z) < p exactly."""
+    """The smallest float z with σ(z) ≥ p, computed in 60 digits: z < smallest_logit(p) is exactly σ(z) < p."""
     with localcontext(prec=60):
         exact = Decimal(p).ln() - (1 - Decimal(p)).ln()
         z = float(exact)

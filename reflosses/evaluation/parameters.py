@@ -1,4 +1,4 @@
-"""What a parameter of a loss may be: each check returns the value in its one canonical form, or raises."""
+"""Checks of the parameters of a loss. Each returns the value in one canonical form, or raises an error."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Check = Callable[[object, Any], Any]
 def parameter(
     default: Any, check: Check, *, broadcast: int | None = None, per_class: bool = False, kw_only: bool = False
 ) -> Any:
-    """A field of a loss, checked at construction.
+    """A field of a loss, checked when the loss is made.
 
-    `broadcast`: the parameter broadcasts against the losses, and one loss's share of it has that many axes.
-    `per_class`: it has one entry a class.
+    broadcast: the parameter broadcasts against the losses, and the share of one loss has that many axes.
+    per_class: it has one entry for each class.
     """
     return field(
         default=default, kw_only=kw_only, metadata={"check": check, "broadcast": broadcast, "per_class": per_class}
@@ -40,7 +40,7 @@ def number(domain: Domain) -> Check:
 
 
 def array(domain: Domain, ndim: int | None = None, nan: bool = False) -> Check:
-    """A read-only array of numbers of that domain (a float where it has no axis), of `ndim` axes if that is given."""
+    """A read-only array of numbers of that domain, with `ndim` axes if that is given. Without axes it is a float."""
 
     def check(what: object, given: Any) -> Floats | float:
         a = as_array(given, what)
@@ -57,7 +57,7 @@ def array(domain: Domain, ndim: int | None = None, nan: bool = False) -> Check:
 
 
 def semidefinite(what: object, given: Any) -> Floats:
-    """A symmetric matrix, or a stack of them, without a negative eigenvalue (but for their rounding)."""
+    """A symmetric matrix, or a stack of them, whose eigenvalues are not negative beyond rounding."""
     a: Floats = array(REAL)(what, given)
     if np.ndim(a) < 2 or a.shape[-1] != a.shape[-2] or not a.size:
         raise ValueError(f"{what} must be square matrices, got shape {np.shape(a)}")
@@ -94,7 +94,7 @@ def flag(what: object, given: Any) -> bool:
 
 
 def choice(*names: str, otherwise: Check | None = None) -> Check:
-    """One of some names, or something else that `otherwise` accepts."""
+    """One of these names, or another value that `otherwise` accepts."""
 
     def check(what: object, given: Any) -> Any:
         if isinstance(given, str) and given in names:
@@ -112,13 +112,13 @@ def optional(check: Check) -> Check:
 
 
 def first_index(bad: np.ndarray[Any, Any]) -> str:
-    """The first True of `bad`, written as one would write it behind the name of the array."""
+    """The index of the first True, such as "[2, 0]"."""
     index = np.argwhere(bad)[0]
     return f"[{', '.join(map(str, index))}]" if index.size else ""
 
 
 def shown(value: float) -> str:
-    """A number with the digits that tell it from its neighbours, and no more."""
+    """A number in as few digits as distinguish it from its neighbours."""
     short = f"{value:g}"
     return short if float(short) == value or np.isnan(value) else repr(float(value)).removesuffix(".0")
 

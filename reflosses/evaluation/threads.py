@@ -1,4 +1,4 @@
-"""How many threads share the blocks of a large call, and how; and what the C library does with freed memory."""
+"""How many threads share the blocks of a large call, how they share them, and how freed memory is kept."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _primed = False
 
 
 def keep_freed_memory(predictions: int) -> None:
-    """Let the C library keep what temporary arrays give back.
+    """Let the C library keep the memory of temporary arrays.
 
-    Untold, glibc maps an array of 128 KiB or more anew at every operation, and hands freed memory back to the system at
-    once: each operation then waits for pages. Freeing one array of nearly 32 MiB, the largest that counts, raises both
-    of its thresholds, for the whole process and once; other C libraries take no notice.
+    By default glibc maps each array of 128 KiB or more anew and gives its memory back when it is freed, so that every
+    operation waits for pages. Freeing one array of nearly 32 MiB raises both thresholds, once for the whole process.
+    Other C libraries are not affected.
     """
     global _primed
     if not _primed and predictions > _WORTH_PRIMING:
@@ -42,8 +42,8 @@ _lock = threading.Lock()
 def get_num_threads() -> int:
     """How many threads an evaluation may use, the calling one included.
 
-    Unless `set_num_threads` has said so, it is the environment variable REFLOSSES_NUM_THREADS, else OMP_NUM_THREADS,
-    else the number of processors that this process may run on.
+    The last `set_num_threads` decides; without one, the environment variable REFLOSSES_NUM_THREADS, then
+    OMP_NUM_THREADS, then the number of processors that this process may run on.
     """
     if _threads is not None:
         return _threads
@@ -57,7 +57,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Let evaluations use `n` threads, the calling one included; no result depends on it, not even in its last bit.
+    """Let evaluations use `n` threads, the calling one included. Results are the same bits for every `n`.
 
     Raises TypeError for what is not an integer, ValueError below 1.
     """
@@ -67,13 +67,13 @@ def set_num_threads(n: int) -> None:
     with _lock:
         old, _pool, _threads = _pool, None, int(n)
     if old is not None:
-        old.shutdown(wait=False)  # what its threads have been given they finish
+        old.shutdown(wait=False)  # its threads finish their work
 
 
 def in_parallel(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Call `work` on every item, from this thread and others of the pool, each taking the next item it can get.
+    """Call `work` on every item, in this thread and in others of the pool. Each takes the next item of one queue.
 
-    What one of them raises ends all of them, each after the item in its hands, and is raised here.
+    If one of them raises an exception, the others finish the item they hold, and the exception is raised here.
     """
     end: Any = object()
     queue = iter(items)
@@ -105,7 +105,7 @@ def in_parallel(work: Callable[[T], None], items: Iterable[T]) -> None:
 
 
 def _start(work: Callable[[], None], n: int) -> list[Future[None]]:
-    """Have `n` threads of the pool do this work; fewer, if the interpreter is shutting down."""
+    """Give this work to `n` threads of the pool, or to fewer if the interpreter is shutting down."""
     global _pool
     started: list[Future[None]] = []
     if n > 0:
@@ -118,7 +118,7 @@ def _start(work: Callable[[], None], n: int) -> list[Future[None]]:
 
 
 def _after_fork() -> None:
-    """A child has its parent's pool, but none of its threads; and the lock may have been held."""
+    """Forget the pool in a child process: its threads are not there, and its lock may be held."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
 
