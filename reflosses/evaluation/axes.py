@@ -119,7 +119,7 @@ class Arrangement:
         return (out.transpose(self.order) if self.groups else out)[(*box, ...)]
 
     def boxes(self, size: int) -> list[Box]:
-        """Boxes of at most `size` units (at least one), which together hold all of them."""
+        """Boxes of at most `size` units, and at least one. Together they hold all units."""
         return [()] if self.units <= size else list(boxes(self.value_shape, size))
 
     def boxes_inside(self, unit: Box, size: int) -> list[Box]:
@@ -130,7 +130,7 @@ class Arrangement:
 
 
 def boxes(shape: tuple[int, ...], size: int) -> Iterator[Box]:
-    """Boxes of at most `size` entries (at least one), which together hold all entries of that shape in C order."""
+    """Boxes of at most `size` entries, and at least one. Together they hold all entries of that shape, in C order."""
     if not shape:
         yield ()
         return

@@ -184,7 +184,7 @@ class Block:
         return np.ones(len(self.yhat)) if own is None else own
 
     def placed(self, kept: NDArray[Any]) -> NDArray[Any]:
-        """Results of the units that take part, among zeros for those that do not."""
+        """Results of the kept units, with zeros in the places of the others."""
         if self.keep is None:
             return kept
         out = np.zeros((self.size, *kept.shape[1:]), kept.dtype)
@@ -196,7 +196,7 @@ class Block:
 
 
 def _classes(loss: Any, domain: Classes, layout: Arrangement, y: tuple[int, ...]) -> Domain:
-    """The domain of index targets, or that of rows of class probabilities, whichever targets of that shape are."""
+    """The domain of targets of that shape: class indices, or rows of class probabilities."""
     classes = layout.unit_shape[0]
     if classes == 0:
         raise ValueError(f"{loss}: yhat of shape {layout.shape} has no classes")

@@ -153,7 +153,7 @@ class Loss(ABC):
         return None
 
     def slope_through_weight(self, *args: Any, **kwargs: Any) -> Floats | None:
-        """The terms → the gradient of Σ weight·loss through what the losses share; None: nothing."""
+        """The terms → the part of the gradient that passes through a shared weight; None if there is none."""
         return None
 
     def held_constant(self, yhat: Floats) -> Loss:
@@ -174,8 +174,8 @@ class Loss(ABC):
     ) -> Floats:
         """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum).
 
-        out: a float64 array of that shape to write it to, which is then returned; it may share no memory with y, yhat
-        or weight. TypeError or ValueError if it cannot take the gradient.
+        out: a float64 array of that shape, which takes the gradient and is returned. It must not share memory with y,
+        yhat or weight. TypeError or ValueError if it cannot take the gradient.
         """
         _, (grad,) = evaluate(Call(self, y, yhat, weight, out), False, "slopes")
         return grad if out is None else out

@@ -103,10 +103,11 @@ def smoothed(y: Floats, like: Floats, smoothing: float) -> Floats:
 def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     """The logarithm of the softmax of `z` along `axis`: z_j − log Σ_k exp(z_k).
 
-    Shape: that of `z`. Every component is within 4 ulp of the exact one, saturated ones included. A −inf logit is a
-    masked class (−inf out); a single +inf takes the limit (0, and −inf for the others); NaN, several +inf or only
-    −inf (of two classes or more) give NaN along that row. Raises TypeError for what is not an array of real numbers,
-    ValueError for an axis that is not there. Source: `derivations/cross_entropy.md`.
+    Shape: that of `z`. Every component is within 4 ulp of the exact one, even where the softmax saturates.
+    Limits: a −inf logit gives −inf (a masked class). A single +inf gives 0, and −inf for the others. NaN, several +inf,
+    or −inf alone in a row of two classes or more give NaN in that row.
+    Errors: TypeError if `z` is no array of real numbers, ValueError if the axis does not exist.
+    Source: derivations/cross_entropy.md.
 
     >>> import reflosses
     >>> reflosses.log_softmax([1.0, 2.0, 0.5]).round(8).tolist()

@@ -59,7 +59,7 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Let evaluations use `n` threads, the calling one included. Results are the same bits for every `n`.
 
-    Raises TypeError for what is not an integer, ValueError below 1.
+    TypeError if `n` is no integer, ValueError if it is below 1.
     """
     global _threads, _pool
     if integer("set_num_threads: n", n) < 1:

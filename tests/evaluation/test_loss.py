@@ -1,9 +1,11 @@
 """What every loss promises, whatever its mathematics: results, reductions, weights, inputs, NaN, infinities, kinks."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 import reflosses as rl
 from reflosses.catalogue import examples, losses
+from reflosses.evaluation import loss as contract
 from reflosses.evaluation.domain import Classes, Labels
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.sums import REDUCTIONS
@@ -1150,3 +1153,20 @@ def test_kinks_that_every_float_target_meets(cls: Any) -> None:
     low, high = loss.subgradient(y, kink)
     assert np.all(low < high)
     np.testing.assert_array_equal(loss.grad(y, kink), 0.0)
+
+
+# ---- the contract says what is there ---------------------------------------------------------------------------------
+
+
+def test_the_way_of_a_call_names_what_is_there() -> None:
+    steps = re.findall(r"^ +→ ([A-Z]\w+).*?(\w+)\.py", contract.__doc__ or "", re.MULTILINE)
+    assert steps == [("Call", "call"), ("Shapes", "call"), ("Block", "call"), ("Result", "evaluate")]
+    for name, module in steps:
+        assert isinstance(getattr(import_module(f"reflosses.evaluation.{module}"), name), type)
+
+
+def test_the_contract_lists_every_word_of_a_loss_file() -> None:
+    listed = re.findall(r"^    (\w+)   *\S", (contract.__doc__ or "").partition("It says:")[2], re.MULTILINE)
+    called = {"value", "grad", "value_and_grad", "subgradient", "shapes", "reduction"}
+    words = {name for name in {*vars(Loss), *Loss.__annotations__} if not name.startswith("_")} - called
+    assert sorted(listed) == sorted(words)
