@@ -44,7 +44,7 @@ F = Fraction
 with localcontext(prec=60):
     E25 = F(Decimal("-2.5").exp())
 
-BY_HAND = [
+BY_HAND = [  # loss, y, yhat, value, gradient
     (none(rl.MeanSquaredError), [0.1], [0.3], [(F(0.3) - F(0.1)) ** 2], [2 * (F(0.3) - F(0.1))]),
     (rl.MeanSquaredError(), [0.0] * 3, [0.1, 0.2, 0.7], (F(0.1) ** 2 + F(0.2) ** 2 + F(0.7) ** 2) / 3, None),
     (none(rl.MeanAbsoluteError), [0.1, 7.0], [0.3, 0.1], [F(0.3) - F(0.1), 7 - F(0.1)], [1, -1]),
@@ -183,7 +183,7 @@ def test_results_have_the_shapes_of_value_and_grad():
 ODD = 94906267  # n² has 54 bits, so n² is the midpoint of n² − 1 and n² + 1; it is 1 mod 8, so n² − 1 is the even one
 UP = 2**52 + 1  # 3n has 54 bits and is 3 mod 4, so 3n + 1 is the even one
 
-TIES = [
+TIES = [  # loss, y, yhat, value, gradient
     (none(rl.MeanSquaredError), 0, ODD, ODD**2 - 1, 2 * ODD),
     (none(rl.Huber, delta=1e300), 0, ODD, (ODD**2 - 1) / 2, ODD),
     (none(rl.Huber, delta=6.0), 0, UP + 3, 2 * (3 * UP + 1), 6),  # 6 (r − 3)
@@ -337,7 +337,7 @@ def test_one_sided_derivatives_are_reduced_as_the_gradient_is():
     assert got.high.tolist() == [1, -1 / 6, -4]
 
 
-POLES = [
+POLES = [  # loss, y, yhat, value, gradient
     (none(rl.BinaryCrossEntropy), 1, 0, INF, -INF),
     (none(rl.BinaryCrossEntropy), 0, 1, INF, INF),
     (none(rl.BinaryCrossEntropy), 0.25, 0, INF, -INF),
