@@ -11,6 +11,26 @@ from exact import ulps
 
 BOUNDS = IoU().bounds
 
+# Rows of the tables that every loss is in (see tests/loss_tables.py).
+OUTSIDE = [
+    # loss, y, yhat, where, value, domain
+    (
+        IoU(axis=0),
+        [[0.5, 0.5, 1.25], [3.5, 0.5, 0.5]],
+        np.full((2, 3), 0.5),
+        "y[0, 2]",
+        1.25,
+        "a probability in [0, 1]",
+    ),
+]
+LIMITS = [
+    # loss, y, yhat, value, grad
+    (IoU(), [0, 0], [0, 0], 0, [0, 0]),
+    (IoU(), [0, 0], [0.25, 0], 1, [0, 0]),
+    (IoU(), [1, 0], [0, 0], 1, [-1, 0]),
+    (IoU(), [1, 1], [1, 1], 0, [-0.5, -0.5]),
+]
+
 # I = 1, P = 3/2, T = 2, U = 5/2: J = 2/5
 T = [1.0, 1.0, 0.0, 0.0]
 P = [0.75, 0.25, 0.5, 0.0]
