@@ -170,8 +170,7 @@ class _Hard:
                 near = kink + steps * np.spacing(np.abs(kink))
             usable = (rng.random(n) < 0.1) & np.isfinite(near) & ~loss.domain.yhat.outside(near)
             yhat = np.where(usable, near, yhat)
-        finite = np.isfinite(yhat)
-        return y, np.where(finite, yhat, 0.0)
+        return y, np.where(np.isfinite(yhat), yhat, 0.0)
 
     def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
         z = hard_numbers(domain, rng, n * classes).reshape(n, classes)
