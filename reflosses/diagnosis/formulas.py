@@ -52,17 +52,12 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
     return change
 
 
-def own_losses(loss: Loss, y: Any, yhat: Floats) -> tuple[Floats, Floats]:
-    """Our own losses and slopes, one loss a row."""
-    a, b = unstack(replace(loss, reduction="none"), y, yhat)
-    value, grad = replace(loss, reduction="none").value_and_grad(a, b)
-    return np.reshape(value, -1), per_loss(loss, grad)
-
-
 def stable(t: Tape, loss: Loss, y: Any, x: Node) -> Node:
     """Our own losses, with our own slopes."""
-    value, slope = own_losses(loss, y, np.asarray(x.value, np.float64))
-    return Node(t, value, (x, lambda g: t.rounded(slope) * g.reshape(-1, *[1] * (slope.ndim - 1))))
+    loss = replace(loss, reduction="none")
+    value, grad = loss.value_and_grad(*unstack(loss, y, np.asarray(x.value, np.float64)))
+    slope = per_loss(loss, grad)
+    return Node(t, np.reshape(value, -1), (x, lambda g: t.rounded(slope) * g.reshape(-1, *[1] * (slope.ndim - 1))))
 
 
 # ---- binary cross-entropies and focal losses -------------------------------------------------------------------------
@@ -128,11 +123,6 @@ def of_logs(
 def rows_of(table: Mapping[type[Loss], Formula], *losses: type[Loss]) -> dict[type[Loss], Formula]:
     """Some rows of a table."""
     return {k: v for k, v in table.items() if k in losses}
-
-
-def log_of(t: Tape, p: Node) -> Node:
-    """log p."""
-    return t.log(p)
 
 
 def log1p_of_rest(t: Tape, p: Node) -> Node:

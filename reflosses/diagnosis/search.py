@@ -8,7 +8,7 @@ a clip. One hypothesis is better than two, and no explanation is better than a b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from reflosses.diagnosis.hard_numbers import NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrow_format, narrow_part
 from reflosses.diagnosis.moderate import moderate_questions
-from reflosses.diagnosis.wording import RIGHT, Diagnosis, in_words, nothing_fits
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -40,6 +39,40 @@ WORTH = 0.02
 LEADERS = 3
 # So many of the explanations that fit moderate inputs are tried at hard inputs: those with the fewest wrong numbers.
 BASES = 3
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The explanation of a candidate's numbers; names: the hypotheses, none if nothing is wrong or nothing fits."""
+
+    names: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def told(self) -> str:
+        """The text for a report; "" if no number is wrong."""
+        return "" if self == RIGHT else self.text
+
+
+RIGHT = Diagnosis((), "nothing to explain: every number is right")
+
+
+def in_words(base: Explanation, explanation: Explanation = ()) -> Diagnosis:
+    """Two sentences: `base` explains the moderate inputs, and the rest of `explanation` explains the hard ones."""
+    more = [h for h in explanation if h not in base]
+    if not (base or more):
+        return RIGHT
+    sentences = [f"It {h.phrase}" for h in base]
+    sentences += [f"At hard inputs it also {h.phrase}" if base else f"It {h.phrase}" for h in more]
+    return Diagnosis(tuple(h.name for h in (*base, *more)), " ".join(sentences))
+
+
+def nothing_fits(where: str = "") -> Diagnosis:
+    """No explanation predicts the numbers."""
+    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers{where}, nor do two of them together")
 
 
 def diagnose(

@@ -40,14 +40,12 @@ class Node:
         ratio = self.value / b.value
         return Node(self.tape, ratio, (self, lambda g: g / b.value), (b, lambda g: -g * ratio / b.value))
 
-    def __radd__(self, other: Any) -> Node:
-        return self.tape.node(other) + self
+    __radd__ = __add__
 
     def __rsub__(self, other: Any) -> Node:
         return self.tape.node(other) - self
 
-    def __rmul__(self, other: Any) -> Node:
-        return self.tape.node(other) * self
+    __rmul__ = __mul__
 
     def __rtruediv__(self, other: Any) -> Node:
         return self.tape.node(other) / self

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import another, divisor, joined, only_for, sigmoid_back, taking_part, with_yhat
-from reflosses.diagnosis.formulas import formula, log1p_of_rest, log_of, of_logs, picked, rows_of, surprise
+from reflosses.diagnosis.formulas import formula, log1p_of_rest, of_logs, picked, rows_of, surprise
 from reflosses.diagnosis.model import Family, Model, Question, one_hot
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Floats
@@ -109,7 +109,7 @@ FAMILY.convention(
     change=formula(
         {
             **rows_of(
-                of_logs(log_of, log1p_of_rest, read=lambda t, loss, x: x),
+                of_logs(Tape.log, log1p_of_rest, read=lambda t, loss, x: x),
                 BinaryCrossEntropyWithLogits,
                 FocalWithLogits,
             ),
