@@ -73,10 +73,6 @@ class Cases:
             else:
                 yield Case(q, got, (np.zeros(()), np.zeros(())), (True, True))
 
-    def moderate_blocks(self) -> Iterator[Case]:
-        """The battery's moderate blocks that the candidate answers."""
-        return self.blocks({"moderate"}, {True, False})
-
     def hard(self, cases: list[Case]) -> Iterator[Case]:
         """The battery's hard blocks and calls that the candidate answers, its targets shaped as in `cases`."""
         by_prediction = {np.ndim(c.question.y) == c.question.yhat.ndim for c in cases}

@@ -133,7 +133,9 @@ class _Search:
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
         ask = self.ask
-        self.cases = list(ask.moderate()) or list(ask.moderate_blocks())  # some candidates take one loss a call only
+        self.cases = list(ask.moderate()) or list(
+            ask.blocks({"moderate"}, {True, False})
+        )  # it may take one loss a call only
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {ask.error or 'no answer'} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
@@ -213,12 +215,11 @@ class _Search:
         """The share that the base explains with one more hypothesis. Two are tried if the base is our own loss."""
         if len(base) > 1:
             return 0.0, base
-        wrong = numbers.wrong(base)
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
-        guesses = numbers.promising(self.fitting(more), base, wrong)
-        best = numbers.best(guesses, base, wrong)
+        guesses = numbers.promising(self.fitting(more), base)
+        best = numbers.best(guesses, base)
         if best[0] >= ENDING_SHARE or base:
             return best
         two = self.pairs(guesses, best[0], numbers)
@@ -228,26 +229,21 @@ class _Search:
         self, guesses: dict[Explanation, Floats], share: float, numbers: HardNumbers
     ) -> tuple[float, Explanation]:
         """The best of two hypotheses at once; share: the share that one explains."""
-        base: Explanation = ()
-        wrong = numbers.wrong(base)
-        moving = [
-            e[0]
-            for e, guess in guesses.items()
-            if numbers.moved(guess, base).any() and (e[0].inside or numbers.meets_any(guess, base, wrong))
-        ]
-        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
+        moves = [e[0] for e, guess in guesses.items() if numbers.moved(guess).any()]
+        moving = [h for h in moves if h.inside or numbers.met(guesses[h,]).any()]
+        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)[:LEADERS]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
         hopes = {  # their scores take less time than the moderate answers
             e: guess
-            for e, guess in numbers.promising(ordered, base, wrong).items()
-            if numbers.score(e, guess, base, wrong) > share + WORTH
+            for e, guess in numbers.promising(ordered, ()).items()
+            if numbers.score(e, guess, ()) > share + WORTH
         }
-        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, base, wrong)
-        for e, guess in numbers.overlaid(guesses, base, wrong):
-            if numbers.score(e, guess, base, wrong) > two[0]:
-                two = max(two, numbers.best({e: guess}, base, wrong), key=lambda found: found[0])
+        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, ())
+        for e, guess in numbers.overlaid(guesses):
+            if numbers.score(e, guess, ()) > two[0]:
+                two = max(two, numbers.best({e: guess}, ()), key=lambda found: found[0])
         return two
 
 
