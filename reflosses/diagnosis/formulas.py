@@ -101,9 +101,8 @@ def of_logs(
     """
 
     def nats(t: Tape, loss: Any, y: Any, p: Node) -> Node:
-        if chosen:
-            return mixed(loss, y, -log_p(t, t.where(y == 0, 1.0, p)), -log_q(t, t.where(y == 1, 0.0, p)))
-        return mixed(loss, y, -log_p(t, p), -log_q(t, p))
+        one, zero = (t.where(y == 0, 1.0, p), t.where(y == 1, 0.0, p)) if chosen else (p, p)
+        return mixed(loss, y, -log_p(t, one), -log_q(t, zero))
 
     def cross_entropy(t: Tape, loss: Any, y: Any, x: Node) -> Node:
         return nats(t, loss, y, read(t, loss, x))
@@ -118,11 +117,6 @@ def of_logs(
         Focal: focal,
         FocalWithLogits: focal,
     }
-
-
-def rows_of(table: Mapping[type[Loss], Formula], *losses: type[Loss]) -> dict[type[Loss], Formula]:
-    """Some rows of a table."""
-    return {k: v for k, v in table.items() if k in losses}
 
 
 def log1p_of_rest(t: Tape, p: Node) -> Node:

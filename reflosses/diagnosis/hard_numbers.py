@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of, narrow_format, narrow_part
+from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of, narrowing
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.stack import per_prediction
 
@@ -117,21 +117,17 @@ class HardNumbers:
 
     def narrow(self, explanation: Explanation, size: Floats) -> Any:
         """The error of numbers of that size in the narrower format of an explanation."""
-        low = narrow_format(explanation)
+        low, stored = narrowing(explanation)
         if low is None:
             return 0.0
         wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
-        return np.where(self.narrowed(explanation), wide * low.spacing(size) + low.tiny, 0.0)
-
-    def narrowed(self, explanation: Explanation) -> Any:
-        """The numbers of the narrower format."""
-        return self.is_value | (narrow_part(explanation) != "value")
+        return np.where(self.is_value | (stored != "value"), wide * low.spacing(size) + low.tiny, 0.0)
 
     def score(self, explanation: Explanation, guess: Floats, base: Explanation) -> float:
         """The predicted share of the wrong numbers, less the share of right numbers that get wrong."""
-        own, wrong, low = self.predicted(base), self.wrong(base), narrow_format(explanation)
-        narrow = self.counts & self.narrowed(explanation) & np.isfinite(self.got)
-        if low and narrow_part(explanation) != "neither" and (low.round(self.got) != self.got)[narrow].any():
+        own, wrong, (low, stored) = self.predicted(base), self.wrong(base), narrowing(explanation)
+        narrow = self.counts & (self.is_value | (stored != "value")) & np.isfinite(self.got)
+        if low and stored != "neither" and (low.round(self.got) != self.got)[narrow].any():
             return 0.0
         allowed = self.tolerance(explanation, guess, base)
         vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))
@@ -151,7 +147,7 @@ class HardNumbers:
 
     def overlaid(self, guesses: Mapping[Explanation, Floats]) -> Iterator[tuple[Explanation, Floats]]:
         """Two explanations at once: one for the values and one for the slopes, or one where the other moves nothing."""
-        moves = {e: self.moved(guess) for e, guess in guesses.items() if not narrow_format(e)}
+        moves = {e: self.moved(guess) for e, guess in guesses.items() if not narrowing(e)[0]}
         useful = {e: moved for e, moved in moves.items() if (moved & self.met(guesses[e])).any()}
         for a, moved in useful.items():
             for b in useful:
@@ -176,7 +172,7 @@ def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
     Every gradient is right where the value is NaN. At a kink, every slope between the two sides is right: rounding to a
     narrower format may move a prediction to a kink.
     """
-    got, q, low = case.got.grad, case.question, narrow_format(explanation)
+    got, q, low = case.got.grad, case.question, narrowing(explanation)[0]
     if answer.value is None or answer.grad is None or got is None or got.shape != answer.grad.shape:
         return answer.grad
     lost = np.isnan(answer.value)

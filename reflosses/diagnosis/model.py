@@ -143,11 +143,6 @@ def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
         return False
 
 
-def narrow_format(explanation: Explanation) -> Format | None:
-    """The narrower format of the numbers, if the explanation names one."""
-    return next((FORMATS[h.inside] for h in explanation if h.inside), None)
-
-
-def narrow_part(explanation: Explanation) -> str:
-    """Which numbers are of the narrower format: "both", the "value", or "neither"."""
-    return next((h.stored for h in explanation if h.inside), "both")
+def narrowing(explanation: Explanation) -> tuple[Format | None, str]:
+    """The narrower format of an explanation, if any, and its numbers: "both", the "value", or "neither"."""
+    return next(((FORMATS[h.inside], h.stored) for h in explanation if h.inside), (None, "both"))

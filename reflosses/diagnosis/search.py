@@ -21,7 +21,7 @@ from reflosses.comparison.result import Comparison
 from reflosses.diagnosis.cases import Case, Cases
 from reflosses.diagnosis.hard_numbers import NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrow_format, narrow_part
+from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -133,9 +133,8 @@ class _Search:
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
         ask = self.ask
-        self.cases = list(ask.moderate()) or list(
-            ask.blocks({"moderate"}, {True, False})
-        )  # it may take one loss a call only
+        # A candidate that takes one loss a call answers the battery's moderate blocks only.
+        self.cases = list(ask.moderate()) or list(ask.blocks({"moderate"}, {True, False}))
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {ask.error or 'no answer'} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
@@ -146,14 +145,14 @@ class _Search:
             self.fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
         if not self.fits:
             return nothing_fits()
-        numbers = HardNumbers(list(ask.hard(self.cases)), self.form, self.model)
+        self.numbers = numbers = HardNumbers(list(ask.hard(self.cases)), self.form, self.model)
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         moderate = "moderate" in ask.regimes
         if not moderate and not numbers.wrong(()).any():
             return RIGHT
         if not numbers.wrong(bases[0]).any():
             return in_words(bases[0])
-        share, base, found = self.best(bases, numbers)
+        share, base, found = self.best(bases)
         if share < LEAST_SHARE:
             if not bases[0]:
                 return nothing_fits(" at hard inputs")
@@ -167,12 +166,12 @@ class _Search:
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
 
-    def best(self, bases: list[Explanation], numbers: HardNumbers) -> tuple[float, Explanation, Explanation]:
+    def best(self, bases: list[Explanation]) -> tuple[float, Explanation, Explanation]:
         """The largest share that is explained, from which base, and by which explanation."""
         share, base, found = 0.0, bases[0], bases[0]
         for one in bases:
             if share < ENDING_SHARE:
-                more, explanation = self.with_another(one, numbers)
+                more, explanation = self.with_another(one)
                 if more > share:
                     share, base, found = more, one, explanation
         return share, base, found
@@ -197,7 +196,7 @@ class _Search:
         predicted = answer_of(explanation, case.question, self.model)
         if predicted is None:
             return np.inf
-        inside, stored, worst = narrow_format(explanation), narrow_part(explanation), 0.0
+        (inside, stored), worst = narrowing(explanation), 0.0
         for k, (got, guess) in enumerate(zip(case.got[:2], predicted[:2], strict=True)):
             if got is None or guess is None:
                 continue
@@ -211,24 +210,23 @@ class _Search:
 
     # ---- hard inputs -------------------------------------------------------------------------------------------------
 
-    def with_another(self, base: Explanation, numbers: HardNumbers) -> tuple[float, Explanation]:
+    def with_another(self, base: Explanation) -> tuple[float, Explanation]:
         """The share that the base explains with one more hypothesis. Two are tried if the base is our own loss."""
         if len(base) > 1:
             return 0.0, base
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
-        guesses = numbers.promising(self.fitting(more), base)
-        best = numbers.best(guesses, base)
+        guesses = self.numbers.promising(self.fitting(more), base)
+        best = self.numbers.best(guesses, base)
         if best[0] >= ENDING_SHARE or base:
             return best
-        two = self.pairs(guesses, best[0], numbers)
+        two = self.pairs(guesses, best[0])
         return two if two[0] > best[0] + WORTH else best
 
-    def pairs(
-        self, guesses: dict[Explanation, Floats], share: float, numbers: HardNumbers
-    ) -> tuple[float, Explanation]:
+    def pairs(self, guesses: dict[Explanation, Floats], share: float) -> tuple[float, Explanation]:
         """The best of two hypotheses at once; share: the share that one explains."""
+        numbers = self.numbers
         moves = [e[0] for e, guess in guesses.items() if numbers.moved(guess).any()]
         moving = [h for h in moves if h.inside or numbers.met(guesses[h,]).any()]
         leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)[:LEADERS]

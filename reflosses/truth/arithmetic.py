@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.evaluation.sums import rounded
+
 flint: Any = None  # python-flint, the extra [truth]; see `available`
 
 _lock = RLock()  # python-flint's precision is global
@@ -474,15 +476,7 @@ def _rounded(exact: Any) -> float:
     mantissa, exponent = (int(i) for i in exact.man_exp())
     if mantissa.bit_length() + exponent < -1080:
         return 0.0
-    return _quotient(mantissa, 1 << -exponent) if exponent < 0 else _quotient(mantissa << min(exponent, 1100), 1)
-
-
-def _quotient(numerator: int, denominator: int) -> float:
-    """A quotient of integers, correctly rounded by Python."""
-    try:
-        return numerator / denominator + 0.0  # no −0
-    except OverflowError:
-        return np.inf if numerator > 0 else -np.inf
+    return rounded(mantissa * Fraction(2) ** min(exponent, 1100)) + 0.0  # no −0
 
 
 Rounded = tuple[float, float]
@@ -495,8 +489,9 @@ def proved(m: Arithmetic, result: Any) -> Rounded | None:
     if m.rational:
         if result is None:
             return None
-        top = _quotient(int(result.p), int(result.q))
-        return top, 0.0 if np.isinf(top) else float(Fraction(int(result.p), int(result.q)) - Fraction(top))
+        fraction = Fraction(int(result.p), int(result.q))
+        top = rounded(fraction) + 0.0
+        return top, 0.0 if np.isinf(top) else float(fraction - Fraction(top))
     if not result.is_finite() or _rounded(result.lower()) != _rounded(result.upper()):
         return None
     near = _rounded(result.upper())

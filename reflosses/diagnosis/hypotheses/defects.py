@@ -21,7 +21,6 @@ from reflosses.diagnosis.formulas import (
     overlap_as_written,
     picked,
     probability,
-    rows_of,
     softplus,
     stable,
     surprise,
@@ -110,7 +109,7 @@ FAMILY.defect(
     seen_in="the textbook formula as printed",
     change=formula(
         {
-            **rows_of(of_logs(Tape.log, log1p_of_rest), BinaryCrossEntropy),
+            BinaryCrossEntropy: of_logs(Tape.log, log1p_of_rest)[BinaryCrossEntropy],
             **dict.fromkeys((CrossEntropy, NegativeLogLikelihood, SparseCategoricalCrossEntropy), zero_times_infinity),
         }
     ),
