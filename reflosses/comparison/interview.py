@@ -173,11 +173,9 @@ class Interview:
         """Every number of an answer."""
         b = question.arrays[1]
         n, whole = len(question.y), truth.value.ndim == 0
-        shape = (
-            () if whole else b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
-        )
+        each = b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
         only_slope = answer.value is None and answer.grad is not None
-        if not only_slope and not self._shaped(question, "value", answer.value, shape):
+        if not only_slope and not self._shaped(question, "value", answer.value, () if whole else each):
             return
         free = unavoidable(self.target, question.y, question.yhat, truth, self.form, self.asked.subnormals)
         value_free = free[0].sum() + of_a_sum if whole else free[0]
@@ -234,12 +232,8 @@ class Interview:
     def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
         """Note a deviation of loss i, as a call of its own unless the candidate reduces."""
         if not self.one_a_call and question.period is None and len(question.y) > 1:
-            question = replace(
-                question,
-                regimes=question.regimes[i:],
-                names=question.names[i:],
-                arrays=unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
-            )
+            one = unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1])
+            question = replace(question, regimes=question.regimes[i:], names=question.names[i:], arrays=one)
             i = 0
         a, b = question.arrays
         if "error" not in more and "index" not in more:

@@ -476,7 +476,10 @@ def _rounded(exact: Any) -> float:
     mantissa, exponent = (int(i) for i in exact.man_exp())
     if mantissa.bit_length() + exponent < -1080:
         return 0.0
-    return rounded(mantissa * Fraction(2) ** min(exponent, 1100)) + 0.0  # no −0
+    try:
+        return (mantissa / (1 << -exponent) if exponent < 0 else mantissa << min(exponent, 1100)) + 0.0  # no −0
+    except OverflowError:
+        return np.inf if mantissa > 0 else -np.inf
 
 
 Rounded = tuple[float, float]
@@ -492,9 +495,9 @@ def proved(m: Arithmetic, result: Any) -> Rounded | None:
         fraction = Fraction(int(result.p), int(result.q))
         top = rounded(fraction) + 0.0
         return top, 0.0 if np.isinf(top) else float(fraction - Fraction(top))
-    if not result.is_finite() or _rounded(result.lower()) != _rounded(result.upper()):
+    near = _rounded(result.upper()) if result.is_finite() else None
+    if near is None or near != _rounded(result.lower()):
         return None
-    near = _rounded(result.upper())
     return near, 0.0 if np.isinf(near) else float((result - flint.arb(near)).mid())
 
 
