@@ -82,6 +82,7 @@ class NumPy:
 
     def __init__(self, form: Format) -> None:
         self.form = form
+        self.library: Any = import_module(self.name)
 
     def array(self, a: Any) -> Any:
         """Numbers of the format; integers stay as they are."""
@@ -117,30 +118,26 @@ class Torch(NumPy):
 
     name = "torch"
 
-    def __init__(self, form: Format) -> None:
-        super().__init__(form)
-        self.torch = import_module("torch")
-
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
-        wide = self.torch.tensor(a if a.dtype.kind == "b" else np.ascontiguousarray(a).reshape(a.shape))
-        return wide if a.dtype.kind in "iub" else wide.to(getattr(self.torch, self.form.name))
+        wide = self.library.tensor(a if a.dtype.kind == "b" else np.ascontiguousarray(a).reshape(a.shape))
+        return wide if a.dtype.kind in "iub" else wide.to(getattr(self.library, self.form.name))
 
     def read(self, a: Any) -> Floats:
         if not self.owns(a):
             return super().read(a)
-        return np.asarray(a.detach().cpu().to(self.torch.float64).numpy())
+        return np.asarray(a.detach().cpu().to(self.library.float64).numpy())
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         value = f(x.requires_grad_())
         if not getattr(value, "requires_grad", False):
             return value, None
-        seed = self.torch.ones_like(value) if upstream is None else self.array(upstream).to(value.dtype)
-        (grad,) = self.torch.autograd.grad(value, x, seed, allow_unused=True)
-        return value, self.torch.zeros_like(x) if grad is None else grad
+        seed = self.library.ones_like(value) if upstream is None else self.array(upstream).to(value.dtype)
+        (grad,) = self.library.autograd.grad(value, x, seed, allow_unused=True)
+        return value, self.library.zeros_like(x) if grad is None else grad
 
     def owns(self, x: Any) -> bool:
-        return isinstance(x, self.torch.Tensor)
+        return isinstance(x, self.library.Tensor)
 
 
 class Jax(NumPy):
@@ -148,31 +145,27 @@ class Jax(NumPy):
 
     name = "jax"
 
-    def __init__(self, form: Format) -> None:
-        super().__init__(form)
-        self.jax = import_module("jax")
-
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
         if a.dtype.kind in "iub":
-            return self.jax.numpy.asarray(a)
-        return self.jax.numpy.asarray(a.astype(self.jax.numpy.dtype(self.form.name)))
+            return self.library.numpy.asarray(a)
+        return self.library.numpy.asarray(a.astype(self.library.numpy.dtype(self.form.name)))
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         try:
-            value, back = self.jax.vjp(f, x)
-        except self.jax.errors.TracerArrayConversionError:  # the candidate leaves JAX
+            value, back = self.library.vjp(f, x)
+        except self.library.errors.TracerArrayConversionError:  # the candidate leaves JAX
             return f(x), None
         seed = np.ones(value.shape) if upstream is None else upstream  # on the host: JAX would compile it
         return value, back(self.array(seed).astype(value.dtype))[0]
 
     def precision(self) -> AbstractContextManager[Any]:
-        wide: bool = self.form.name == "float64" or self.jax.config.jax_enable_x64
-        context: AbstractContextManager[Any] = self.jax.enable_x64(wide)
+        wide: bool = self.form.name == "float64" or self.library.config.jax_enable_x64
+        context: AbstractContextManager[Any] = self.library.enable_x64(wide)
         return context
 
     def owns(self, x: Any) -> bool:
-        return isinstance(x, self.jax.Array)
+        return isinstance(x, self.library.Array)
 
 
 class TensorFlow(NumPy):
@@ -180,27 +173,23 @@ class TensorFlow(NumPy):
 
     name = "tensorflow"
 
-    def __init__(self, form: Format) -> None:
-        super().__init__(form)
-        self.tf = import_module("tensorflow")
-
     def array(self, a: Any) -> Any:
-        a = np.asarray(a)
-        return self.tf.constant(a) if a.dtype.kind in "iub" else self.tf.cast(self.tf.constant(a), self.form.name)
+        constant = self.library.constant(np.asarray(a))
+        return constant if np.asarray(a).dtype.kind in "iub" else self.library.cast(constant, self.form.name)
 
     def read(self, a: Any) -> Floats:
-        return np.asarray(self.tf.cast(a, "float64").numpy())
+        return np.asarray(self.library.cast(a, "float64").numpy())
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
-        with self.tf.GradientTape() as tape:
+        with self.library.GradientTape() as tape:
             tape.watch(x)
             value = f(x)
-        seed = None if upstream is None else self.tf.cast(self.array(upstream), value.dtype)
+        seed = None if upstream is None else self.library.cast(self.array(upstream), value.dtype)
         grad = tape.gradient(value, x, output_gradients=seed)
-        return value, None if grad is None else self.tf.convert_to_tensor(grad)
+        return value, None if grad is None else self.library.convert_to_tensor(grad)
 
     def owns(self, x: Any) -> bool:
-        return isinstance(x, self.tf.Tensor)
+        return isinstance(x, self.library.Tensor)
 
 
 FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, TensorFlow)}

@@ -18,6 +18,7 @@ from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Bools, Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
+from reflosses.evaluation.sums import rounded
 from reflosses.truth.accuracy import error_scales
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
@@ -119,17 +120,18 @@ def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) ->
     a, b = unstack(loss, y, yhat)
     weight = None if factor == 1 else np.full(loss.layout.bind(b.shape).value_shape, factor)
     truth = certified(loss, a, b, weight, strict=False, slopes=slopes)
-    return _with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
+    return with_sizes(factor, loss, a, b, (truth.value, truth.grad, truth.low, truth.high))
 
 
 def _limit(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
     """The documented results for predictions that are infinite or not a number."""
     a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
-    return _with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
+    return with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
 
 
-def _with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
+def with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
+    """Results with the sizes that errors are relative to. `results`: value, gradient, one-sided derivatives."""
     value, *slopes = results
     units = Call(loss, y, yhat, None).units()
     value_size, grad_size = error_scales(loss, units)
@@ -192,11 +194,7 @@ def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
     if not np.isfinite(losses).all():
         return float((losses * weights).sum() / float(divisor))
     times = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
-    total = sum((n * Fraction(v) * Fraction(b) for (v, b), n in times.items()), Fraction(0)) / divisor
-    try:
-        return float(total)
-    except OverflowError:
-        return float("inf") if total > 0 else float("-inf")
+    return rounded(sum((n * Fraction(v) * Fraction(b) for (v, b), n in times.items()), Fraction(0)) / divisor)
 
 
 def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:

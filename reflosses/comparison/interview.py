@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall
+from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall, normal
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, parts, reduced
 from reflosses.comparison.formats import Format
@@ -75,24 +75,18 @@ class Interview:
     def grouped(self, chosen: list[LossBlock]) -> list[list[LossBlock]]:
         """The blocks of each call. Blocks of one shape share a call, unless the candidate reduces."""
         if not self.asked.subnormals:
-            chosen = [self._without_subnormals(b) for b in chosen]
+            keep = [normal(self.form, b.y, b.yhat) for b in chosen]
+            chosen = [replace(b, y=b.y[k], yhat=b.yhat[k]) for b, k in zip(chosen, keep, strict=True)]
         groups: dict[Any, list[LossBlock]] = {}
         for k, block in enumerate(b for b in chosen if len(b.y)):
             groups.setdefault(k if self.one_a_call else (block.y.shape[1:], block.yhat.shape[1:]), []).append(block)
         return list(groups.values())
 
-    def _without_subnormals(self, block: LossBlock) -> LossBlock:
-        below = [flatten((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (block.y, block.yhat)]
-        keep = ~(below[0] | below[1])
-        return replace(block, y=block.y[keep], yhat=block.yhat[keep])
-
     def ask_blocks(self, group: list[LossBlock]) -> None:
         """Ask losses that stand alone: in one call, or one by one."""
         if not self.one_a_call:
-            question = self._question(
-                group, np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
-            )
-            if self._ask(question, exact(self.target, question.y, question.yhat)):
+            y, yhat = np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
+            if self._ask(self._question(group, y, yhat), exact(self.target, y, yhat)):
                 return
         for block in group:
             truth = exact(self.target, block.y, block.yhat)
@@ -158,20 +152,18 @@ class Interview:
             self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {answer.error}")
             return True
         if answer.error:
-            alone = len(question.y) <= 1 or self.one_a_call
-            if alone or question.period is not None:
-                self._count(question.regimes[0], "value")
-                # An error is a right answer to an empty batch, and to NaN.
-                refused = not len(question.y) or np.isnan(truth.value).any() or np.isnan(question.yhat).any()
-                if not refused:
-                    self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
-                return True
-            return False
+            if len(question.y) > 1 and not self.one_a_call and question.period is None:
+                return False
+            self._count(question.regimes[0], "value")
+            # An error is a right answer to an empty batch, and to NaN.
+            if len(question.y) and not (np.isnan(truth.value).any() or np.isnan(question.yhat).any()):
+                self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
+            return True
         if question.upstream is not None:
             times = align(question.upstream, truth.grad)
             low, high = np.sort([truth.low * times, truth.high * times], axis=0)
-            truth = replace(truth, grad=truth.grad * times, low=low, high=high)
-            truth = replace(truth, grad_size=truth.grad_size * np.abs(times))
+            sizes = truth.grad_size * np.abs(times)
+            truth = replace(truth, grad=truth.grad * times, low=low, high=high, grad_size=sizes)
         self._judge(question, answer, truth, (log2(len(question.y) + 1) + 2) * self.form.eps * total)
         return True
 
@@ -181,11 +173,9 @@ class Interview:
         """Every number of an answer."""
         b = question.arrays[1]
         n, whole = len(question.y), truth.value.ndim == 0
-        shape = (
-            () if whole else b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
-        )
+        each = b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
         only_slope = answer.value is None and answer.grad is not None
-        if not only_slope and not self._shaped(question, "value", answer.value, shape):
+        if not only_slope and not self._shaped(question, "value", answer.value, () if whole else each):
             return
         free = unavoidable(self.target, question.y, question.yhat, truth, self.form, self.asked.subnormals)
         value_free = free[0].sum() + of_a_sum if whole else free[0]
@@ -242,12 +232,8 @@ class Interview:
     def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
         """Note a deviation of loss i, as a call of its own unless the candidate reduces."""
         if not self.one_a_call and question.period is None and len(question.y) > 1:
-            question = replace(
-                question,
-                regimes=question.regimes[i:],
-                names=question.names[i:],
-                arrays=unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1]),
-            )
+            one = unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1])
+            question = replace(question, regimes=question.regimes[i:], names=question.names[i:], arrays=one)
             i = 0
         a, b = question.arrays
         if "error" not in more and "index" not in more:
@@ -305,9 +291,5 @@ def _with_caps(found: list[Deviation]) -> list[Deviation]:
         if d.regime in CAPPED and d.verdict in ("inaccurate", "capped") and abs(d.got) < abs(d.exact):
             seen.setdefault((d.what, d.got), set()).add(d.exact)
     caps = {key for key, larger in seen.items() if len(larger) > 1}
-
-    def named(d: Deviation) -> Deviation:
-        capped = d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps
-        return replace(d, verdict="capped") if capped else d
-
-    return list(map(named, found))
+    capped = (d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps for d in found)
+    return [replace(d, verdict="capped") if cap else d for d, cap in zip(found, capped, strict=True)]

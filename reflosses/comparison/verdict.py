@@ -49,16 +49,11 @@ class Numbers(NamedTuple):
     free: Floats
 
 
-class Judged(NamedTuple):
-    """Which numbers are right, their errors in ulps, and the largest errors that are right."""
+def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> tuple[Any, Floats, Floats]:
+    """Which numbers are right, their errors in ulps, and the largest errors that are right.
 
-    right: Any
-    ulps: Floats
-    slack: Floats
-
-
-def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged:
-    """Judge numbers against a bound in ulps. In `lenient` rows half of the digits are enough."""
+    `bound` is in ulps. In `lenient` rows half of the digits are enough.
+    """
     got, exact, low, high, size, free = numbers
     with np.errstate(all="ignore"):
         nearest, unit = form.round(exact), form.spacing(size)
@@ -71,7 +66,7 @@ def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> Judged
         right |= np.isinf(got) & (np.abs(exact) + slack >= form.max) & same_sign  # it may overflow
         ulps = np.where(right & ~np.isfinite(error), 0.0, np.where(np.isnan(error), inf, error / unit))
         ulps = np.where((got == nearest) | ((low <= got) & (got <= high)), 0.0, ulps)
-    return Judged(right, ulps, slack)
+    return right, ulps, slack
 
 
 def verdict(what: str, regime: str, got: float, exact: float, size: float, form: Format) -> str:

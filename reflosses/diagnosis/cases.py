@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import TARGET_KINDS, Inputs, blocks, calls
+from reflosses.comparison.battery import TARGET_KINDS, Inputs, blocks, calls, normal
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import ExactResults, Scaled, parts
+from reflosses.comparison.expected import Scaled, parts, with_sizes
 from reflosses.comparison.formats import Format
 from reflosses.comparison.verdict import FREEDOM, LENIENT, unavoidable
 from reflosses.diagnosis.model import Question, answer_of, ours, remembered
 from reflosses.diagnosis.moderate import moderate_questions
-from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import flatten, one_loss_a_call, per_loss, per_prediction, unstack
+from reflosses.evaluation.stack import one_loss_a_call, per_prediction, unstack
 
 # A candidate that takes one loss a call is asked this many losses of each block. More calls would take too long.
 PER_BLOCK = 6
@@ -74,10 +73,6 @@ class Cases:
             else:
                 yield Case(q, got, (np.zeros(()), np.zeros(())), (True, True))
 
-    def moderate_blocks(self) -> Iterator[Case]:
-        """The battery's moderate blocks that the candidate answers."""
-        return self.blocks({"moderate"}, {True, False})
-
     def hard(self, cases: list[Case]) -> Iterator[Case]:
         """The battery's hard blocks and calls that the candidate answers, its targets shaped as in `cases`."""
         by_prediction = {np.ndim(c.question.y) == c.question.yhat.ndim for c in cases}
@@ -127,8 +122,8 @@ class Cases:
     def possible(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         """The losses that the candidate can be asked."""
         if not self.candidate.subnormals:
-            low = [flatten((a != 0) & (np.abs(a) < self.form.tiny)).any(axis=1) for a in (y, yhat)]
-            y, yhat = y[~(low[0] | low[1])], yhat[~(low[0] | low[1])]
+            keep = normal(self.form, y, yhat)
+            y, yhat = y[keep], yhat[keep]
         if self.inputs is not None and len(y):
             y, yhat = (self.form.round(a) for a in self.inputs(y, yhat, self.form.eps))
         return y, yhat
@@ -167,15 +162,10 @@ class Cases:
         """The errors of values and gradients that nobody can avoid, loss by loss."""
         loss = replace(self.loss, reduction="none")
         value, grad = loss.value_and_grad(a, b)
-        values, slopes = np.reshape(value, -1), per_loss(loss, grad)
-        units = Call(loss, a, b, None).units()
-        sizes = loss.error_scale(units.y, units.yhat, *units.parameters)
-        value_size = np.fmax(np.abs(values), 0.0 if sizes[0] is None else np.reshape(sizes[0], values.shape))
-        grad_size = np.fmax(np.abs(slopes), 0.0 if sizes[1] is None else np.reshape(sizes[1], slopes.shape))
-        exact = ExactResults(values, slopes, slopes, slopes, value_size, grad_size, np.ones(len(yhat), bool))
-        avoided = unavoidable(loss, y, yhat, exact, self.form, self.candidate.subnormals)
+        right = with_sizes(1.0, loss, a, b, (value, grad, grad, grad))
+        avoided = unavoidable(loss, y, yhat, right, self.form, self.candidate.subnormals)
         k, each = abs(self.factor), FREEDOM + 1
-        value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * value_size)
-        grad_free = k * avoided[1] + each * loss.bounds.grad * self.form.spacing(k * grad_size)
-        restored = loss.layout.bind(b.shape).restore(np.broadcast_to(grad_free, slopes.shape))
+        value_free = k * avoided[0] + each * loss.bounds.value * self.form.spacing(k * right.value_size)
+        grad_free = k * avoided[1] + each * loss.bounds.grad * self.form.spacing(k * right.grad_size)
+        restored = loss.layout.bind(b.shape).restore(np.broadcast_to(grad_free, right.grad.shape))
         return np.asarray(value_free), np.asarray(restored)

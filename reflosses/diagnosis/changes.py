@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.model import Change, Model, Question, ours
+from reflosses.diagnosis.model import Change, Model, Question
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import per_prediction
@@ -61,14 +60,6 @@ def alone(q: Question, model: Model) -> Answer:
     if each.value is None or each.value.shape != q.bound.value_shape:
         raise ValueError("not one loss each")
     return each
-
-
-def losses_of(q: Question, model: Model) -> Answer:
-    """The losses one by one, of a model; our own if the model has none."""
-    try:
-        return alone(q, model)
-    except ValueError:
-        return alone(q, ours)
 
 
 def joined(q: Question, each: Answer, over: float, w: Floats | None = None, reduce: bool | None = None) -> Answer:
@@ -128,26 +119,6 @@ def only_if(applies: Callable[[Question], bool], change: Change) -> Change:
 def only_for(losses: tuple[type[Loss], ...], change: Change) -> Change:
     """A change of some losses."""
     return only_if(lambda q: isinstance(q.loss, losses), change)
-
-
-def is_overlap(loss: Loss) -> bool:
-    """Whether a loss measures the overlap of two masks, as Dice does."""
-    return family(loss) == "overlaps" and not loss.reads_all_predictions
-
-
-def only_overlaps(change: Change) -> Change:
-    """A change of every loss of an overlap."""
-    return only_if(lambda q: is_overlap(q.loss), change)
-
-
-def first_that_applies(*changes: Change) -> Change:
-    """The first of some changes that means something for the question."""
-
-    def change(q: Question, model: Model) -> Answer | None:
-        answers = (one(q, model) for one in changes)
-        return next((answer for answer in answers if answer is not None), None)
-
-    return change
 
 
 # ---- other losses, other predictions ---------------------------------------------------------------------------------

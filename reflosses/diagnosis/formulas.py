@@ -52,17 +52,12 @@ def formula(table: Mapping[type[Loss], Formula]) -> Change:
     return change
 
 
-def own_losses(loss: Loss, y: Any, yhat: Floats) -> tuple[Floats, Floats]:
-    """Our own losses and slopes, one loss a row."""
-    a, b = unstack(replace(loss, reduction="none"), y, yhat)
-    value, grad = replace(loss, reduction="none").value_and_grad(a, b)
-    return np.reshape(value, -1), per_loss(loss, grad)
-
-
 def stable(t: Tape, loss: Loss, y: Any, x: Node) -> Node:
     """Our own losses, with our own slopes."""
-    value, slope = own_losses(loss, y, np.asarray(x.value, np.float64))
-    return Node(t, value, (x, lambda g: t.rounded(slope) * g.reshape(-1, *[1] * (slope.ndim - 1))))
+    loss = replace(loss, reduction="none")
+    value, grad = loss.value_and_grad(*unstack(loss, y, np.asarray(x.value, np.float64)))
+    slope = per_loss(loss, grad)
+    return Node(t, np.reshape(value, -1), (x, lambda g: t.rounded(slope) * g.reshape(-1, *[1] * (slope.ndim - 1))))
 
 
 # ---- binary cross-entropies and focal losses -------------------------------------------------------------------------
@@ -106,9 +101,8 @@ def of_logs(
     """
 
     def nats(t: Tape, loss: Any, y: Any, p: Node) -> Node:
-        if chosen:
-            return mixed(loss, y, -log_p(t, t.where(y == 0, 1.0, p)), -log_q(t, t.where(y == 1, 0.0, p)))
-        return mixed(loss, y, -log_p(t, p), -log_q(t, p))
+        one, zero = (t.where(y == 0, 1.0, p), t.where(y == 1, 0.0, p)) if chosen else (p, p)
+        return mixed(loss, y, -log_p(t, one), -log_q(t, zero))
 
     def cross_entropy(t: Tape, loss: Any, y: Any, x: Node) -> Node:
         return nats(t, loss, y, read(t, loss, x))
@@ -123,16 +117,6 @@ def of_logs(
         Focal: focal,
         FocalWithLogits: focal,
     }
-
-
-def rows_of(table: Mapping[type[Loss], Formula], *losses: type[Loss]) -> dict[type[Loss], Formula]:
-    """Some rows of a table."""
-    return {k: v for k, v in table.items() if k in losses}
-
-
-def log_of(t: Tape, p: Node) -> Node:
-    """log p."""
-    return t.log(p)
 
 
 def log1p_of_rest(t: Tape, p: Node) -> Node:

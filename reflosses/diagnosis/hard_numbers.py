@@ -10,7 +10,7 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of, narrow_format, narrow_part
+from reflosses.diagnosis.model import Explanation, Hypothesis, Model, answer_of, narrowing
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.stack import per_prediction
 
@@ -36,51 +36,47 @@ class HardNumbers:
         self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
         self.known: dict[Explanation, Floats] = {}
         self.errors: dict[Explanation, Floats] = {}
+        self.misses: dict[Explanation, Any] = {}
 
     def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
         """Some numbers of each case, in one row."""
         return np.concatenate([np.zeros(0), *(_as_many(case, of(case)) for case in self.cases)])
 
-    def _answers(self, explanation: Explanation) -> Callable[[Case], Iterable[Any]]:
-        """The prediction of an explanation for a case."""
-
-        def of(case: Case) -> Iterable[Any]:
-            answer = answer_of(explanation, case.question, self.model)
-            return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(explanation, answer, case))
-
-        return of
+    def _guess(self, explanation: Explanation, case: Case) -> tuple[Any, Any]:
+        """The value and the gradient that an explanation predicts for a case."""
+        answer = answer_of(explanation, case.question, self.model)
+        return (np.nan, np.nan) if answer is None else (answer.value, _where_defined(explanation, answer, case))
 
     def predicted(self, explanation: Explanation) -> Floats:
         """The prediction of an explanation."""
         if explanation not in self.known:
-            self.known[explanation] = self.form.round(self._row(self._answers(explanation)))
+            self.known[explanation] = self.form.round(self._row(lambda c: self._guess(explanation, c)))
         return self.known[explanation]
 
-    def promising(
-        self, explanations: Iterable[Explanation], base: Explanation, wrong: Any
-    ) -> dict[Explanation, Floats]:
+    def promising(self, explanations: Iterable[Explanation], base: Explanation) -> dict[Explanation, Floats]:
         """The explanations that halve the error of the base for any wrong number, with their predictions."""
+        wrong = self.wrong(base)
         half = np.abs(self.got - self.predicted(base)) / 2
         ends = np.cumsum([0, *(sum(a.size for a in case.got[:2] if a is not None) for case in self.cases)])
         spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
         bad = [(case, span) for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
 
         def promises(explanation: Explanation) -> bool:
-            of = self._answers(explanation)
-            guesses = ((self.form.round(_as_many(case, of(case))), span) for case, span in bad)
+            guesses = ((self.form.round(_as_many(case, self._guess(explanation, case))), span) for case, span in bad)
             return any((wrong[span] & _near(self.got[span], guess, half[span])).any() for guess, span in guesses)
 
         return {e: self.predicted(e) for e in explanations if promises(e)}
 
     def wrong(self, base: Explanation) -> Any:
         """The numbers that the base does not predict."""
-        guess = self.predicted(base)
-        known = ~np.isinf(self.predicted(())) | (not base)  # ½ of an overflowing loss may be finite
-        return self.counts & known & ~_near(self.got, guess, self.allowed(base))
+        if base not in self.misses:
+            known = ~np.isinf(self.predicted(())) | (not base)  # ½ of an overflowing loss may be finite
+            self.misses[base] = self.counts & known & ~_near(self.got, self.predicted(base), self.allowed(base))
+        return self.misses[base]
 
-    def meets_any(self, guess: Floats, base: Explanation, wrong: Any) -> bool:
-        """Whether a prediction meets any wrong number."""
-        return bool((wrong & _near(self.got, guess, 4 * self.allowed(base))).any())
+    def met(self, guess: Floats) -> Any:
+        """The wrong numbers of our own loss that a prediction meets."""
+        return self.wrong(()) & _near(self.got, guess, 4 * self.allowed(()))
 
     def explained(self, base: Explanation) -> bool:
         """Whether a base predicts any number that our own loss does not."""
@@ -96,22 +92,22 @@ class HardNumbers:
             self.errors[base] = np.fmax(np.fmax(unavoidable, more), self.narrow(base, guess))
         return self.errors[base]
 
-    def best(self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any) -> tuple[float, Explanation]:
+    def best(self, guesses: Mapping[Explanation, Floats], base: Explanation) -> tuple[float, Explanation]:
         """The largest share of the wrong numbers that is predicted, and the explanation; 0 and the base if none."""
-        scores = [(self.score(e, guess, base, wrong), -k, e) for k, (e, guess) in enumerate(guesses.items())]
+        scores = [(self.score(e, guess, base), -k, e) for k, (e, guess) in enumerate(guesses.items())]
         for share, _, e in sorted((s for s in scores if s[0] > 0), key=lambda s: s[:2], reverse=True):
-            if all(self.needs(h, e, guesses[e], base, wrong) for h in e if h not in base):
+            if all(self.needs(h, e, guesses[e], base) for h in e if h not in base):
                 return share, e
         return 0.0, base
 
-    def needs(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> bool:
+    def needs(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation) -> bool:
         """Whether the explanation without h fails at a finite wrong number, or at several that are infinite or NaN."""
         if h.scarce:
             return True
         without = self.predicted(tuple(other for other in explanation if other is not h))
         allowed = self.tolerance(explanation, guess, base)
         missed = ~_near(self.got, without, allowed) | ((self.got == 0) ^ (without == 0))
-        its = wrong & _near(self.got, guess, allowed) & missed
+        its = self.wrong(base) & _near(self.got, guess, allowed) & missed
         return bool((its & np.isfinite(self.got)).any() or its.sum() >= SEVERAL)
 
     def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
@@ -121,21 +117,17 @@ class HardNumbers:
 
     def narrow(self, explanation: Explanation, size: Floats) -> Any:
         """The error of numbers of that size in the narrower format of an explanation."""
-        low = narrow_format(explanation)
+        low, stored = narrowing(explanation)
         if low is None:
             return 0.0
         wide = 1 if any(h.name.startswith("rounds") for h in explanation) else NARROW_ULPS
-        return np.where(self.narrowed(explanation), wide * low.spacing(size) + low.tiny, 0.0)
+        return np.where(self.is_value | (stored != "value"), wide * low.spacing(size) + low.tiny, 0.0)
 
-    def narrowed(self, explanation: Explanation) -> Any:
-        """The numbers of the narrower format."""
-        return self.is_value | (narrow_part(explanation) != "value")
-
-    def score(self, explanation: Explanation, guess: Floats, base: Explanation, wrong: Any) -> float:
+    def score(self, explanation: Explanation, guess: Floats, base: Explanation) -> float:
         """The predicted share of the wrong numbers, less the share of right numbers that get wrong."""
-        own, low = self.predicted(base), narrow_format(explanation)
-        narrow = self.counts & self.narrowed(explanation) & np.isfinite(self.got)
-        if low and narrow_part(explanation) != "neither" and (low.round(self.got) != self.got)[narrow].any():
+        own, wrong, (low, stored) = self.predicted(base), self.wrong(base), narrowing(explanation)
+        narrow = self.counts & (self.is_value | (stored != "value")) & np.isfinite(self.got)
+        if low and stored != "neither" and (low.round(self.got) != self.got)[narrow].any():
             return 0.0
         allowed = self.tolerance(explanation, guess, base)
         vanishes = ((self.got == 0) ^ (guess == 0)) & (np.abs(self.got - guess) > (low.tiny if low else 0))
@@ -149,21 +141,14 @@ class HardNumbers:
             return 0.0
         return float((hits + NEAR_MISS * near_misses - spoilt.sum()) / wrong.sum())
 
-    def moved(self, guess: Floats, base: Explanation) -> Any:
-        """Where a prediction differs from the prediction of the base."""
-        own = self.predicted(base)
-        return self.counts & ~_near(own, guess, 8 * self.allowed(base))
+    def moved(self, guess: Floats) -> Any:
+        """Where a prediction differs from our own loss."""
+        return self.counts & ~_near(self.predicted(()), guess, 8 * self.allowed(()))
 
-    def overlaid(
-        self, guesses: Mapping[Explanation, Floats], base: Explanation, wrong: Any
-    ) -> Iterator[tuple[Explanation, Floats]]:
+    def overlaid(self, guesses: Mapping[Explanation, Floats]) -> Iterator[tuple[Explanation, Floats]]:
         """Two explanations at once: one for the values and one for the slopes, or one where the other moves nothing."""
-        allowed = self.allowed(base)
-        useful = {}
-        for e, guess in guesses.items():
-            moved = self.moved(guess, base)
-            if not narrow_format(e) and (wrong & moved & _near(self.got, guess, 4 * allowed)).any():
-                useful[e] = moved
+        moves = {e: self.moved(guess) for e, guess in guesses.items() if not narrowing(e)[0]}
+        useful = {e: moved for e, moved in moves.items() if (moved & self.met(guesses[e])).any()}
         for a, moved in useful.items():
             for b in useful:
                 if a is not b:
@@ -187,7 +172,7 @@ def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
     Every gradient is right where the value is NaN. At a kink, every slope between the two sides is right: rounding to a
     narrower format may move a prediction to a kink.
     """
-    got, q, low = case.got.grad, case.question, narrow_format(explanation)
+    got, q, low = case.got.grad, case.question, narrowing(explanation)[0]
     if answer.value is None or answer.grad is None or got is None or got.shape != answer.grad.shape:
         return answer.grad
     lost = np.isnan(answer.value)

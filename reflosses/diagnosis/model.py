@@ -58,35 +58,29 @@ class Hypothesis:
     name: str
     kind: str
     says: str
-    seen_in: str
     change: Change
+    seen_in: str = ""
     inside: str = ""
     stored: str = "both"
     about: str = ""
     scarce: bool = False
 
+    @property
+    def phrase(self) -> str:
+        """What it says, and where it is seen."""
+        return self.says + (f", as in {self.seen_in}." if self.seen_in else ".")
+
 
 class Family(list[Hypothesis]):
     """Hypotheses about one thing, in the order in which they are tried."""
 
-    def convention(self, name: str, *, says: str, change: Change, seen_in: str = "", about: str = "") -> None:
+    def convention(self, name: str, **fields: Any) -> None:
         """Add a convention."""
-        self.append(Hypothesis(name, "convention", says, seen_in, change, about=about))
+        self.append(Hypothesis(name, "convention", **fields))
 
-    def defect(
-        self,
-        name: str,
-        *,
-        says: str,
-        change: Change,
-        seen_in: str = "",
-        inside: str = "",
-        stored: str = "both",
-        about: str = "",
-        scarce: bool = False,
-    ) -> None:
+    def defect(self, name: str, **fields: Any) -> None:
         """Add a defect."""
-        self.append(Hypothesis(name, "defect", says, seen_in, change, inside, stored, about, scarce))
+        self.append(Hypothesis(name, "defect", **fields))
 
 
 def one_hot(index: Any, count: int) -> Floats:
@@ -149,11 +143,6 @@ def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
         return False
 
 
-def narrow_format(explanation: Explanation) -> Format | None:
-    """The narrower format of the numbers, if the explanation names one."""
-    return next((FORMATS[h.inside] for h in explanation if h.inside), None)
-
-
-def narrow_part(explanation: Explanation) -> str:
-    """Which numbers are of the narrower format: "both", the "value", or "neither"."""
-    return next((h.stored for h in explanation if h.inside), "both")
+def narrowing(explanation: Explanation) -> tuple[Format | None, str]:
+    """The narrower format of an explanation, if any, and its numbers: "both", the "value", or "neither"."""
+    return next(((FORMATS[h.inside], h.stored) for h in explanation if h.inside), (None, "both"))

@@ -32,25 +32,19 @@ def moderate_questions(
             if not len(y):
                 return
         y, yhat = form.round(y), form.round(yhat)
-        a, b = (y, yhat) if _own_shape(loss) else unstack(loss, y, yhat)
+        a, b = (y, yhat) if family(loss) == "overlaps" else unstack(loss, y, yhat)
         if not loss.layout.groups and len(y) == prod(shape):
             a, b = a.reshape(shape), b.reshape(shape)
         weight = rng.integers(1, 32, loss.layout.bind(b.shape).value_shape) / 8 if weigh else None
         yield Question(loss, a, b, weight, form, factor)
         if weight is not None and weight.size > 1:
-            yield Question(
-                loss, a, b, np.where(np.arange(weight.size).reshape(weight.shape) % 3, weight, 0), form, factor
-            )
+            some = np.where(np.arange(weight.size).reshape(weight.shape) % 3, weight, 0)
+            yield Question(loss, a, b, some, form, factor)
 
     for y, yhat, shape in _drawn(loss, kinds, rng):
         yield from ask(y, yhat, shape)
         if weights:
             yield from ask(y, yhat, shape, weigh=True)
-
-
-def _own_shape(loss: Loss) -> bool:
-    """Whether the drawn arrays have the shape of a call."""
-    return family(loss) == "overlaps"
 
 
 def _drawn(
@@ -90,13 +84,11 @@ def _drawn(
     else:
         for shape in ((3,), (7,), (1,), (2, 5), (2, 3, 4)):
             n = prod(shape)
-            y = _numbers(loss.domain.y, rng, (n,))
-            yhat = _numbers(loss.domain.yhat, rng, (n,))
+            y, yhat = _numbers(loss.domain.y, rng, (n,)), _numbers(loss.domain.yhat, rng, (n,))
             if loss.domain.y is REAL:
                 y = loss.scale * rng.integers(-16, 17, n) / 8
-                yhat = y + loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4 * 2.0 ** rng.integers(
-                    -2, 3, n
-                )
+                away = loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4
+                yhat = y + away * 2.0 ** rng.integers(-2, 3, n)
             yield y, yhat, shape
             if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL and n < 10:  # hard labels too
                 yield np.rint(y), yhat, shape

@@ -8,7 +8,7 @@ a clip. One hypothesis is better than two, and no explanation is better than a b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,8 @@ from reflosses.comparison.result import Comparison
 from reflosses.diagnosis.cases import Case, Cases
 from reflosses.diagnosis.hard_numbers import NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrow_format, narrow_part
+from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing
 from reflosses.diagnosis.moderate import moderate_questions
-from reflosses.diagnosis.wording import RIGHT, Diagnosis, in_words, nothing_fits
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -40,6 +39,40 @@ WORTH = 0.02
 LEADERS = 3
 # So many of the explanations that fit moderate inputs are tried at hard inputs: those with the fewest wrong numbers.
 BASES = 3
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The explanation of a candidate's numbers; names: the hypotheses, none if nothing is wrong or nothing fits."""
+
+    names: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def told(self) -> str:
+        """The text for a report; "" if no number is wrong."""
+        return "" if self == RIGHT else self.text
+
+
+RIGHT = Diagnosis((), "nothing to explain: every number is right")
+
+
+def in_words(base: Explanation, explanation: Explanation = ()) -> Diagnosis:
+    """Two sentences: `base` explains the moderate inputs, and the rest of `explanation` explains the hard ones."""
+    more = [h for h in explanation if h not in base]
+    if not (base or more):
+        return RIGHT
+    sentences = [f"It {h.phrase}" for h in base]
+    sentences += [f"At hard inputs it also {h.phrase}" if base else f"It {h.phrase}" for h in more]
+    return Diagnosis(tuple(h.name for h in (*base, *more)), " ".join(sentences))
+
+
+def nothing_fits(where: str = "") -> Diagnosis:
+    """No explanation predicts the numbers."""
+    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers{where}, nor do two of them together")
 
 
 def diagnose(
@@ -100,7 +133,8 @@ class _Search:
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
         ask = self.ask
-        self.cases = list(ask.moderate()) or list(ask.moderate_blocks())  # some candidates take one loss a call only
+        # A candidate that takes one loss a call answers the battery's moderate blocks only.
+        self.cases = list(ask.moderate()) or list(ask.blocks({"moderate"}, {True, False}))
         if not self.cases:
             return Diagnosis((), f"nothing to compare: {ask.error or 'no answer'} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
@@ -111,14 +145,14 @@ class _Search:
             self.fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
         if not self.fits:
             return nothing_fits()
-        numbers = HardNumbers(list(ask.hard(self.cases)), self.form, self.model)
+        self.numbers = numbers = HardNumbers(list(ask.hard(self.cases)), self.form, self.model)
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         moderate = "moderate" in ask.regimes
         if not moderate and not numbers.wrong(()).any():
             return RIGHT
         if not numbers.wrong(bases[0]).any():
             return in_words(bases[0])
-        share, base, found = self.best(bases, numbers)
+        share, base, found = self.best(bases)
         if share < LEAST_SHARE:
             if not bases[0]:
                 return nothing_fits(" at hard inputs")
@@ -132,12 +166,12 @@ class _Search:
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
 
-    def best(self, bases: list[Explanation], numbers: HardNumbers) -> tuple[float, Explanation, Explanation]:
+    def best(self, bases: list[Explanation]) -> tuple[float, Explanation, Explanation]:
         """The largest share that is explained, from which base, and by which explanation."""
         share, base, found = 0.0, bases[0], bases[0]
         for one in bases:
             if share < ENDING_SHARE:
-                more, explanation = self.with_another(one, numbers)
+                more, explanation = self.with_another(one)
                 if more > share:
                     share, base, found = more, one, explanation
         return share, base, found
@@ -162,7 +196,7 @@ class _Search:
         predicted = answer_of(explanation, case.question, self.model)
         if predicted is None:
             return np.inf
-        inside, stored, worst = narrow_format(explanation), narrow_part(explanation), 0.0
+        (inside, stored), worst = narrowing(explanation), 0.0
         for k, (got, guess) in enumerate(zip(case.got[:2], predicted[:2], strict=True)):
             if got is None or guess is None:
                 continue
@@ -176,45 +210,38 @@ class _Search:
 
     # ---- hard inputs -------------------------------------------------------------------------------------------------
 
-    def with_another(self, base: Explanation, numbers: HardNumbers) -> tuple[float, Explanation]:
+    def with_another(self, base: Explanation) -> tuple[float, Explanation]:
         """The share that the base explains with one more hypothesis. Two are tried if the base is our own loss."""
         if len(base) > 1:
             return 0.0, base
-        wrong = numbers.wrong(base)
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
-        guesses = numbers.promising(self.fitting(more), base, wrong)
-        best = numbers.best(guesses, base, wrong)
+        guesses = self.numbers.promising(self.fitting(more), base)
+        best = self.numbers.best(guesses, base)
         if best[0] >= ENDING_SHARE or base:
             return best
-        two = self.pairs(guesses, best[0], numbers)
+        two = self.pairs(guesses, best[0])
         return two if two[0] > best[0] + WORTH else best
 
-    def pairs(
-        self, guesses: dict[Explanation, Floats], share: float, numbers: HardNumbers
-    ) -> tuple[float, Explanation]:
+    def pairs(self, guesses: dict[Explanation, Floats], share: float) -> tuple[float, Explanation]:
         """The best of two hypotheses at once; share: the share that one explains."""
-        base: Explanation = ()
-        wrong = numbers.wrong(base)
-        moving = [
-            e[0]
-            for e, guess in guesses.items()
-            if numbers.moved(guess, base).any() and (e[0].inside or numbers.meets_any(guess, base, wrong))
-        ]
-        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], base, wrong), reverse=True)[:LEADERS]
+        numbers = self.numbers
+        moves = [e[0] for e, guess in guesses.items() if numbers.moved(guess).any()]
+        moving = [h for h in moves if h.inside or numbers.met(guesses[h,]).any()]
+        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)[:LEADERS]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
         hopes = {  # their scores take less time than the moderate answers
             e: guess
-            for e, guess in numbers.promising(ordered, base, wrong).items()
-            if numbers.score(e, guess, base, wrong) > share + WORTH
+            for e, guess in numbers.promising(ordered, ()).items()
+            if numbers.score(e, guess, ()) > share + WORTH
         }
-        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, base, wrong)
-        for e, guess in numbers.overlaid(guesses, base, wrong):
-            if numbers.score(e, guess, base, wrong) > two[0]:
-                two = max(two, numbers.best({e: guess}, base, wrong), key=lambda found: found[0])
+        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, ())
+        for e, guess in numbers.overlaid(guesses):
+            if numbers.score(e, guess, ()) > two[0]:
+                two = max(two, numbers.best({e: guess}, ()), key=lambda found: found[0])
         return two
 
 

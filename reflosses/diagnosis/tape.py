@@ -40,14 +40,12 @@ class Node:
         ratio = self.value / b.value
         return Node(self.tape, ratio, (self, lambda g: g / b.value), (b, lambda g: -g * ratio / b.value))
 
-    def __radd__(self, other: Any) -> Node:
-        return self.tape.node(other) + self
+    __radd__ = __add__
 
     def __rsub__(self, other: Any) -> Node:
         return self.tape.node(other) - self
 
-    def __rmul__(self, other: Any) -> Node:
-        return self.tape.node(other) * self
+    __rmul__ = __mul__
 
     def __rtruediv__(self, other: Any) -> Node:
         return self.tape.node(other) / self
@@ -130,12 +128,8 @@ class Tape:
     def where(self, condition: Any, a: Any, b: Any) -> Node:
         """a or b. Both are differentiated, and one slope is multiplied by 0."""
         a, b = self.node(a), self.node(b)
-        return Node(
-            self,
-            np.where(condition, a.value, b.value),
-            (a, lambda g: np.where(condition, g, 0)),
-            (b, lambda g: np.where(condition, 0, g)),
-        )
+        chosen = np.where(condition, a.value, b.value)
+        return Node(self, chosen, (a, lambda g: np.where(condition, g, 0)), (b, lambda g: np.where(condition, 0, g)))
 
     def clip(self, a: Node, low: float, high: float) -> Node:
         """a between two constants; the slope is 0 outside."""

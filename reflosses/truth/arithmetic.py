@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.evaluation.sums import rounded
+
 flint: Any = None  # python-flint, the extra [truth]; see `available`
 
 _lock = RLock()  # python-flint's precision is global
@@ -59,7 +61,31 @@ class NoDerivativeError(CannotCertifyError):
 ORDER = 3  # value, first and second derivative
 
 
-class Number:
+class Ordered:
+    """Numbers are compared by the sign of their difference, infinitely close to the point."""
+
+    __slots__ = ()
+
+    def __bool__(self: Any) -> bool:
+        raise TypeError("the truth value of a number is not defined in a definition; write x == 0")
+
+    def __abs__(self: Any) -> Any:
+        return -self if self.sign() < 0 else self
+
+    def __lt__(self: Any, other: Any) -> bool:
+        return bool((self - other).sign() < 0)
+
+    def __le__(self: Any, other: Any) -> bool:
+        return bool((self - other).sign() <= 0)
+
+    def __gt__(self: Any, other: Any) -> bool:
+        return bool((self - other).sign() > 0)
+
+    def __ge__(self: Any, other: Any) -> bool:
+        return bool((self - other).sign() >= 0)
+
+
+class Number(Ordered):
     """A real number, or a power series in the prediction that is being differentiated.
 
     `x` is a ball (`flint.arb`), a series of balls (`flint.arb_series`) or, if balls cannot decide, a `Rationals`.
@@ -92,29 +118,21 @@ class Number:
     def __truediv__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: a / b) if _divides(other) else NotImplemented
 
-    def __radd__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: b + a)
+    __radd__ = __add__
 
     def __rsub__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: b - a)
 
-    def __rmul__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: b * a)
+    __rmul__ = __mul__
 
     def __rtruediv__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: b / a) if _divides(self) else NotImplemented
-
-    def __bool__(self) -> bool:
-        raise TypeError("the truth value of a number is not defined in a definition; write x == 0")
 
     def __pow__(self, exponent: int) -> Any:
         return self.m.power(self, Number(self.m, self.m.exact(exponent)))
 
     def __neg__(self) -> Number:
         return Number(self.m, -self.x)
-
-    def __abs__(self) -> Number:
-        return -self if self.sign() < 0 else self
 
     def coefficients(self) -> list[Any]:
         """The value and the known Taylor coefficients; a constant has its value alone."""
@@ -149,18 +167,6 @@ class Number:
         if not self.is_constant():
             raise NeedsMoreBits
         return 0
-
-    def __lt__(self, other: Any) -> bool:
-        return bool((self - other).sign() < 0)
-
-    def __le__(self, other: Any) -> bool:
-        return bool((self - other).sign() <= 0)
-
-    def __gt__(self, other: Any) -> bool:
-        return bool((self - other).sign() > 0)
-
-    def __ge__(self, other: Any) -> bool:
-        return bool((self - other).sign() >= 0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Number, int, float)):
@@ -287,7 +293,7 @@ def _times(a: Any, b: Any, sign: int = 1) -> Any:
     return None if a is None or b is None else sign * a * b
 
 
-class Infinite:
+class Infinite(Ordered):
     """A pole: `toward`·∞. Its derivative is `slope`·∞; if slope is 0, that of the finite `rest`."""
 
     __slots__ = ("rest", "slope", "toward")
@@ -334,20 +340,6 @@ class Infinite:
     def __truediv__(self, divisor: Any) -> Any:
         m = self.rest.m
         return self * (Number(m, m.exact(1)) / divisor)
-
-    def __bool__(self) -> bool:
-        raise TypeError("the truth value of a number is not defined in a definition; write x == 0")
-
-    def __abs__(self) -> Infinite:
-        return self if self.toward > 0 else -self
-
-    def __lt__(self, other: Any) -> bool:
-        return bool((self - other).sign() < 0)
-
-    def __gt__(self, other: Any) -> bool:
-        return bool((self - other).sign() > 0)
-
-    __le__, __ge__ = __lt__, __gt__
 
     def __eq__(self, other: object) -> bool:
         return False if isinstance(other, (Number, int, float)) else NotImplemented
@@ -479,28 +471,15 @@ class Arithmetic:
 # ---- rounding --------------------------------------------------------------------------------------------------------
 
 
-def nearest(ball: Any) -> float | None:
-    """The one float64 that every number in the ball rounds to (ties to even), or None."""
-    if not ball.is_finite():
-        return None
-    low, high = _rounded(ball.lower()), _rounded(ball.upper())
-    return high if low == high else None
-
-
 def _rounded(exact: Any) -> float:
     """An exact ball, rounded once to float64 (subnormal numbers too)."""
     mantissa, exponent = (int(i) for i in exact.man_exp())
     if mantissa.bit_length() + exponent < -1080:
         return 0.0
-    return _quotient(mantissa, 1 << -exponent) if exponent < 0 else _quotient(mantissa << min(exponent, 1100), 1)
-
-
-def _quotient(numerator: int, denominator: int) -> float:
-    """A quotient of integers, correctly rounded by Python."""
     try:
-        return numerator / denominator + 0.0  # no −0
+        return (mantissa / (1 << -exponent) if exponent < 0 else mantissa << min(exponent, 1100)) + 0.0  # no −0
     except OverflowError:
-        return np.inf if numerator > 0 else -np.inf
+        return np.inf if mantissa > 0 else -np.inf
 
 
 Rounded = tuple[float, float]
@@ -513,12 +492,13 @@ def proved(m: Arithmetic, result: Any) -> Rounded | None:
     if m.rational:
         if result is None:
             return None
-        top = _quotient(int(result.p), int(result.q))
-        return top, 0.0 if np.isinf(top) else float(Fraction(int(result.p), int(result.q)) - Fraction(top))
-    nearby = nearest(result)
-    if nearby is None:
+        fraction = Fraction(int(result.p), int(result.q))
+        top = rounded(fraction) + 0.0
+        return top, 0.0 if np.isinf(top) else float(fraction - Fraction(top))
+    near = _rounded(result.upper()) if result.is_finite() else None
+    if near is None or near != _rounded(result.lower()):
         return None
-    return nearby, 0.0 if np.isinf(nearby) else float((result - flint.arb(nearby)).mid())
+    return near, 0.0 if np.isinf(near) else float((result - flint.arb(near)).mid())
 
 
 def closest(result: Any) -> Rounded | None:

@@ -23,7 +23,6 @@ from reflosses.truth.arithmetic import (
     Infinite,
     NeedsMoreBits,
     NoDerivativeError,
-    Number,
     Rounded,
     available,
     closest,
@@ -71,16 +70,10 @@ class _Term:
         if isinstance(self.loss.domain.y, Classes):
             row = y if isinstance(y, list) else [m.lift(float(k == self.y)) for k in range(len(flat))]
             y = self.loss.target_row(row, *_named(self.loss.target_row, given))
-        result = self.loss.definition(m, y, _nested(flat, self.yhat.shape), *_named(self.loss.definition, given))
+        yhat = np.array(flat, object).reshape(self.yhat.shape).tolist()
+        result = self.loss.definition(m, y, yhat, *_named(self.loss.definition, given))
         results = result if isinstance(result, list) else [result]
         return [m.lift(float(w)) * r for w, r in zip(self.weights, results, strict=True)]
-
-
-def _nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
-    if not shape:
-        return flat[0]
-    step = len(flat) // shape[0] if shape[0] else 0
-    return [_nested(flat[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
 
 
 def _named(function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
@@ -108,13 +101,11 @@ class _Proof:
         else:
             self.divides = loss.reduction != "weighted_mean" or any(a > 0 and b > 0 for a, b in self.pairs)
 
-    def divisor(self, m: Arithmetic) -> Number:
+    def divisor(self, m: Arithmetic) -> Any:
         if self.loss.reduction == "weighted_mean":
             products = [m.lift(float(a)) * m.lift(float(b)) for a, b in self.pairs]
-            total: Number = sum(products, start=m.lift(0.0))
-            return total
-        count: Number = m.lift(float(self.units.count if self.loss.reduction == "mean" else 1))
-        return count
+            return sum(products, start=m.lift(0.0))
+        return m.lift(float(self.units.count if self.loss.reduction == "mean" else 1))
 
     def value(self, m: Arithmetic, term: int, k: int) -> Any:
         """The k-th loss of one term."""

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import singledispatch
 from math import prod
 from typing import Any, NamedTuple
 
@@ -97,14 +96,25 @@ def magnitudes(rng: Rng, n: int) -> Floats:
     return np.asarray(np.ldexp(rng.integers(2**52, 2**53, n).astype(float), rng.integers(-1127, 971, n)))
 
 
-@singledispatch
 def hard_numbers(domain: Domain, rng: Rng, n: int) -> Floats:
     """`n` hard members of a domain: its ends and their neighbours, saturation, every magnitude."""
-    raise TypeError(f"no hard numbers are known of {domain!r}")
-
-
-@hard_numbers.register
-def _(domain: Interval, rng: Rng, n: int) -> Floats:
+    if isinstance(domain, Labels):
+        return np.asarray(rng.choice(domain.values, n))
+    if isinstance(domain, Classes):
+        return rng.integers(0, domain.count, n).astype(float)
+    if isinstance(domain, Logit):
+        sign = rng.choice([-1.0, 1.0], n)
+        near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
+        pools = [
+            sign * near,
+            rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
+            rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
+            sign * magnitudes(rng, n),
+            np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
+        ]
+        return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
+    if not isinstance(domain, Interval):
+        raise TypeError(f"no hard numbers are known of {domain!r}")
     pools = [
         magnitudes(rng, n),
         -magnitudes(rng, n),
@@ -120,30 +130,6 @@ def _(domain: Interval, rng: Rng, n: int) -> Floats:
     low = domain.low if np.isfinite(domain.low) else 0.0
     high = domain.high if np.isfinite(domain.high) else low + 1.0
     return np.where(inside, picked, low + spare * (high - low))
-
-
-@hard_numbers.register
-def _(domain: Logit, rng: Rng, n: int) -> Floats:
-    sign = rng.choice([-1.0, 1.0], n)
-    near = np.asarray(rng.choice(SATURATION, n)) + rng.integers(-2048, 2049, n) / 1024.0
-    pools = [
-        sign * near,
-        rng.integers(-10 * 2**40, 10 * 2**40, n) / 2.0**40,
-        rng.integers(-750 * 2**30, 750 * 2**30, n) / 2.0**30,
-        sign * magnitudes(rng, n),
-        np.asarray(rng.choice([0.0, -0.0, 1e4, -1e4, 1e10, -1e10, 5e-324, -1.7976931348623157e308], n)),
-    ]
-    return np.choose(rng.choice(len(pools), n, p=[0.3, 0.3, 0.2, 0.12, 0.08]), pools)
-
-
-@hard_numbers.register
-def _(domain: Labels, rng: Rng, n: int) -> Floats:
-    return np.asarray(rng.choice(domain.values, n))
-
-
-@hard_numbers.register
-def _(domain: Classes, rng: Rng, n: int) -> Floats:
-    return rng.integers(0, domain.count, n).astype(float)
 
 
 # ---- arguments of a loss ---------------------------------------------------------------------------------------------
@@ -170,8 +156,7 @@ class _Hard:
                 near = kink + steps * np.spacing(np.abs(kink))
             usable = (rng.random(n) < 0.1) & np.isfinite(near) & ~loss.domain.yhat.outside(near)
             yhat = np.where(usable, near, yhat)
-        finite = np.isfinite(yhat)
-        return y, np.where(finite, yhat, 0.0)
+        return y, np.where(np.isfinite(yhat), yhat, 0.0)
 
     def rows(self, domain: Domain, rng: Rng, n: int, classes: int) -> Floats:
         z = hard_numbers(domain, rng, n * classes).reshape(n, classes)

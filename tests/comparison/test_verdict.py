@@ -15,8 +15,8 @@ def judge(got, exact, form=DOUBLE, bound=4.0, low=None, high=None, size=None, fr
     column = [np.array([[x]], float) for x in (got, exact)]
     low, high = (exact if x is None else x for x in (low, high))
     rest = [np.array([[x]], float) for x in (low, high, abs(exact) if size is None else size, free)]
-    found = judged(Numbers(*column, *rest), bound, np.array([lenient]), form)
-    return bool(found.right[0, 0]), float(found.ulps[0, 0])
+    right, ulps, _ = judged(Numbers(*column, *rest), bound, np.array([lenient]), form)
+    return bool(right[0, 0]), float(ulps[0, 0])
 
 
 @pytest.mark.parametrize("form", [DOUBLE, SINGLE, HALF], ids=str)

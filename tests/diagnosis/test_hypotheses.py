@@ -19,8 +19,7 @@ from reflosses.diagnosis import hypotheses, search
 from reflosses.diagnosis.changes import everything
 from reflosses.diagnosis.hypotheses import HYPOTHESES, factors
 from reflosses.diagnosis.model import Family, Question, ours
-from reflosses.diagnosis.search import diagnose
-from reflosses.diagnosis.wording import Diagnosis, in_words
+from reflosses.diagnosis.search import Diagnosis, diagnose, in_words
 from reflosses.evaluation.axes import pooled
 from reflosses.evaluation.domain import NON_NEGATIVE
 from reflosses.evaluation.loss import Loss

@@ -21,8 +21,7 @@ from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis.cases import Cases
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.search import _Search, diagnose, explain
-from reflosses.diagnosis.wording import Diagnosis
+from reflosses.diagnosis.search import Diagnosis, _Search, diagnose, explain
 
 from diagnosis.as_written import (
     BCE,

@@ -17,10 +17,10 @@ from reflosses.comparison.battery.block import Inputs as Inputs
 from reflosses.comparison.battery.block import LossBlock as LossBlock
 from reflosses.comparison.battery.block import WholeCall as WholeCall
 from reflosses.comparison.battery.block import family as family
-from reflosses.comparison.battery.block import inside
+from reflosses.comparison.battery.block import inside, moderate_blocks
+from reflosses.comparison.battery.block import normal as normal
 from reflosses.comparison.battery.calls import calls as calls
 from reflosses.comparison.battery.elements import logit_blocks, margin_blocks, probability_blocks, residual_blocks
-from reflosses.comparison.battery.moderate import moderate_blocks
 from reflosses.comparison.battery.overlaps import overlap_blocks, vector_blocks
 from reflosses.comparison.battery.rows import log_row_blocks, logit_row_blocks, probability_row_blocks
 from reflosses.comparison.formats import Format

@@ -1,8 +1,8 @@
-"""The parts of the battery: its regimes, blocks of losses, whole calls, and where a format saturates."""
+"""The parts of the battery: regimes, blocks of losses, whole calls, where a format saturates, moderate inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import REAL, Bools, Classes, Floats, Interval, Logit
 from reflosses.evaluation.loss import Loss
-from reflosses.truth.sampling import accepts
+from reflosses.evaluation.stack import flatten, one_loss_a_call, stack
+from reflosses.truth.sampling import accepts, moderate
 
 REGIMES = {
     "moderate": "where every sensible formula is right",
@@ -29,6 +30,7 @@ REGIMES = {
     "K": "outside the domain",
 }
 PIXELS = 6  # predictions in one loss of a mask
+LOSSES = 12  # drawn if each call has one loss
 
 TARGET_KINDS = {"index": (1,), "rows": (2,), "auto": (1, 2)}  # dimensions of the targets of class rows
 
@@ -119,3 +121,31 @@ def inside(loss: Loss, y: Floats, yhat: Floats) -> Bools:
     if loss.reads_all_predictions:
         wrong = np.array([not accepts(loss, *unit) for unit in zip(y, yhat, strict=True)])
     return ~(bad.reshape(len(y), -1).any(axis=1) | wrong)
+
+
+def normal(form: Format, y: Floats, yhat: Floats) -> Bools:
+    """Which of the stacked losses have no subnormal number."""
+    low = [flatten((a != 0) & (np.abs(a) < form.tiny)).any(axis=1) for a in (y, yhat)]
+    return np.asarray(~(low[0] | low[1]))
+
+
+def moderate_blocks(loss: Loss, form: Format, seed: int) -> Iterator[LossBlock]:
+    """Inputs far from every extreme of the format."""
+    kind = family(loss)
+    size = count_classes(loss) if "rows" in kind else PIXELS
+    points = LOSSES * size if one_loss_a_call(loss) else 60 if not loss.layout.groups else 144 * size
+    drawn = [stack(loss, *problem) for problem in moderate(loss, seed, points, size)]
+    targets = {y.shape[1:] for y, _ in drawn}  # class indices, and rows of class probabilities
+    for shape in sorted(targets):
+        y = np.concatenate([y for y, _ in drawn if y.shape[1:] == shape])[:48]
+        yhat = np.concatenate([z for y, z in drawn if y.shape[1:] == shape])[:48]
+        if kind.startswith("logit"):  # σ or softmax keep two thirds of their digits
+            yhat = yhat * (-log(form.eps) / (60 if kind == "logit rows" else 30))
+        elif form.bits < 24 and kind.startswith("probabilit"):
+            yhat = 0.5 + (yhat - 0.5) * (1 - 2.0 ** (-form.bits / 2))
+        y, yhat = form.round(y), form.round(yhat)
+        keep = inside(loss, y, yhat)
+        if kind == "residuals":  # their squares must be numbers of the format
+            small = keep & (np.abs(yhat - y) < 2.0 ** (form.top // 2 - 1))
+            keep = small if small.any() else keep
+        yield LossBlock("moderate", "moderate", y[keep], yhat[keep])

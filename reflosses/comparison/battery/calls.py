@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery.block import PIXELS, LossBlock, WholeCall, bounded, family
-from reflosses.comparison.battery.moderate import moderate_blocks
+from reflosses.comparison.battery.block import PIXELS, LossBlock, WholeCall, bounded, family, moderate_blocks
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.axes import REST
 from reflosses.evaluation.domain import Classes, Floats, Labels

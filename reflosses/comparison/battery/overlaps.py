@@ -14,11 +14,6 @@ from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
 
-def _shape(loss: Loss) -> tuple[int, ...]:
-    """The shape of one unit: classes and pixels, or pixels."""
-    return (3, PIXELS) if len(loss.layout.groups) == 2 else (PIXELS,)
-
-
 def _masks(shape: tuple[int, ...]) -> list[Floats]:
     """Hard masks in which every class is present, with different numbers of pixels."""
     first = np.zeros(shape)
@@ -33,7 +28,7 @@ def _masks(shape: tuple[int, ...]) -> list[Floats]:
 
 def overlap_blocks(loss: Loss, form: Format, rng: np.random.Generator) -> Iterator[LossBlock]:
     """Losses of a predicted mask against the true one."""
-    shape = _shape(loss)
+    shape = (3, PIXELS) if len(loss.layout.groups) == 2 else (PIXELS,)  # classes and pixels, or pixels
     masks = _masks(shape)
     nothing, everything = np.zeros(shape), np.ones(shape)
     bits = range(2, form.bits + 1, max(1, form.bits // 10))

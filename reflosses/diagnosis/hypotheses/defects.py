@@ -16,13 +16,11 @@ from reflosses.diagnosis.formulas import (
     formula,
     generalized_dice,
     log1p_of_rest,
-    log_of,
     mixed,
     of_logs,
     overlap_as_written,
     picked,
     probability,
-    rows_of,
     softplus,
     stable,
     surprise,
@@ -91,7 +89,7 @@ FAMILY.defect(
     "log of 1 − p",
     says="takes log(1 − p), not log1p(−p): small p are lost",
     seen_in="sklearn log_loss",
-    change=formula(of_logs(log_of, log_of_rest, chosen=True)),
+    change=formula(of_logs(Tape.log, log_of_rest, chosen=True)),
 )
 
 
@@ -111,7 +109,7 @@ FAMILY.defect(
     seen_in="the textbook formula as printed",
     change=formula(
         {
-            **rows_of(of_logs(log_of, log1p_of_rest), BinaryCrossEntropy),
+            BinaryCrossEntropy: of_logs(Tape.log, log1p_of_rest)[BinaryCrossEntropy],
             **dict.fromkeys((CrossEntropy, NegativeLogLikelihood, SparseCategoricalCrossEntropy), zero_times_infinity),
         }
     ),

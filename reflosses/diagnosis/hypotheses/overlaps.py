@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import (
     another,
-    first_that_applies,
-    is_overlap,
-    only_overlaps,
+    only_if,
     sigmoid_back,
-    with_parameters,
     with_values,
     with_yhat,
 )
@@ -31,6 +29,16 @@ from reflosses.losses.iou import IoU
 FAMILY = Family()
 
 SMALL = ("1e-5", "1e-6", "1e-7", "1e-8")  # smoothing constants of frameworks
+
+
+def is_overlap(loss: Loss) -> bool:
+    """Whether a loss measures the overlap of two masks, as Dice does."""
+    return family(loss) == "overlaps" and not loss.reads_all_predictions
+
+
+def only_overlaps(change: Change) -> Change:
+    """A change of every loss of an overlap."""
+    return only_if(lambda q: is_overlap(q.loss), change)
 
 
 def dice_for_iou(loss: Any, q: Question) -> Loss | None:
@@ -156,16 +164,20 @@ for c in SMALL:
     )
 
 
-def pooling(choose: Callable[[set[int], int], set[int]]) -> Change:
-    """Other pooled axes, of an overlap that has one group of them; choose: axes, number of axes → other axes."""
+def pooling(choose: Callable[[set[int], int], set[int]], per_sample: bool | None = None) -> Change:
+    """Other pooled axes, of an overlap that has one group of them; choose: axes, number of axes → other axes.
+
+    per_sample: another value of that parameter, of a loss that has it.
+    """
 
     def make(loss: Any, q: Question) -> Loss | None:
         n = q.yhat.ndim
-        if not is_overlap(loss) or len(loss.layout.groups) != 1 or n < 2:
-            return None
-        now = q.bound.groups[0]
-        axes = choose(set(now), n)
-        return replace(loss, axis=tuple(sorted(axes))) if axes and axes != set(now) else None
+        if is_overlap(loss) and len(loss.layout.groups) == 1 and n > 1:
+            now = set(q.bound.groups[0])
+            axes = choose(now, n)
+            if axes and axes != now:
+                return replace(loss, axis=tuple(sorted(axes)))
+        return replace(loss, per_sample=per_sample) if per_sample is not None and hasattr(loss, "per_sample") else None
 
     return another(make)
 
@@ -174,13 +186,13 @@ FAMILY.convention(
     "pools everything",
     says="pools all axes into one overlap",
     seen_in="keras Dice, sklearn",
-    change=first_that_applies(pooling(lambda a, n: set(range(n))), with_parameters(per_sample=lambda s: False)),
+    change=pooling(lambda a, n: set(range(n)), per_sample=False),
 )
 FAMILY.convention(
     "pools each sample",
     says="makes one overlap of each sample",
     seen_in="keras Dice(axis=(1, 2, 3)), kornia dice_loss",
-    change=first_that_applies(pooling(lambda a, n: set(range(1, n))), with_parameters(per_sample=lambda s: True)),
+    change=pooling(lambda a, n: set(range(1, n)), per_sample=True),
 )
 FAMILY.convention(
     "pools the batch too",

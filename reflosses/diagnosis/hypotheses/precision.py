@@ -8,8 +8,8 @@ import numpy as np
 
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
-from reflosses.diagnosis.changes import joined, losses_of, lost, taking_part, weights
-from reflosses.diagnosis.model import Change, Family, Model, Question
+from reflosses.diagnosis.changes import alone, joined, lost, taking_part, weights
+from reflosses.diagnosis.model import Change, Family, Model, Question, ours
 from reflosses.evaluation.domain import REAL
 from reflosses.evaluation.stack import per_prediction
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
@@ -101,6 +101,14 @@ FAMILY.defect(
     inside="float32",
     change=computed_value("float32"),
 )
+
+
+def losses_of(q: Question, model: Model) -> Answer:
+    """The losses one by one, of a model; our own if the model has none."""
+    try:
+        return alone(q, model)
+    except ValueError:
+        return alone(q, ours)
 
 
 def sums_in_format(q: Question, model: Model) -> Answer | None:

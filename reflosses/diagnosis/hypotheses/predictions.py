@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import another, divisor, joined, only_for, sigmoid_back, taking_part, with_yhat
-from reflosses.diagnosis.formulas import formula, log1p_of_rest, log_of, of_logs, picked, rows_of, surprise
+from reflosses.diagnosis.formulas import formula, log1p_of_rest, of_logs, picked, surprise
 from reflosses.diagnosis.model import Family, Model, Question, one_hot
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Floats
@@ -23,6 +23,8 @@ from reflosses.losses.negative_log_likelihood import NegativeLogLikelihood
 from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 
 FAMILY = Family()
+
+LOGS_OF_LOGITS = of_logs(Tape.log, log1p_of_rest, read=lambda t, loss, x: x)  # logits are taken for probabilities
 
 FAMILY.convention(
     "applies the sigmoid twice",
@@ -108,11 +110,8 @@ FAMILY.convention(
     seen_in="keras from_logits=False",
     change=formula(
         {
-            **rows_of(
-                of_logs(log_of, log1p_of_rest, read=lambda t, loss, x: x),
-                BinaryCrossEntropyWithLogits,
-                FocalWithLogits,
-            ),
+            BinaryCrossEntropyWithLogits: LOGS_OF_LOGITS[BinaryCrossEntropyWithLogits],
+            FocalWithLogits: LOGS_OF_LOGITS[FocalWithLogits],
             CrossEntropy: log_of_logits,
         }
     ),
