@@ -14,7 +14,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -256,7 +256,7 @@ def _results(arguments: argparse.Namespace, target: Loss | Scaled) -> Iterator[C
     options["regimes"] = arguments.regime or DEFAULT_REGIMES
     with _progress() as tick:
         for dtype in dict.fromkeys(arguments.dtype or ["float64"]):
-            with Isolated(source, dtype, limit=arguments.limit) as candidate:
+            with closing(Isolated(source, dtype, limit=arguments.limit)) as candidate:
                 told = partial(tick, "check", f"{arguments.candidate}, {dtype}")
                 yield check(candidate, target, dtype=dtype, tick=told, **options)
 

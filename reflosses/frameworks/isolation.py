@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
 from multiprocessing import Pipe, connection
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
@@ -53,19 +53,6 @@ class Source:
             if path is not None and not re.fullmatch(r"[^:\s]+:[^:\s]+", path):
                 raise ValueError(f"{path!r} is not of the form package.module:function")
 
-    @classmethod
-    def of(cls, name: str, given: Mapping[str, Any]) -> Self:
-        """A function of a framework, with these parameters."""
-        return cls(name, dict(given))
-
-
-class _Task(NamedTuple):
-    """What a process must load; see `Isolated` for the limit."""
-
-    source: Source
-    dtype: str
-    limit: float
-
 
 class _Facts(NamedTuple):
     """What the other process knows about its candidate; the framework may be unknown until the first answer."""
@@ -82,12 +69,11 @@ class _Facts(NamedTuple):
 class Worker:
     """A process that serves one candidate after the other. It starts at the first request, and again after a death.
 
-    start: seconds for its start and for loading a candidate. shown: whether the output of candidates goes to our
-    standard error; otherwise it is dropped.
+    start: seconds for its start and for loading a candidate. The output of candidates is dropped.
     """
 
-    def __init__(self, *, start: float = 120.0, shown: bool = False) -> None:
-        self.start, self.shown = start, shown
+    def __init__(self, *, start: float = 120.0) -> None:
+        self.start = start
         self.loaded: object = None  # the `Isolated` whose candidate it holds
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -95,7 +81,7 @@ class Worker:
         """The reply to a message. Without a reply the process is ended: ProcessDied or TimeoutError."""
         try:
             if self._process is None:
-                self._process, self._pipe = _started(self.shown)
+                self._process, self._pipe = _started()
             self._pipe.send(message)
             if self._pipe.poll(limit):
                 return self._pipe.recv()
@@ -118,19 +104,12 @@ class Worker:
         process.kill()
         return process.wait()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
+def _started() -> tuple[subprocess.Popen[bytes], Any]:
     """A process and the connection to it. It has our import path, after the current directory."""
     ours, theirs = Pipe()
     handle = theirs.fileno()
-    output = 2 if shown else subprocess.DEVNULL
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+    options: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
         options["startupinfo"] = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
@@ -146,7 +125,6 @@ def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
 
 
 def _in_words(status: int) -> str:
-    """An exit status in words."""
     if status >= 0:
         return f"exited with status {status if status < 256 else hex(status)}"
     names = {s.value: s.name for s in signal.Signals}
@@ -161,6 +139,8 @@ class Isolated(Candidate):
     framework only once; by default the candidate has its own.
     """
 
+    takes_weight = differentiates = subnormals = False  # until the candidate is loaded
+
     def __init__(
         self,
         source: Source,
@@ -171,27 +151,12 @@ class Isolated(Candidate):
         worker: Worker | None = None,
     ) -> None:
         self.patience, self.failures = patience, 0
-        self._task = _Task(source, dtype, limit)
+        self._source, self._dtype, self._limit = source, dtype, limit
         self._worker, self._shared = worker or Worker(), worker is not None
-        self._facts = self._load()
+        self._load()
 
     def __repr__(self) -> str:
-        return self._task.source.name
-
-    @property
-    def takes_weight(self) -> bool:
-        """Whether the candidate takes weights."""
-        return self._facts.takes_weight
-
-    @property
-    def differentiates(self) -> bool:
-        """Whether its framework gives gradients."""
-        return self._facts.differentiates
-
-    @property
-    def subnormals(self) -> bool:
-        """Whether its framework keeps subnormal numbers."""
-        return self._facts.subnormals
+        return self._source.name
 
     @property
     def given_up(self) -> bool:
@@ -205,35 +170,32 @@ class Isolated(Candidate):
         try:
             if self._worker.loaded is not self:
                 self._load()
-            answer, self._facts = self._worker.request((y, yhat, weight, upstream), self._task.limit)
+            answer, facts = self._worker.request((y, yhat, weight, upstream), self._limit)
         except (ProcessDied, TimeoutError, CannotLoadError) as error:
             self.failures += 1
             return Answer(error=f"{type(error).__name__}: {error}")
-        source = replace(self._task.source, framework=self._facts.framework)
-        self._task = self._task._replace(source=source)  # a new process need not find it out again
+        self._learn(facts)
         return answer  # type: ignore[no-any-return]
 
-    def _load(self) -> _Facts:
+    def _load(self) -> None:
         try:
-            answer, facts = self._worker.request(self._task, self._worker.start)
+            answer, facts = self._worker.request((self._source, self._dtype, self._limit), self._worker.start)
         except (ProcessDied, TimeoutError) as error:
             raise CannotLoadError(f"{self} cannot be loaded: {type(error).__name__}: {error}") from None
         if answer.error:
             self.close()
             raise CannotLoadError(f"{self} cannot be loaded: {answer.error}")
         self._worker.loaded = self
-        return facts  # type: ignore[no-any-return]
+        self._learn(facts)
+
+    def _learn(self, facts: _Facts) -> None:
+        self.takes_weight, self.differentiates, self.subnormals = facts[1:]
+        self._source = replace(self._source, framework=facts.framework)  # a new process need not find it out again
 
     def close(self) -> None:
         """End its process, unless other candidates share it."""
         if not self._shared:
             self._worker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 # ---- the other side --------------------------------------------------------------------------------------------------
@@ -246,11 +208,11 @@ def serve(handle: int) -> None:
     with suppress(EOFError, ConnectionError):
         while True:
             message = pipe.recv()
-            if not isinstance(message, _Task):
+            if not isinstance(message[0], Source):
                 pipe.send(candidate.ask(*message))
                 continue
             try:
-                candidate = _Served(message)
+                candidate = _Served(*message)
                 pipe.send((Answer(), candidate.facts()))
             except (Exception, SystemExit) as error:
                 pipe.send((Answer(error=f"{type(error).__name__}: {error}"), None))
@@ -259,9 +221,9 @@ def serve(handle: int) -> None:
 class _Served:
     """The candidate that this process serves."""
 
-    def __init__(self, task: _Task) -> None:
-        form, source = FORMATS[task.dtype], task.source
-        self.framework, self.limit = source.framework, task.limit
+    def __init__(self, source: Source, dtype: str, limit: float) -> None:
+        form = FORMATS[dtype]
+        self.framework, self.limit = source.framework, limit
         self.unknown = source.given is None and source.framework == "auto"  # the framework is unknown
         if source.given is not None:
             framework, function = find(source.name)

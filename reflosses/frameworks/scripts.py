@@ -98,7 +98,7 @@ def script(framework: Framework, function: Function, given: Mapping[str, Any], d
         taken = ", ".join(name for name, a in arrays.items() if a is not None)
         lines.append(f"loss = {compiler}(lambda {taken}: {code})")
         code = f"loss({taken})"
-    y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
+    y_dtype = "int64" if np.asarray(d.y).dtype.kind in "iu" else dtype
     for name, a in arrays.items():
         if a is not None:
             lines.append(f"{name} = {array.format(numbers(a), y_dtype if name == 'y' else dtype)}")

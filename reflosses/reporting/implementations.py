@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import groupby
 from queue import SimpleQueue
@@ -71,7 +71,7 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
         explained: dict[Any, str] = {}
         framework = None
         try:
-            with Worker() as worker:
+            with closing(Worker()) as worker:
                 while group := next_group():
                     for place, job in group:
                         if stopped.is_set():
@@ -112,7 +112,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
     def make(given: Mapping[str, Any]) -> Candidate:
         if wanted.limit is None:
             return framework.candidate(function, given, FORMATS[dtype])
-        return Isolated(Source.of(function.name, given), dtype, limit=wanted.limit, worker=worker)
+        return Isolated(Source(function.name, dict(given)), dtype, limit=wanted.limit, worker=worker)
 
     try:
         options: dict[str, Any] = {"seed": wanted.seed, "regimes": wanted.regimes, "diagnose": False}
