@@ -201,17 +201,12 @@ def frameworks() -> Iterator[Framework]:
 
 def all_functions() -> Iterator[tuple[Framework, Function]]:
     """Every function of every framework."""
-    for framework in frameworks():
-        for function in framework.functions:
-            yield framework, function
+    return ((framework, function) for framework in frameworks() for function in framework.functions)
 
 
 def find(name: str) -> tuple[Framework, Function]:
     """The function of this name and its framework; KeyError if there is none."""
-    for framework, function in all_functions():
-        if function.name == name:
-            return framework, function
-    raise KeyError(name)
+    return {function.name: (framework, function) for framework, function in all_functions()}[name]
 
 
 def as_(name: str, **parameters: Any) -> Loss | Scaled:

@@ -1,7 +1,7 @@
 """A candidate in a process of its own: a crash or an endless call is reported and does no other harm.
 
 The process is a new Python with a connection to ours. It is not forked, because frameworks have threads, and it does
-not run anybody's `__main__` again. The output of the candidate does not mix with ours.
+not run anybody's `__main__` again. The output of the candidate is dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
 from multiprocessing import Pipe, connection
-from typing import Any, NamedTuple
+from typing import Any
 
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
@@ -54,26 +54,15 @@ class Source:
                 raise ValueError(f"{path!r} is not of the form package.module:function")
 
 
-class _Facts(NamedTuple):
-    """What the other process knows about its candidate; the framework may be unknown until the first answer."""
-
-    framework: str
-    takes_weight: bool
-    differentiates: bool
-    subnormals: bool
-
-
 # ---- this side -------------------------------------------------------------------------------------------------------
 
 
 class Worker:
-    """A process that serves one candidate after the other. It starts at the first request, and again after a death.
+    """A process that serves one candidate after the other. It starts at the first request, and again after a death."""
 
-    start: seconds for its start and for loading a candidate. The output of candidates is dropped.
-    """
+    start = 120.0  # seconds for its start and for loading a candidate
 
-    def __init__(self, *, start: float = 120.0) -> None:
-        self.start = start
+    def __init__(self) -> None:
         self.loaded: object = None  # the `Isolated` whose candidate it holds
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -134,25 +123,15 @@ def _in_words(status: int) -> str:
 class Isolated(Candidate):
     """A candidate that is called in another process. Raises CannotLoadError.
 
-    limit: seconds for a call. patience: after so many deaths and timeouts the candidate is `given_up`, and each further
-    call gets an error at once. worker: a process that is shared with other candidates, so that it imports their
-    framework only once; by default the candidate has its own.
+    worker: its process. Candidates that share it import their framework only once. limit: seconds for a call.
     """
 
     takes_weight = differentiates = subnormals = False  # until the candidate is loaded
+    patience = 3  # after so many deaths and timeouts each further call gets an error at once
 
-    def __init__(
-        self,
-        source: Source,
-        dtype: str = "float64",
-        *,
-        limit: float = 30.0,
-        patience: int = 3,
-        worker: Worker | None = None,
-    ) -> None:
-        self.patience, self.failures = patience, 0
-        self._source, self._dtype, self._limit = source, dtype, limit
-        self._worker, self._shared = worker or Worker(), worker is not None
+    def __init__(self, source: Source, dtype: str = "float64", *, worker: Worker, limit: float = 30.0) -> None:
+        self.failures = 0
+        self._source, self._dtype, self._worker, self._limit = source, dtype, worker, limit
         self._load()
 
     def __repr__(self) -> str:
@@ -183,19 +162,13 @@ class Isolated(Candidate):
         except (ProcessDied, TimeoutError) as error:
             raise CannotLoadError(f"{self} cannot be loaded: {type(error).__name__}: {error}") from None
         if answer.error:
-            self.close()
             raise CannotLoadError(f"{self} cannot be loaded: {answer.error}")
         self._worker.loaded = self
         self._learn(facts)
 
-    def _learn(self, facts: _Facts) -> None:
-        self.takes_weight, self.differentiates, self.subnormals = facts[1:]
-        self._source = replace(self._source, framework=facts.framework)  # a new process need not find it out again
-
-    def close(self) -> None:
-        """End its process, unless other candidates share it."""
-        if not self._shared:
-            self._worker.close()
+    def _learn(self, facts: tuple[str, bool, bool, bool]) -> None:
+        framework, self.takes_weight, self.differentiates, self.subnormals = facts
+        self._source = replace(self._source, framework=framework)  # a new process need not find it out again
 
 
 # ---- the other side --------------------------------------------------------------------------------------------------
@@ -222,8 +195,7 @@ class _Served:
     """The candidate that this process serves."""
 
     def __init__(self, source: Source, dtype: str, limit: float) -> None:
-        form = FORMATS[dtype]
-        self.framework, self.limit = source.framework, limit
+        form, self.limit = FORMATS[dtype], limit
         self.unknown = source.given is None and source.framework == "auto"  # the framework is unknown
         if source.given is not None:
             framework, function = find(source.name)
@@ -234,23 +206,23 @@ class _Served:
         candidate, grad = _at(source.name), _at(source.grad) if source.grad not in ("auto", None) else source.grad
         self.candidate = InProcess(candidate, NumPy(form) if self.unknown else FRAMEWORKS[source.framework](form), grad)
 
-    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, _Facts]:
+    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, tuple[str, bool, bool, bool]]:
         """One call. The first answer without an error tells the framework."""
         if hasattr(signal, "alarm"):  # ends this process if a call never returns and nobody else ends it
             signal.alarm(int(self.limit) + GRACE)
         if self.unknown:
             self.candidate.arrays = detect(self.candidate.candidate, self.candidate.arrays.form, y, yhat)
         answer = self.candidate.ask(y, yhat, *more)
-        if self.unknown and not answer.error:
-            self.framework, self.unknown = self.candidate.arrays.name, False
+        self.unknown = self.unknown and bool(answer.error)
         if hasattr(signal, "alarm"):
             signal.alarm(0)
         return answer, self.facts()
 
-    def facts(self) -> _Facts:
-        """What is known so far."""
+    def facts(self) -> tuple[str, bool, bool, bool]:
+        """What `Isolated` learns; the framework may be unknown until the first answer."""
         served = self.candidate
-        return _Facts(self.framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals)
+        framework = "auto" if self.unknown else served.arrays.name
+        return framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals
 
 
 def _at(path: str) -> Any:

@@ -115,8 +115,8 @@ def read(path: str | PathLike[str]) -> list[KnownDeviation]:
         raise ValueError(f"{path}: {next(iter(whole))!r} is not known here; entries start with [[deviation]]")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise ValueError(f"{path}: entries start with [[deviation]]")
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if re.match(r"\s*\[\[\s*deviation\s*\]\]", line)]
-    places = [f"line {n}" for n in lines]
+    starts = re.compile(r"\s*\[\[\s*deviation\s*\]\]")
+    places = [f"line {n}" for n, line in enumerate(text.split("\n"), 1) if starts.match(line)]
     if len(places) != len(entries):  # written in another way, such as deviation = [{…}]
         places = [f"entry {n}" for n, _ in enumerate(entries, 1)]
     return [_entry(e, f"{path}, {place}") for e, place in zip(entries, places, strict=True)]
@@ -151,9 +151,8 @@ def _misspelt(name: str) -> str | None:
     """None if the framework has this function. Otherwise the nearest name that it has, or "" if none is near."""
     names = [function.name for _, function in all_functions()]
     prefix = name.partition(".")[0] + "."
-    if name in names or not any(known.startswith(prefix) for known in names):
-        return None
-    return near(name)
+    known = name in names or not any(other.startswith(prefix) for other in names)
+    return None if known else near(name)
 
 
 def dump(results: Iterable[Comparison]) -> str:
