@@ -14,9 +14,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import catalogue
@@ -28,7 +29,7 @@ from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import all_functions, as_, frameworks
-from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source
+from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.reporting import output, tables
 from reflosses.reporting.explain import explanation, unknown_function
 from reflosses.reporting.junit import to_junit
@@ -242,21 +243,22 @@ def _check(arguments: argparse.Namespace) -> None:
         elif kind == "junit":
             file.write(to_junit(output.cases_of(results, name, unlisted, vanished)))
         else:
-            _write_results(results, kind, file)
+            markdown = "".join(f"{r.to_markdown()}\n" for r in results)
+            _print([tables.table_of(r) for r in results], markdown, kind, file)
     if arguments.out:
         verdicts = "".join(f"{r.name}, {r.dtype}: {r.verdict}. " for r in results)
         print(f"{verdicts}Written to {arguments.out}.", file=sys.stderr)
 
 
 def _results(arguments: argparse.Namespace, target: Loss | Scaled) -> Iterator[Comparison]:
-    """The result of the candidate in each dtype."""
     grad = None if arguments.grad == "none" else arguments.grad or "auto"
     source = Source(arguments.candidate, grad=grad, framework=arguments.framework)
     options = {"seed": arguments.seed, "targets": arguments.targets, "name": arguments.candidate}
     options["regimes"] = arguments.regime or DEFAULT_REGIMES
     with _progress() as tick:
         for dtype in dict.fromkeys(arguments.dtype or ["float64"]):
-            with Isolated(source, dtype, limit=arguments.limit) as candidate:
+            with closing(Worker()) as worker:
+                candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
                 told = partial(tick, "check", f"{arguments.candidate}, {dtype}")
                 yield check(candidate, target, dtype=dtype, tick=told, **options)
 
@@ -295,8 +297,7 @@ def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | N
 
 def _write_known_deviations(arguments: argparse.Namespace, results: list[Comparison]) -> None:
     if arguments.write_expect:
-        with open(arguments.write_expect, "w", encoding="utf-8") as file:
-            file.write(dump(results))
+        Path(arguments.write_expect).write_text(dump(results), "utf-8")
 
 
 @contextmanager
@@ -312,8 +313,7 @@ def _output(arguments: argparse.Namespace) -> Iterator[tuple[str, TextIO]]:
         return
     text = io.StringIO()
     yield kind, text
-    with open(out, "w", encoding="utf-8") as file:
-        file.write(text.getvalue())
+    Path(out).write_text(text.getvalue(), "utf-8")
 
 
 def _writable(path: str) -> bool:
@@ -337,34 +337,24 @@ def _write(report: Report, kind: str, file: TextIO) -> None:
         file.write(to_junit(output.cases(report)))
         return
     shown = [table for table in tables.tables(report) if table.lines or table.notes]
-    differences = tables.differences(report.unlisted, report.vanished)
-    console = _console_for(kind, file)
-    if console is None:
-        file.write(tables.to_markdown(shown))
-        file.write("".join(f"\n- {line}" for line in differences) + f"\n{tables.summary(report)}\n")
-    else:
-        tables.print_tables(shown, console)
+    differences, summary = tables.differences(report.unlisted, report.vanished), tables.summary(report)
+    markdown = tables.to_markdown(shown) + "".join(f"\n- {line}" for line in differences) + f"\n{summary}\n"
+    if console := _print(shown, markdown, kind, file):
         for line in differences:
             console.print(line, style="red", highlight=False, markup=False)
         style = "bold green" if report.ok and report.expected else "bold red"
-        console.print(tables.summary(report), style=style, highlight=False)
+        console.print(summary, style=style, highlight=False)
 
 
-def _write_results(results: list[Comparison], kind: str, file: TextIO) -> None:
-    """The results of `check`, as tables or in Markdown."""
-    console = _console_for(kind, file)
-    for result in results:
-        if console is None:
-            file.write(result.to_markdown() + "\n")
-        else:
-            tables.print_tables([tables.table_of(result)], console)
-
-
-def _console_for(kind: str, file: TextIO) -> Console | None:
-    """A console for tables; None for Markdown, and for tables without rich."""
+def _print(shown: list[tables.Table], markdown: str, kind: str, file: TextIO) -> Console | None:
+    """Print tables, and return their console; None if the Markdown is written, as it is without rich."""
     console = _console(file) if kind == "table" else None
-    if kind == "table" and console is None:
-        print(NO_RICH, file=sys.stderr)
+    if console is None:
+        if kind == "table":
+            print(NO_RICH, file=sys.stderr)
+        file.write(markdown)
+    else:
+        tables.print_tables(shown, console)
     return console
 
 

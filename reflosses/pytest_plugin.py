@@ -340,8 +340,7 @@ class _Session:
         if found and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             from reflosses.reporting.known_deviations import unexpected
 
-            asked = [_asked(result) for _, result, _ in found]
-            _, self.vanished = unexpected(asked, _expected(session.config) or [])
+            _, self.vanished = unexpected([_asked(result) for _, result, _ in found], _expected(session.config) or [])
             if self.vanished:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

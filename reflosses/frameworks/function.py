@@ -25,7 +25,7 @@ import numpy as np
 from reflosses.catalogue import losses
 from reflosses.comparison.battery import Inputs
 from reflosses.comparison.candidate import FRAMEWORKS as ARRAYS
-from reflosses.comparison.candidate import Answer, Candidate, InProcess
+from reflosses.comparison.candidate import Candidate, InProcess
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.loss import Loss
@@ -58,8 +58,8 @@ class Function:
     grad: an expression for the gradient, AUTODIFF, or None if the function has no gradient.
     inputs: moves the inputs of our loss into the documented domain of the function. targets: "index", "rows" or "auto".
     validates: whether the function itself receives y and yhat, so that it can refuse invalid ones.
-    y_dtype: the dtype of the targets, if the predictions have another. unit: errors are relative to at least this; it
-        is 1 for a score, whose loss is 1 − score. eager: whether the framework's compiler must not compile it.
+    unit: errors are relative to at least this; it is 1 for a score, whose loss is 1 − score.
+    eager: whether the framework's compiler must not compile it.
     note: anything else that a reader must know, such as known deviations.
     """
 
@@ -74,7 +74,6 @@ class Function:
     inputs: Inputs = as_drawn
     targets: str = "auto"
     validates: bool = True
-    y_dtype: str | None = None
     unit: float = 0.0
     eager: bool = False
     note: str = ""
@@ -96,10 +95,6 @@ class Function:
     def name_of_loss(self, given: Mapping[str, Any]) -> str:
         """The name of that loss, without parameters and factor."""
         return type(parts(self.loss(given))[1]).__name__
-
-    def call(self, given: Mapping[str, Any]) -> str:
-        """The call with the values of the parameters written in."""
-        return written(self.code, self.arguments(given))
 
 
 def written(code: str, arguments: Mapping[str, Any]) -> str:
@@ -170,43 +165,14 @@ class Framework:
     def candidate(self, function: Function, given: Mapping[str, Any], form: Format) -> Candidate:
         """The real function as a candidate, in this process."""
         names = {**self.names, **function.arguments(given)}
-        code, grad = compile(function.code, function.name, "eval"), function.grad
-        slope = None if grad is None or grad == AUTODIFF else compile(grad, function.name, "eval")
-
-        def value(y: Any, yhat: Any, weight: Any = None) -> Any:
-            return eval(code, {**names, "y": y, "yhat": yhat, "weight": weight})
-
-        def both(y: Any, yhat: Any, weight: Any = None) -> Any:
-            given = {**names, "y": y, "yhat": yhat, "weight": weight}
-            return eval(code, given), slope and eval(slope, given)
-
-        if compiler := self.compiler_of(function):
-            value = eval(compiler, names)(value)
-        arrays = ARRAYS[self.arrays](form)
-        inner = InProcess(both if slope else value, arrays, None if grad is None else "auto")
-        return _FrameworkCandidate(inner, "weight" in code.co_names, function.y_dtype)
-
-
-class _FrameworkCandidate(Candidate):
-    """A candidate that passes targets in a dtype of their own, and knows whether it takes weights."""
-
-    def __init__(self, inner: InProcess, takes_weight: bool, y_dtype: str | None) -> None:
-        self._inner, self._takes_weight, self._y_dtype = inner, takes_weight, y_dtype
-
-    @property
-    def takes_weight(self) -> bool:
-        return self._takes_weight
-
-    @property
-    def differentiates(self) -> bool:
-        return self._inner.differentiates
-
-    @property
-    def subnormals(self) -> bool:
-        return self._inner.subnormals
-
-    def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        return self._inner.ask(np.asarray(y, self._y_dtype), yhat, weight, upstream)
+        weighs = "weight" in compile(function.code, function.name, "eval").co_names
+        taken = "y, yhat, weight=None" if weighs else "y, yhat"
+        slope = None if function.grad == AUTODIFF else function.grad
+        result = f"{function.code}, {slope}" if slope else function.code
+        call = eval(f"lambda {taken}: ({result})", names)
+        if (compiler := self.compiler_of(function)) and not slope:
+            call = eval(compiler, names)(call)
+        return InProcess(call, ARRAYS[self.arrays](form), None if function.grad is None else "auto")
 
 
 def installed_version(package: str) -> str | None:
@@ -235,17 +201,12 @@ def frameworks() -> Iterator[Framework]:
 
 def all_functions() -> Iterator[tuple[Framework, Function]]:
     """Every function of every framework."""
-    for framework in frameworks():
-        for function in framework.functions:
-            yield framework, function
+    return ((framework, function) for framework in frameworks() for function in framework.functions)
 
 
 def find(name: str) -> tuple[Framework, Function]:
     """The function of this name and its framework; KeyError if there is none."""
-    for framework, function in all_functions():
-        if function.name == name:
-            return framework, function
-    raise KeyError(name)
+    return {function.name: (framework, function) for framework, function in all_functions()}[name]
 
 
 def as_(name: str, **parameters: Any) -> Loss | Scaled:

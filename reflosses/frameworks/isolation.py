@@ -1,7 +1,7 @@
 """A candidate in a process of its own: a crash or an endless call is reported and does no other harm.
 
 The process is a new Python with a connection to ours. It is not forked, because frameworks have threads, and it does
-not run anybody's `__main__` again. The output of the candidate does not mix with ours.
+not run anybody's `__main__` again. The output of the candidate is dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
 from multiprocessing import Pipe, connection
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
@@ -53,41 +53,16 @@ class Source:
             if path is not None and not re.fullmatch(r"[^:\s]+:[^:\s]+", path):
                 raise ValueError(f"{path!r} is not of the form package.module:function")
 
-    @classmethod
-    def of(cls, name: str, given: Mapping[str, Any]) -> Self:
-        """A function of a framework, with these parameters."""
-        return cls(name, dict(given))
-
-
-class _Task(NamedTuple):
-    """What a process must load; see `Isolated` for the limit."""
-
-    source: Source
-    dtype: str
-    limit: float
-
-
-class _Facts(NamedTuple):
-    """What the other process knows about its candidate; the framework may be unknown until the first answer."""
-
-    framework: str
-    takes_weight: bool
-    differentiates: bool
-    subnormals: bool
-
 
 # ---- this side -------------------------------------------------------------------------------------------------------
 
 
 class Worker:
-    """A process that serves one candidate after the other. It starts at the first request, and again after a death.
+    """A process that serves one candidate after the other. It starts at the first request, and again after a death."""
 
-    start: seconds for its start and for loading a candidate. shown: whether the output of candidates goes to our
-    standard error; otherwise it is dropped.
-    """
+    start = 120.0  # seconds for its start and for loading a candidate
 
-    def __init__(self, *, start: float = 120.0, shown: bool = False) -> None:
-        self.start, self.shown = start, shown
+    def __init__(self) -> None:
         self.loaded: object = None  # the `Isolated` whose candidate it holds
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -95,7 +70,7 @@ class Worker:
         """The reply to a message. Without a reply the process is ended: ProcessDied or TimeoutError."""
         try:
             if self._process is None:
-                self._process, self._pipe = _started(self.shown)
+                self._process, self._pipe = _started()
             self._pipe.send(message)
             if self._pipe.poll(limit):
                 return self._pipe.recv()
@@ -118,19 +93,12 @@ class Worker:
         process.kill()
         return process.wait()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
+def _started() -> tuple[subprocess.Popen[bytes], Any]:
     """A process and the connection to it. It has our import path, after the current directory."""
     ours, theirs = Pipe()
     handle = theirs.fileno()
-    output = 2 if shown else subprocess.DEVNULL
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+    options: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     if sys.platform == "win32":
         os.set_handle_inheritable(handle, True)
         options["startupinfo"] = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
@@ -146,7 +114,6 @@ def _started(shown: bool) -> tuple[subprocess.Popen[bytes], Any]:
 
 
 def _in_words(status: int) -> str:
-    """An exit status in words."""
     if status >= 0:
         return f"exited with status {status if status < 256 else hex(status)}"
     names = {s.value: s.name for s in signal.Signals}
@@ -156,42 +123,19 @@ def _in_words(status: int) -> str:
 class Isolated(Candidate):
     """A candidate that is called in another process. Raises CannotLoadError.
 
-    limit: seconds for a call. patience: after so many deaths and timeouts the candidate is `given_up`, and each further
-    call gets an error at once. worker: a process that is shared with other candidates, so that it imports their
-    framework only once; by default the candidate has its own.
+    worker: its process. Candidates that share it import their framework only once. limit: seconds for a call.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        dtype: str = "float64",
-        *,
-        limit: float = 30.0,
-        patience: int = 3,
-        worker: Worker | None = None,
-    ) -> None:
-        self.patience, self.failures = patience, 0
-        self._task = _Task(source, dtype, limit)
-        self._worker, self._shared = worker or Worker(), worker is not None
-        self._facts = self._load()
+    takes_weight = differentiates = subnormals = False  # until the candidate is loaded
+    patience = 3  # after so many deaths and timeouts each further call gets an error at once
+
+    def __init__(self, source: Source, dtype: str = "float64", *, worker: Worker, limit: float = 30.0) -> None:
+        self.failures = 0
+        self._source, self._dtype, self._worker, self._limit = source, dtype, worker, limit
+        self._load()
 
     def __repr__(self) -> str:
-        return self._task.source.name
-
-    @property
-    def takes_weight(self) -> bool:
-        """Whether the candidate takes weights."""
-        return self._facts.takes_weight
-
-    @property
-    def differentiates(self) -> bool:
-        """Whether its framework gives gradients."""
-        return self._facts.differentiates
-
-    @property
-    def subnormals(self) -> bool:
-        """Whether its framework keeps subnormal numbers."""
-        return self._facts.subnormals
+        return self._source.name
 
     @property
     def given_up(self) -> bool:
@@ -205,35 +149,26 @@ class Isolated(Candidate):
         try:
             if self._worker.loaded is not self:
                 self._load()
-            answer, self._facts = self._worker.request((y, yhat, weight, upstream), self._task.limit)
+            answer, facts = self._worker.request((y, yhat, weight, upstream), self._limit)
         except (ProcessDied, TimeoutError, CannotLoadError) as error:
             self.failures += 1
             return Answer(error=f"{type(error).__name__}: {error}")
-        source = replace(self._task.source, framework=self._facts.framework)
-        self._task = self._task._replace(source=source)  # a new process need not find it out again
+        self._learn(facts)
         return answer  # type: ignore[no-any-return]
 
-    def _load(self) -> _Facts:
+    def _load(self) -> None:
         try:
-            answer, facts = self._worker.request(self._task, self._worker.start)
+            answer, facts = self._worker.request((self._source, self._dtype, self._limit), self._worker.start)
         except (ProcessDied, TimeoutError) as error:
             raise CannotLoadError(f"{self} cannot be loaded: {type(error).__name__}: {error}") from None
         if answer.error:
-            self.close()
             raise CannotLoadError(f"{self} cannot be loaded: {answer.error}")
         self._worker.loaded = self
-        return facts  # type: ignore[no-any-return]
+        self._learn(facts)
 
-    def close(self) -> None:
-        """End its process, unless other candidates share it."""
-        if not self._shared:
-            self._worker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def _learn(self, facts: tuple[str, bool, bool, bool]) -> None:
+        framework, self.takes_weight, self.differentiates, self.subnormals = facts
+        self._source = replace(self._source, framework=framework)  # a new process need not find it out again
 
 
 # ---- the other side --------------------------------------------------------------------------------------------------
@@ -246,11 +181,11 @@ def serve(handle: int) -> None:
     with suppress(EOFError, ConnectionError):
         while True:
             message = pipe.recv()
-            if not isinstance(message, _Task):
+            if not isinstance(message[0], Source):
                 pipe.send(candidate.ask(*message))
                 continue
             try:
-                candidate = _Served(message)
+                candidate = _Served(*message)
                 pipe.send((Answer(), candidate.facts()))
             except (Exception, SystemExit) as error:
                 pipe.send((Answer(error=f"{type(error).__name__}: {error}"), None))
@@ -259,9 +194,8 @@ def serve(handle: int) -> None:
 class _Served:
     """The candidate that this process serves."""
 
-    def __init__(self, task: _Task) -> None:
-        form, source = FORMATS[task.dtype], task.source
-        self.framework, self.limit = source.framework, task.limit
+    def __init__(self, source: Source, dtype: str, limit: float) -> None:
+        form, self.limit = FORMATS[dtype], limit
         self.unknown = source.given is None and source.framework == "auto"  # the framework is unknown
         if source.given is not None:
             framework, function = find(source.name)
@@ -272,23 +206,23 @@ class _Served:
         candidate, grad = _at(source.name), _at(source.grad) if source.grad not in ("auto", None) else source.grad
         self.candidate = InProcess(candidate, NumPy(form) if self.unknown else FRAMEWORKS[source.framework](form), grad)
 
-    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, _Facts]:
+    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, tuple[str, bool, bool, bool]]:
         """One call. The first answer without an error tells the framework."""
         if hasattr(signal, "alarm"):  # ends this process if a call never returns and nobody else ends it
             signal.alarm(int(self.limit) + GRACE)
         if self.unknown:
             self.candidate.arrays = detect(self.candidate.candidate, self.candidate.arrays.form, y, yhat)
         answer = self.candidate.ask(y, yhat, *more)
-        if self.unknown and not answer.error:
-            self.framework, self.unknown = self.candidate.arrays.name, False
+        self.unknown = self.unknown and bool(answer.error)
         if hasattr(signal, "alarm"):
             signal.alarm(0)
         return answer, self.facts()
 
-    def facts(self) -> _Facts:
-        """What is known so far."""
+    def facts(self) -> tuple[str, bool, bool, bool]:
+        """What `Isolated` learns; the framework may be unknown until the first answer."""
         served = self.candidate
-        return _Facts(self.framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals)
+        framework = "auto" if self.unknown else served.arrays.name
+        return framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals
 
 
 def _at(path: str) -> Any:

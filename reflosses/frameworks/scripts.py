@@ -22,6 +22,8 @@ ARRAY = {  # the source of an array: its numbers and its dtype
     "jax": "jnp.array({}, jnp.{})",
 }
 
+Make = Callable[[Mapping[str, Any]], Candidate]  # makes a candidate from the parameters of its function
+
 
 def checked(
     framework: Framework,
@@ -29,14 +31,13 @@ def checked(
     given: Mapping[str, Any],
     dtype: str,
     *,
-    make: Callable[[Mapping[str, Any]], Candidate] | None = None,
+    make: Make | None = None,
     regimes: Iterable[str] = tuple(REGIMES),
     **options: Any,
 ) -> Comparison:
     """Check a function of a framework against the loss that it equals. Each deviation has code to paste.
 
-    make: makes the candidate from the parameters; by default it is called in this process. options: as for
-    `reflosses.check`.
+    make: by default the candidate is called in this process. options: as for `reflosses.check`.
     """
     make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
     shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
@@ -54,23 +55,19 @@ def checked(
     )
     if "K" in regimes:
         for bad in function.refused:
-            _ask_to_refuse(make, function, {**given, **bad}, bad, dtype, found)
+            _ask_to_refuse(found, make, function, given, bad)
     return found
 
 
 def _ask_to_refuse(
-    make: Callable[[Mapping[str, Any]], Candidate],
-    function: Function,
-    arguments: Mapping[str, Any],
-    bad: Mapping[str, Any],
-    dtype: str,
-    found: Comparison,
+    found: Comparison, make: Make, function: Function, given: Mapping[str, Any], bad: Mapping[str, Any]
 ) -> None:
     """Ask with a parameter outside its domain: an error or NaN is right, a number is a deviation."""
-    base = parts(function.loss({k: v for k, v in arguments.items() if k not in bad}))[1]
-    block = next(b for b in blocks(base, FORMATS[dtype], found.seed) if b.y.ndim in TARGET_KINDS[function.targets])
-    y, yhat = unstack(base, *function.inputs(block.y[:3], block.yhat[:3], FORMATS[dtype].eps))
-    answer = make(arguments).ask(y, yhat)
+    form = FORMATS[found.dtype]
+    base = parts(function.loss({k: v for k, v in given.items() if k not in bad}))[1]
+    block = next(b for b in blocks(base, form, found.seed) if b.y.ndim in TARGET_KINDS[function.targets])
+    y, yhat = unstack(base, *function.inputs(block.y[:3], block.yhat[:3], form.eps))
+    answer = make({**given, **bad}).ask(y, yhat)
     found.row("K").value.points += 1
     if answer.error or answer.value is None or np.isnan(answer.value).any():
         return
@@ -89,16 +86,15 @@ def script(framework: Framework, function: Function, given: Mapping[str, Any], d
     arguments = function.arguments({**given, **d.given})
     arrays = {"y": d.y, "yhat": d.yhat, "weight": d.weight}
     code = written(function.code, arguments | ({"weight": None} if d.weight is None else {}))
-    lines = [framework.imports]
-    if "np" not in framework.imports.split():
-        lines[0] = f"import numpy as np\n{framework.imports}"
+    lines = [] if "np" in framework.imports.split() else ["import numpy as np"]
+    lines.append(framework.imports)
     if framework.arrays == "jax" and dtype == "float64":
         lines.append('jax.config.update("jax_enable_x64", True)')
     if compiler := framework.compiler_of(function):
         taken = ", ".join(name for name, a in arrays.items() if a is not None)
         lines.append(f"loss = {compiler}(lambda {taken}: {code})")
         code = f"loss({taken})"
-    y_dtype = function.y_dtype or ("int64" if np.asarray(d.y).dtype.kind in "iu" else dtype)
+    y_dtype = "int64" if np.asarray(d.y).dtype.kind in "iu" else dtype
     for name, a in arrays.items():
         if a is not None:
             lines.append(f"{name} = {array.format(numbers(a), y_dtype if name == 'y' else dtype)}")

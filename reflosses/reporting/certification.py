@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from reflosses import catalogue
@@ -63,21 +64,17 @@ def _own_function(function: Function, seed: int) -> ReportRow:
     points = sum(row.value.points for row in result.rows)
     worst = max((row.value.worst for row in result.rows), default=0.0)
     bound = parts(function.loss({}))[1].bounds.value
-    fine = result.ok and worst <= bound
-    return ReportRow(
-        function.name,
-        result.loss,
-        "certified" if fine else f"wrong: {result.verdict}",
-        "right" if fine else "wrong",
-        fine,
-        points=points,
-        value=Measured(worst, bound, points, len(result.worst)),
-        lines=tuple(result.script(d) for d in result.worst),
-    )
+    row = _row(function.name, result.loss, "" if result.ok and worst <= bound else result.verdict)
+    value = Measured(worst, bound, points, len(result.worst))
+    return replace(row, points=points, value=value, lines=tuple(result.script(d) for d in result.worst))
+
+
+def _row(name: str, equals: str, wrong: str) -> ReportRow:
+    verdict, kind = (f"wrong: {wrong}", "wrong") if wrong else ("certified", "right")
+    return ReportRow(name, equals, verdict, kind, holds=not wrong)
 
 
 def _certified(name: str, wanted: Wanted) -> ReportRow:
-    """A loss, with all its example parameters."""
     losses, seed = list(catalogue.examples(catalogue.losses()[name])), wanted.seed
     share = -(-wanted.points // len(losses))
     found = []
@@ -86,7 +83,7 @@ def _certified(name: str, wanted: Wanted) -> ReportRow:
             swept = accuracy.sweep(loss, seed, share * (MEMBERS if loss.layout.groups else 1))
             found.append((swept, [gradcheck(loss, p.y, p.yhat) for p in moderate(loss, seed, DIFFERENCES)]))
     except Exception as error:  # a loss that raises is not certified, whatever it raises
-        return ReportRow(name, name, f"wrong: {type(error).__name__}: {error}", "wrong", False)
+        return _row(name, name, f"{type(error).__name__}: {error}")
     wrong, lines = "", []
     columns: dict[str, list[Measured]] = {"value": [], "gradient": []}
     for loss, (swept, checks) in zip(losses, found, strict=True):
@@ -96,22 +93,18 @@ def _certified(name: str, wanted: Wanted) -> ReportRow:
             column.append(Measured(worst.ulp, bound, swept.points, int(beyond)))
         if not all(check.ok for check in checks):
             furthest = max(checks, key=lambda check: check.excess)
-            wrong = f"wrong: approx_fprime of {furthest.subject} says otherwise"
+            wrong = f"approx_fprime of {furthest.subject} says otherwise"
     worst_of = {what: max(column, key=lambda m: m.worst / m.bound) for what, column in columns.items()}
     for what, m in worst_of.items():
         if m.beyond:
-            wrong = f"wrong: {what} off by {m.worst:.3g} ulp"
+            wrong = f"{what} off by {m.worst:.3g} ulp"
     total, undecided = (sum(getattr(swept, count) for swept, _ in found) for count in ("points", "undecided"))
     if undecided > 0.05 * total:  # points without a derivative are rare
-        wrong = f"wrong: {undecided} of {total + undecided} could not be certified"
+        wrong = f"{undecided} of {total + undecided} could not be certified"
     if not total:
-        wrong = "wrong: nothing could be certified"
-    return ReportRow(
-        name,
-        name,
-        wrong or "certified",
-        "wrong" if wrong else "right",
-        not wrong,
+        wrong = "nothing could be certified"
+    return replace(
+        _row(name, name, wrong),
         points=total,
         value=worst_of["value"],
         grad=worst_of["gradient"],

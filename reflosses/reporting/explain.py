@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from reflosses.frameworks.function import Framework, Function, brief, frameworks
 
@@ -28,7 +30,7 @@ def explanation(name: str) -> str:
 def _functions(name: str) -> list[tuple[Framework, Function]]:
     """The rows of this function. If there are none, the rows whose last word, or call, is this name."""
     every = [(framework, function) for framework in frameworks() for function in framework.functions]
-    found = [(framework, f) for framework, f in every if f"{f.name} ".startswith(f"{name} ")]
+    found = [(k, f) for k, f in every if f"{f.name} ".startswith(f"{name} ")]
     called = re.compile(rf"(?<![\w.]){re.escape(name)}\(")  # such as torch.nn.functional.huber_loss
     return found or [(k, f) for k, f in every if name and (f".{name} " in f"{f.name} " or called.search(f.code))]
 
@@ -44,8 +46,7 @@ def unknown_function(name: str) -> str:
 
 def _all_of(framework: Framework) -> str:
     lines = [f"{framework.package} {framework.version or 'is not installed here'}\n"]
-    for function in framework.functions:
-        lines.append(f"{_signature(function)}\n    = {function.equals}")
+    lines += [f"{_signature(function)}\n    = {function.equals}" for function in framework.functions]
     lines.append("\nNot covered:")
     for other, why in framework.not_covered.items():
         lines.append(textwrap.fill(f"{other}: {why}", 110, initial_indent="    ", subsequent_indent="        "))
@@ -53,25 +54,25 @@ def _all_of(framework: Framework) -> str:
 
 
 def _one(framework: Framework, function: Function) -> str:
-    facts = {
-        "equals": function.equals,
-        "call": function.code if function.code != "None" else "none: a gradient only",
-        "gradient": function.grad or "none",
-        "compiler": framework.compiler_of(function),
-        "dtypes": ", ".join(function.dtypes),
-    }
-    told = [(fact, text) for fact, text in facts.items() if text]
-    for given in function.tried:
-        shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "defaults"
-        told.append(("checked", f"{shown}  →  {brief(function.loss(given))}"))
+    told = [
+        ("equals", function.equals),
+        ("call", function.code if function.code != "None" else "none: a gradient only"),
+        ("gradient", function.grad or "none"),
+        ("compiler", framework.compiler_of(function)),
+        ("dtypes", ", ".join(function.dtypes)),
+    ]
+    told += [("checked", f"{_parameters(k) or 'defaults'}  →  {brief(function.loss(k))}") for k in function.tried]
     told.append(("version", f"{framework.package} {framework.version or 'is not installed here'}"))
-    lines = [f"{_signature(function)}\n", *(f"    {fact:8}  {text}" for fact, text in told)]
+    lines = [f"{_signature(function)}\n", *(f"    {fact:8}  {text}" for fact, text in told if text)]
     if function.note:
         lines.append(textwrap.fill(function.note, 110, initial_indent="    note      ", subsequent_indent=" " * 14))
     return "\n".join(lines) + "\n\n"
 
 
 def _signature(function: Function) -> str:
-    """A row with its parameters and their defaults."""
-    parameters = ", ".join(f"{k}={v!r}" for k, v in function.parameters.items())
+    parameters = _parameters(function.parameters)
     return f"{function.name}({parameters})" if parameters else function.name
+
+
+def _parameters(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v!r}" for k, v in given.items())

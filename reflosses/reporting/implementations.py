@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import groupby
 from queue import SimpleQueue
@@ -59,7 +59,7 @@ def implementation_rows(wanted: Wanted, missing: list[str], tick: Tick) -> Itera
 def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
     """The row of each job when it is done. A lane takes all jobs of one function; `place` is the number of the job."""
     waiting = [list(group) for _, group in groupby(enumerate(jobs), lambda job: job[1].function)]
-    done: SimpleQueue[ReportRow | BaseException | None] = SimpleQueue()
+    done: SimpleQueue[ReportRow | BaseException] = SimpleQueue()
     stopped = Event()
 
     def next_group() -> list[tuple[int, _Job]]:
@@ -71,7 +71,7 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
         explained: dict[Any, str] = {}
         framework = None
         try:
-            with Worker() as worker:
+            with closing(Worker()) as worker:
                 while group := next_group():
                     for place, job in group:
                         if stopped.is_set():
@@ -82,21 +82,18 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
                         done.put(replace(_implementation(job, wanted, worker, explained), place=place))
         except BaseException as error:
             done.put(error)
-        finally:
-            done.put(None)
 
-    for _ in range(LANES):
-        Thread(target=lane, daemon=True).start()
+    lanes = [Thread(target=lane, daemon=True) for _ in range(LANES)]
+    for thread in lanes:
+        thread.start()
     try:
-        running = LANES
-        while running:
+        for _ in jobs:
             row = done.get()
             if isinstance(row, BaseException):
                 raise row
-            if row is None:
-                running -= 1
-            else:
-                yield row
+            yield row
+        for thread in lanes:
+            thread.join()
     finally:
         stopped.set()
 
@@ -112,7 +109,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
     def make(given: Mapping[str, Any]) -> Candidate:
         if wanted.limit is None:
             return framework.candidate(function, given, FORMATS[dtype])
-        return Isolated(Source.of(function.name, given), dtype, limit=wanted.limit, worker=worker)
+        return Isolated(Source(function.name, dict(given)), dtype, limit=wanted.limit, worker=worker)
 
     try:
         options: dict[str, Any] = {"seed": wanted.seed, "regimes": wanted.regimes, "diagnose": False}

@@ -31,7 +31,15 @@ def to_junit(cases: Iterable[JUnitCase], name: str = "reflosses") -> str:
         own = [case for case in cases if case.suite == suite]
         element = ET.SubElement(root, "testsuite", _summary(suite, own))
         for case in own:
-            _add(element, case)
+            told = {"classname": _writable(suite), "name": _writable(case.name), "time": f"{case.seconds:.3f}"}
+            test = ET.SubElement(element, "testcase", told)
+            if case.failure is not None:
+                text = _writable(case.failure)
+                ET.SubElement(test, "failure", message=text.partition("\n")[0]).text = text
+            if case.skipped is not None:
+                ET.SubElement(test, "skipped", message=_writable(case.skipped))
+            if case.output:
+                ET.SubElement(test, "system-out").text = _writable(case.output)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -45,18 +53,6 @@ def _summary(name: str, cases: list[JUnitCase]) -> dict[str, str]:
         "skipped": str(sum(case.skipped is not None for case in cases)),
         "time": f"{sum(case.seconds for case in cases):.3f}",
     }
-
-
-def _add(suite: ET.Element, case: JUnitCase) -> None:
-    told = {"classname": _writable(case.suite), "name": _writable(case.name), "time": f"{case.seconds:.3f}"}
-    element = ET.SubElement(suite, "testcase", told)
-    if case.failure is not None:
-        text = _writable(case.failure)
-        ET.SubElement(element, "failure", message=text.partition("\n")[0]).text = text
-    if case.skipped is not None:
-        ET.SubElement(element, "skipped", message=_writable(case.skipped))
-    if case.output:
-        ET.SubElement(element, "system-out").text = _writable(case.output)
 
 
 def _writable(text: str) -> str:

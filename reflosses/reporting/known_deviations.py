@@ -32,28 +32,20 @@ ALLOWED = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", 
 KEYS = ("function", *ALLOWED)
 
 
-class Subject(NamedTuple):
-    """What was asked: the name of a result, a dtype, a regime, and values or gradients."""
-
-    function: str
-    dtype: str
-    regime: str
-    what: str
-
-
 class Found(NamedTuple):
     """A deviation and its result."""
 
     result: Comparison
     deviation: Deviation
 
-    @property
-    def subject(self) -> Subject:
-        """What was asked."""
-        return Subject(self.result.name, self.result.dtype, self.deviation.regime, self.deviation.what)
-
     def __str__(self) -> str:
         return f"{self.result.name}, {self.result.dtype}: {self.deviation}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The words that an entry compares, in the order of KEYS."""
+        d = self.deviation
+        return self.result.name, self.result.dtype, d.regime, d.what, d.verdict
 
 
 @dataclass(frozen=True)
@@ -69,35 +61,23 @@ class KnownDeviation:
     place: str = ""
 
     def __str__(self) -> str:
-        told = ", ".join("|".join(getattr(self, key)) for key in Subject._fields)
-        return f"{told}: {'|'.join(self.verdict)}" + (f" ({self.place})" if self.place else "")
+        *asked, verdict = ("|".join(getattr(self, key)) for key in KEYS)
+        return f"{', '.join(asked)}: {verdict}" + (f" ({self.place})" if self.place else "")
 
-    def matches(self, found: Found) -> bool:
-        """Whether the entry lists that deviation."""
-        return self._covers(found.subject) and _fits(self.verdict, found.deviation.verdict)
+    def lists(self, words: Iterable[str]) -> bool:
+        """Whether the entry lists a deviation with these words, in the order of KEYS. A question has no verdict."""
+        return all({x, _bare(x), "*"} & set(getattr(self, key)) for key, x in zip(KEYS, words, strict=False))
 
-    def _covers(self, subject: Subject) -> bool:
-        function, *rest = subject
-        named = _fits(self.function, function) or _fits(self.function, _bare(function))
-        return named and all(_fits(getattr(self, key), x) for key, x in zip(Subject._fields[1:], rest, strict=True))
-
-    def was_asked(self, subjects: Iterable[Subject]) -> bool:
+    def was_asked(self, questions: Iterable[tuple[str, ...]]) -> bool:
         """Whether each of its alternatives was asked. Only then can it have vanished."""
-        own = [s for s in subjects if self._covers(s)]
-        if not own:
-            return False
-        functions, *rest = (set(column) for column in zip(*own, strict=True))
-        seen = (functions | {_bare(f) for f in functions}, *rest)
-        return all(set(getattr(self, key)) - {"*"} <= s for key, s in zip(Subject._fields, seen, strict=True))
+        own = [words for words in questions if self.lists(words)]
+        seen = [{*column, *map(_bare, column), "*"} for column in zip(*own, strict=True)]
+        return bool(own) and all(set(getattr(self, key)) <= words for key, words in zip(KEYS, seen, strict=False))
 
 
 def _bare(function: str) -> str:
     """The name of a result without its parameters."""
     return function.partition("(")[0]
-
-
-def _fits(alternatives: tuple[str, ...], x: str) -> bool:
-    return x in alternatives or "*" in alternatives
 
 
 def unexpected(
@@ -109,15 +89,15 @@ def unexpected(
     """
     results, known = list(results), list(known)
     found = [Found(r, d) for r in results for d in r.worst]
-    subjects = {
-        Subject(r.name, r.dtype, row.regime, what)
+    questions = {
+        (r.name, r.dtype, row.regime, what)
         for r in results
         for row in r.rows
         for what in ALLOWED["what"]
         if getattr(row, what).points
     }
-    unlisted = [f for f in found if not any(entry.matches(f) for entry in known)]
-    return unlisted, [e for e in known if e.was_asked(subjects) and not any(e.matches(f) for f in found)]
+    unlisted = [f for f in found if not any(entry.lists(f.key) for entry in known)]
+    return unlisted, [e for e in known if e.was_asked(questions) and not any(e.lists(f.key) for f in found)]
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -135,8 +115,8 @@ def read(path: str | PathLike[str]) -> list[KnownDeviation]:
         raise ValueError(f"{path}: {next(iter(whole))!r} is not known here; entries start with [[deviation]]")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise ValueError(f"{path}: entries start with [[deviation]]")
-    lines = [n for n, line in enumerate(text.split("\n"), 1) if re.match(r"\s*\[\[\s*deviation\s*\]\]", line)]
-    places = [f"line {n}" for n in lines]
+    starts = re.compile(r"\s*\[\[\s*deviation\s*\]\]")
+    places = [f"line {n}" for n, line in enumerate(text.split("\n"), 1) if starts.match(line)]
     if len(places) != len(entries):  # written in another way, such as deviation = [{…}]
         places = [f"entry {n}" for n, _ in enumerate(entries, 1)]
     return [_entry(e, f"{path}, {place}") for e, place in zip(entries, places, strict=True)]
@@ -171,9 +151,8 @@ def _misspelt(name: str) -> str | None:
     """None if the framework has this function. Otherwise the nearest name that it has, or "" if none is near."""
     names = [function.name for _, function in all_functions()]
     prefix = name.partition(".")[0] + "."
-    if name in names or not any(known.startswith(prefix) for known in names):
-        return None
-    return near(name)
+    known = name in names or not any(other.startswith(prefix) for other in names)
+    return None if known else near(name)
 
 
 def dump(results: Iterable[Comparison]) -> str:
@@ -182,11 +161,12 @@ def dump(results: Iterable[Comparison]) -> str:
     seen = set()
     for result in results:
         for d in result.worst:
-            found = Found(result, d)
-            entry = dict(zip(KEYS, (*found.subject, d.verdict), strict=True))
-            if tuple(entry.values()) not in seen:
-                seen.add(tuple(entry.values()))
-                lines = [f"# {_printable(str(d))}", "[[deviation]]", *(f"{k} = {_string(v)}" for k, v in entry.items())]
+            words = Found(result, d).key
+            if words not in seen:
+                seen.add(words)
+                comment = re.sub(r"[\x00-\x1f\x7f]+", " ", str(d))  # on one line, without control characters
+                lines = [f"# {comment}", "[[deviation]]"]
+                lines += [f"{key} = {_string(x)}" for key, x in zip(KEYS, words, strict=True)]
                 lines += [f"reason = {_string(result.diagnosis)}"] if result.diagnosis else []
                 entries.append("\n".join(lines) + "\n")
     return "\n".join(entries).encode("utf-8", "replace").decode()
@@ -195,8 +175,3 @@ def dump(results: Iterable[Comparison]) -> str:
 def _string(text: str) -> str:
     """A string of TOML: as in JSON, with one more character escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _printable(text: str) -> str:
-    """A text on one line of a comment, without control characters."""
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from typing import Any
 
 from reflosses.comparison.result import Comparison, plain
@@ -54,9 +54,7 @@ def to_json(report: Report) -> str:
 
 
 def _row(row: ReportRow) -> dict[str, Any]:
-    whole = {f.name: getattr(row, f.name) for f in fields(row)}
-    measured = {what: None if whole[what] is None else asdict(whole[what]) for what in ("value", "grad")}
-    return {**whole, **measured, "result": None if row.result is None else row.result.to_dict()}
+    return asdict(replace(row, result=None)) | {"result": row.result and row.result.to_dict()}
 
 
 def results_to_json(results: list[Comparison], interrupted: bool = False) -> str:
@@ -102,11 +100,9 @@ def cases_of(
     results: list[Comparison], suite: str, unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
 ) -> list[JUnitCase]:
     """Candidates as test cases, and the deviations that have vanished."""
-    found = []
-    for r in results:
-        wrong = "" if r.ok else r.message()
-        found.append(_case(suite, f"{r.name}, {r.dtype}", r.seconds, wrong, _fails(r, unlisted) or not r.rows))
-    return found + _vanished(vanished)
+    found = [(r, "" if r.ok else r.message(), _fails(r, unlisted) or not r.rows) for r in results]
+    own = [_case(suite, f"{r.name}, {r.dtype}", r.seconds, wrong, fails) for r, wrong, fails in found]
+    return own + _vanished(vanished)
 
 
 def _case(suite: str, name: str, seconds: float, wrong: str, fails: bool, skipped: str | None = None) -> JUnitCase:

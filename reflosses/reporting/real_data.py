@@ -57,7 +57,7 @@ def _on_real_data(real: Real, seed: int) -> ReportRow:
     except Exception as error:
         return replace(row, verdict=f"ours is wrong: {type(error).__name__}: {error}", kind="wrong", holds=False)
     slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # the rounding of a pairwise sum in floating point
-    columns: dict[str, Measured] = {}
+    columns: dict[str, Any] = {}  # Measured
     lines: list[str] = []
     for what, got, exact, bound in zip(("value", "grad"), theirs[:2], ours, loss.bounds, strict=True):
         if got is not None:
@@ -69,8 +69,7 @@ def _on_real_data(real: Real, seed: int) -> ReportRow:
     holds = own[0] <= loss.bounds.value and own[1] <= loss.bounds.grad
     if not holds:
         verdict = f"ours is wrong: off by {own[0]:.2g} and {own[1]:.2g} ulp; theirs: {verdict}"
-    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=tuple(lines))
-    row = replace(row, value=columns.get("value"), grad=columns.get("grad"))
+    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=tuple(lines), **columns)
     return replace(row, sample=count, own_value=own[0], own_grad=own[1])
 
 

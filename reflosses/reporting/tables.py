@@ -53,11 +53,10 @@ class Line:
 
 @dataclass
 class Table:
-    """A table in print. fixed: so many columns are never wrapped. snippets: pairs of a title and lines to paste."""
+    """A table in print. snippets: pairs of a title and lines to paste."""
 
     title: str
     columns: tuple[Header, ...]
-    fixed: int = 1
     lines: list[Line] = field(default_factory=list)
     snippets: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -81,7 +80,7 @@ def _losses(leg: Leg) -> Table:
     for row in leg.rows:
         found = (_of_bound(row.value), _of_bound(row.grad), "" if row.differences is None else f"{row.differences:.2g}")
         table.lines.append(Line((row.name, str(row.points or ""), *found, _verdict(table, row)), STYLE[row.kind]))
-    table.notes += [f"{row.name}: {row.note}" for row in leg.rows if row.note] + leg.missing
+    table.notes += _notes(leg) + leg.missing
     if table.lines:
         table.notes.append(
             "value, gradient: the worst error of the bound, in units in the last place; "
@@ -97,7 +96,6 @@ def _functions(leg: Leg) -> Table:
     table = Table(
         "2. Functions of other frameworks against the certified truth, in adversarial regimes",
         (Header("function"), Header("dtype"), *(Header(letter_of(r), code=True) for r in regimes), Header("verdict")),
-        fixed=2 + len(regimes),
     )
     framework, before = "", ""
     told: set[tuple[str, str]] = set()
@@ -105,13 +103,12 @@ def _functions(leg: Leg) -> Table:
     for row in leg.rows:
         if row.framework != framework:
             framework = row.framework
-            version = known[framework].version if framework in known else None
+            version = framework in known and known[framework].version
             table.lines.append(_heading(table, f"{framework} {version or ''}"))
         name = row.result.name if row.result else row.name
         shown, before = ("" if name == before else name.removeprefix(f"{framework}.")), name
         marks = marks_of(row.result, regimes) if row.result else [""] * len(regimes)
-        cells = (shown, SHORT.get(row.dtype, row.dtype), *marks, row.verdict)
-        table.lines.append(Line(cells, STYLE[row.kind]))
+        table.lines.append(Line((shown, SHORT.get(row.dtype, row.dtype), *marks, row.verdict), STYLE[row.kind]))
         if row.result is not None and row.kind == "wrong" and (name, row.verdict) not in told:
             told.add((name, row.verdict))  # other dtypes are wrong in the same way
             worst = row.result.worst[0]
@@ -287,8 +284,8 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
         if table.lines:
             narrow = any(column.code for column in table.columns)  # a map of regimes needs no space between columns
             drawn = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if narrow else 1, 0, 0))
-            for k, column in enumerate(table.columns):
-                fixed = 0 < k < table.fixed
+            for column in table.columns:
+                fixed = column.code or column.text == "dtype"
                 drawn.add_column(column.text, justify=column.side, no_wrap=fixed, overflow="fold")
             verdicts = [c for c in table.columns if c.text == "verdict"] or table.columns
             for line in table.lines:

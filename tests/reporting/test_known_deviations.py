@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally
-from reflosses.reporting.known_deviations import KnownDeviation, dump, read, unexpected
+from reflosses.reporting.known_deviations import KEYS, KnownDeviation, dump, read, unexpected
 
 ENTRY = """
 [[deviation]]
@@ -73,7 +73,7 @@ def test_what_differs_in_one_key_is_not_listed(changes: dict[str, Any]) -> None:
 
 def test_without_a_list_everything_is_news() -> None:
     unlisted, vanished = unexpected(iter([DEVIATING, RIGHT]), iter([]))
-    assert [f.subject for f in unlisted] == [("f(delta=0.7)", "float16", "F", "value")]
+    assert [f.key for f in unlisted] == [("f(delta=0.7)", "float16", "F", "value", "overflow")]
     assert vanished == []
 
 
@@ -232,9 +232,7 @@ def test_what_is_dumped_expects_just_that(tmp_path: Path) -> None:
     for k, entry in enumerate(entries):  # each is needed, and stands for one deviation
         unlisted, vanished = unexpected(RESULTS, entries[:k] + entries[k + 1 :])
         assert vanished == []
-        assert {f.subject for f in unlisted} == {
-            (*entry.function, *entry.dtype, *entry.regime, *entry.what),
-        }
+        assert {f.key for f in unlisted} == {tuple(getattr(entry, key)[0] for key in KEYS)}
     all_right = [result(r.name, r.dtype) for r in RESULTS]
     assert unexpected(all_right, entries) == ([], entries)
 
