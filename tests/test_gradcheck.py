@@ -11,7 +11,7 @@ from scipy.optimize import approx_fprime
 import reflosses
 from reflosses import catalogue, overlap
 from reflosses.evaluation.domain import REAL, Classes, Labels
-from reflosses.evaluation.sums import REDUCTIONS
+from reflosses.evaluation.loss import REDUCTIONS
 from reflosses.gradcheck import GradcheckResult, bracketcheck, gradcheck, reductioncheck
 from reflosses.truth import sampling
 

@@ -101,6 +101,7 @@ def test_its_commands_do_what_they_say(
     (tmp_path / "mypackage").mkdir()
     code = "import reflosses\n\ndef huber(y, yhat):\n    return reflosses.Huber(delta=0.7).value_and_grad(y, yhat)\n"
     (tmp_path / "mypackage" / "losses.py").write_text(code, "utf-8")
+    (tmp_path / "mine.py").write_text(code, "utf-8")
     monkeypatch.chdir(tmp_path)
     lines = [line for line in command_lines() if line.split()[1] != "verify"]
     assert len(lines) >= 4

@@ -24,6 +24,8 @@ ROUNDINGS = 16
 SEVERAL = 3
 # Arithmetic in a narrower format may cost this many of its own ulps.
 NARROW_ULPS = 64
+# A narrower format excuses at most this part of a number: 64 ulps of bfloat16 are half of it, as is a factor of ½.
+NARROW_MOST = 1 / 16
 
 
 class HardNumbers:

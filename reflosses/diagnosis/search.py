@@ -19,7 +19,7 @@ from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.result import Comparison
 from reflosses.diagnosis.cases import Case, Cases
-from reflosses.diagnosis.hard_numbers import NARROW_ULPS, HardNumbers
+from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing
 from reflosses.diagnosis.moderate import moderate_questions
@@ -201,7 +201,7 @@ class _Search:
             if got is None or guess is None:
                 continue
             low = None if k and stored == "value" else inside
-            allowed = NARROW_ULPS * low.eps if low else self.form.eps**0.5
+            allowed = min(NARROW_ULPS * low.eps, NARROW_MOST) if low else self.form.eps**0.5
             fits = not low or stored == "neither" or (low.round(got) == got)[np.isfinite(got)].all()
             if got.shape != guess.shape or not fits:
                 return np.inf

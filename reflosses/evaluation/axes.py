@@ -21,7 +21,7 @@ from reflosses.evaluation.domain import Floats
 REST = "rest"  # every axis that no other group names
 FEW = 64  # units of fewer members lie member by member in memory: reductions over members then run along the units
 
-Box = tuple[Any, ...]  # one slice for each of the first axes; the axes that it does not mention are taken whole
+Box = tuple[Any, ...]  # one slice for each of the first axes of `Arrangement.order`; the others are taken whole
 
 
 @dataclass(frozen=True)

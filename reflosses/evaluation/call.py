@@ -30,11 +30,11 @@ class Shapes:
     yhat: Domain
     shares: dict[str, Floats]  # the parameters that broadcast, one share for each loss
     by_index: bool  # y holds class indices
-    ignores: bool  # some class index says that its row takes no part
+    ignores: bool  # a class index may say that its row takes no part
 
     @classmethod
     def of(cls, loss: Any, yhat: tuple[int, ...], y: tuple[int, ...], weight: tuple[int, ...] | None) -> Shapes:
-        """ValueError where the shapes do not fit."""
+        """What these shapes decide. ValueError if they do not fit."""
         layout = bind(loss, yhat)
         domain_y, domain_yhat = loss.domain
         if isinstance(domain_y, Classes):
@@ -94,7 +94,7 @@ class Call:
     def taking_part(self, box: Box = ()) -> tuple[NDArray[np.bool_] | None, Floats | None, int]:
         """Of the units in a box: which are kept (None: all), the weights of these, and the N of a mean.
 
-        Ignored units and units of weight 0 are not kept. A mean still divides by the units of weight 0.
+        Ignored units and units of weight 0 are not kept. The N of a mean still counts units of weight 0.
         """
         shapes, keep, weight = self.shapes, None, None
         layout = shapes.layout
@@ -118,9 +118,9 @@ class Call:
         return keep, weight, count
 
     def error(self) -> ValueError:
-        """What to say of the first number outside its domain: of the weights, else of y, else of yhat.
+        """The error for the first number outside its domain. Weights come first, then y, then yhat.
 
-        The first is the one that comes first in the array as it was given, whatever the order of the blocks.
+        The first number is the first in the array as it was given, not in the order of the blocks.
         """
         keep = self.taking_part()[0]
         layout, shapes = self.shapes.layout, self.shapes
@@ -136,13 +136,10 @@ class Call:
                 outside = asked[box] & (domain.outside(some) | (np.isnan(some) & (name == "weight")))
                 if outside.any():
                     first = np.argwhere(outside)[0] + [s.start or 0 for s in box]
-                    return self._refused(name, a, tuple(first), domain)
+                    where = f"[{', '.join(map(str, first))}]" if first.size else ""
+                    value = float(np.asarray(a[tuple(first)]).astype(np.float64))
+                    return ValueError(f"{self.loss}: {name}{where} is {shown(value)}, not {domain}")
         return ValueError(f"{self.loss}: an argument changed while it was read")
-
-    def _refused(self, name: str, a: NDArray[Any], index: tuple[int, ...], domain: Domain) -> ValueError:
-        where = f"[{', '.join(map(str, index))}]" if index else ""
-        value = float(np.asarray(a[index]).astype(np.float64))
-        return ValueError(f"{self.loss}: {name}{where} is {shown(value)}, not {domain}")
 
 
 class Block:
@@ -228,7 +225,8 @@ def marked(cls: type, mark: str) -> tuple[tuple[str, Any], ...]:
 
 
 def _share(loss: Any, layout: Arrangement, name: str, tail_ndim: int) -> Floats | None:
-    """A parameter broadcast against the losses: the last `tail_ndim` axes are one loss's share. An absent one is 1."""
+    """A parameter broadcast against the losses: the last `tail_ndim` axes are one loss's share. An absent one is 1, or
+    None if a share has axes."""
     given = getattr(loss, name)
     if given is None and tail_ndim:
         return None

@@ -27,7 +27,7 @@ class Domain(ABC):
 
     @abstractmethod
     def outside(self, a: Floats) -> Bools:
-        """Where `a` is not in the domain. NaN is outside only of a set of labels."""
+        """Where `a` is not in the domain. NaN is outside of labels and class indices only."""
 
     def holds(self, a: Floats) -> bool:
         """Whether all of `a` is inside. Subclasses answer this faster than `outside`."""

@@ -1,7 +1,8 @@
 """How a loss is evaluated: block by block, in two passes, on as many threads as pay.
 
-Nothing else in the library knows of blocks or threads. What is computed of a block stays in the cache. A unit's results
-depend on its own numbers alone, and exact sums on no order: the bits are the same whatever the blocks and the threads.
+This file decides the blocks and the threads. A block is small enough for the cache. A loss and its slopes do not depend
+on the other losses of a block, and exact sums not on the order: the bits are the same for all blocks and threads, up to
+the sign of a NaN.
 
 The first pass makes sums that several blocks share: over all units, or over a unit that is longer than a block. Most
 losses need none. The second pass makes losses and slopes.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -18,9 +20,9 @@ import numpy as np
 
 from reflosses.evaluation.axes import Box, boxes
 from reflosses.evaluation.call import Block, Call, marked
-from reflosses.evaluation.domain import Bools, Floats, OutsideDomain, within
+from reflosses.evaluation.domain import MAX, Bools, Floats, OutsideDomain, within
 from reflosses.evaluation.numerics import accurate_sum
-from reflosses.evaluation.sums import Sum, UndecidedError, decided, enclosed_sum, exact_dot, exact_sum, scaled
+from reflosses.evaluation.sums import Sum, UndecidedError, decided, enclosed_sum, exact_dot, exact_sum, plus, scaled
 from reflosses.evaluation.threads import get_num_threads, in_parallel, keep_freed_memory
 
 _BLOCK = 2**17  # predictions: a few arrays of a megabyte, which the caches hold, and few calls of NumPy a prediction
@@ -30,19 +32,18 @@ _WORTH_SHARING = 2**19  # predictions: with fewer, a second thread costs more th
 # The method of a loss that makes derivatives of its terms, and how many arrays these are.
 DERIVATIVES = {"": 0, "slopes": 1, "one_sided_slopes": 2}
 
-Summed = Callable[[Floats], tuple[Sum, float]]  # numbers → their sum to within a radius, and that radius
-
 
 def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats]]:
     """The value (None if it is not wanted), and the arrays of one of the DERIVATIVES."""
     keep_freed_memory(call.yhat.size)
-    with np.errstate(all="ignore"):
-        try:
-            return _two_passes(call, Result(call, value, derivative, enclosed_sum))
-        except UndecidedError:
-            return _two_passes(call, Result(call, value, derivative, lambda x: (exact_sum(x), 0.0)))
-        except OutsideDomain:
-            raise call.error() from None
+    try:
+        with np.errstate(all="ignore"):
+            try:
+                return _two_passes(call, Result(call, value, derivative, enclosed_sum))
+            except UndecidedError:
+                return _two_passes(call, Result(call, value, derivative, lambda x: (exact_sum(x), 0.0)))
+    except OutsideDomain:
+        raise call.error() from None
 
 
 def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
@@ -52,7 +53,7 @@ def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
     return result.value(), result.outs
 
 
-# ---- blocks ----------------------------------------------------------------------------------------------------------
+# ---- blocks, and the sums that they share ----------------------------------------------------------------------------
 
 
 def groups(call: Call) -> Iterator[list[Box]]:
@@ -79,7 +80,7 @@ def _boxes(call: Call) -> list[Box]:
 
 
 def _size(call: Call, units: int, predictions: int) -> int:
-    """How many of so many units of so many predictions are a block; each thread gets as many blocks."""
+    """The most units in a block, of so many units of so many predictions: all threads get about as many blocks."""
     most, threads = _BLOCK // (predictions or 1) or 1, _threads(call)
     return most if units <= most else -(-units // (threads * -(-units // (most * threads))))
 
@@ -96,9 +97,6 @@ def _in_parallel(call: Call, work: Callable[[Box], None], group: Sequence[Box]) 
             work(box)
 
 
-# ---- sums ------------------------------------------------------------------------------------------------------------
-
-
 def _summands(block: Block) -> tuple[Floats, ...]:
     """What the loss asks to be summed along the last axis."""
     loss, weight = block.loss, (block.weight,) if block.loss.reads_all_predictions else ()
@@ -106,7 +104,7 @@ def _summands(block: Block) -> tuple[Floats, ...]:
     return summands
 
 
-def _shared_sums(call: Call, group: Sequence[Box], summed: Summed) -> list[Floats]:
+def _shared_sums(call: Call, group: Sequence[Box], summed: Callable[[Floats], tuple[Sum, float]]) -> list[Floats]:
     """The sums over all blocks of a group together: exact, and rounded once."""
     totals: list[tuple[Sum, float]] = []
     shape: tuple[int, ...] = ()
@@ -118,13 +116,13 @@ def _shared_sums(call: Call, group: Sequence[Box], summed: Summed) -> list[Float
         each = [summed(row) for a in summands for row in a.reshape(prod(a.shape[:-1]), a.shape[-1])]
         with lock:
             shape = (len(summands), *summands[0].shape[:-1])
-            totals = [(t[0] + e[0], t[1] + e[1]) for t, e in zip(totals, each, strict=True)] if totals else each
+            totals = [(plus(t[0], e[0]), t[1] + e[1]) for t, e in zip(totals, each, strict=True)] if totals else each
 
     _in_parallel(call, add, group)
     return list(np.array([decided(*t) for t in totals]).reshape(shape))
 
 
-def _divisor(call: Call) -> Sum:
+def _divisor(call: Call) -> Fraction | int:
     """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
     reduction = call.loss.reduction
     if reduction == "mean":
@@ -134,9 +132,11 @@ def _divisor(call: Call) -> Sum:
     return sum(_weight_of(call, box) for box in _boxes(call)) if reduction == "weighted_mean" else 1
 
 
-def _weight_of(call: Call, box: Box) -> Sum:
+def _weight_of(call: Call, box: Box) -> Any:
     """The sum of the weights in a box, each times its class weight."""
     _, weight, count = call.taking_part(box)
+    if weight is not None and not within(weight, 0.0, MAX):
+        raise OutsideDomain
     own = call.loss.divisor_weight(Block(call, box).y) if marked(call.loss.__class__, "per_class") else None
     if own is None:
         return count if weight is None else exact_sum(weight)
@@ -149,11 +149,11 @@ def _weight_of(call: Call, box: Box) -> Sum:
 class Result:
     """What a call returns. Blocks add to it in any order."""
 
-    def __init__(self, call: Call, value: bool, derivative: str, summed: Summed) -> None:
+    def __init__(self, call: Call, value: bool, derivative: str, summed: Callable[[Floats], tuple[Sum, float]]) -> None:
         self.call, self.loss, self.layout = call, call.loss, call.shapes.layout
         self.wants_value, self.derivative, self.summed = value, derivative, summed
         self.divisor = _divisor(call)
-        self.total: tuple[Sum, float] = 0, 0.0  # the sum of the losses so far, and its radius
+        self.total: tuple[Sum, float] = Fraction(0), 0.0  # the sum of the losses so far, and its radius
         self.only: float | None = None  # the one loss there is
         self.lock = threading.Lock()
         self.losses = np.empty(self.layout.value_shape) if value and self.loss.reduction == "none" else None
@@ -174,9 +174,12 @@ class Result:
         loss, block = self.loss, Block(self.call, box)
         if sums is None and loss.sums is not None:
             sums = [accurate_sum(a) for a in _summands(block)]
-        arguments = (block.y, block.yhat, *block.shares.values())
+        arguments = (block.y, block.yhat, *block.parameters)
         terms = loss.terms(*arguments, *(sums or ()))
         rest = _not_short(loss, terms[0])
+        if rest is not None and self.derivative == "one_sided_slopes":  # the full form has one slope, and no kinks
+            for kink in loss.kinks(block.y):
+                rest = rest & (block.yhat != kink)
         full = None if rest is None else loss.full(*(a[rest] for a in arguments))
         if self.wants_value and first:
             self._add_losses(block, _patched(loss.losses(*terms), rest, full, 0))
@@ -199,7 +202,7 @@ class Result:
         else:
             total, radius = self.summed(losses)
             with self.lock:
-                self.total = self.total[0] + total, self.total[1] + radius
+                self.total = plus(self.total[0], total), self.total[1] + radius
 
     def _put(self, out: Floats, block: Block, slopes: Floats, through: Floats | None) -> None:
         """Slopes times weight over divisor, to their place in a gradient."""

@@ -4,7 +4,7 @@
     → Call(loss, y, yhat, weight)          types and shapes are checked                           call.py
     → Shapes                               what the shapes decide, kept for the next call         call.py, axes.py
     → Block, one for each box of units     float64, domains checked, ignored units left out       call.py, domain.py
-    → sums                                 only if a loss asks for sums: exact                    evaluate.py, sums.py
+    → sums                                 only if a loss asks: exact over several blocks         evaluate.py, sums.py
     → terms → losses, slopes               the formulas of the loss; `full` where they fail       losses/
     → Result                               weighted, summed exactly, divided and rounded once     evaluate.py
 
@@ -21,7 +21,7 @@ the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, clas
 A loss file says more only if it needs to:
 
     short              the interval of the first term in which losses and slopes hold (default: the finite floats)
-    full               y, yhat, parameters → losses and slopes of the other units
+    full               y, yhat, parameters → losses and slopes of the other units (not at kinks)
     one_sided_slopes   the terms → left and right derivatives, for a loss with kinks
     sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
     layout             which axes go into one unit (default: none, one loss an element)
@@ -32,6 +32,10 @@ A loss file says more only if it needs to:
     target_row         class row, parameters → the row that `definition` takes, smoothed and weighted
     divisor_weight     y → the class weights that "weighted_mean" divides by
     check              relations between parameters
+
+To add a loss, add losses/NAME.py, its page derivations/NAME.md, its test tests/losses/test_NAME.py (which may hold rows
+for the tables of other tests, see tests/loss_tables.py), and a line in `__init__.pyi`. Name it in the README and in
+derivations/README.md, and run `make accuracy`.
 
 One loss (WeightedCrossEntropy) reads all predictions of a call, because its weight does:
 
@@ -56,7 +60,8 @@ from reflosses.evaluation.call import Call, Shapes
 from reflosses.evaluation.domain import MAX, Domain, Floats
 from reflosses.evaluation.evaluate import evaluate
 from reflosses.evaluation.parameters import choice, parameter
-from reflosses.evaluation.sums import REDUCTIONS
+
+REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
 
 class Argument(NamedTuple):
@@ -90,7 +95,7 @@ class Loss(ABC):
 
     reduction: "mean" (Σwℓ/N, default), "weighted_mean" (Σwℓ/Σw), "sum" (Σwℓ) or "none" (wℓ, one a loss). N counts
     positions of zero weight, but no ignored positions. A sum adds the numbers that "none" returns, exactly, and is
-    rounded once; a single infinite loss makes it infinite.
+    rounded once; an infinite loss makes it infinite, unless there is a NaN or an opposite infinity.
     weight: one number ≥ 0 for each loss, shaped like the value under "none". A zero weight removes its loss, even if
     the loss is infinite or NaN.
     Any real dtype comes in, float64 comes out, inputs are not changed. A NaN prediction gives NaN.
@@ -194,7 +199,7 @@ class Loss(ABC):
 
     @cached_property
     def shapes(self) -> dict[Any, Shapes]:
-        """What the shapes of the last few calls decide."""
+        """What the shapes of earlier calls decide; at most 64 are kept."""
         return {}
 
     # ---- construction, printing, comparison --------------------------------------------------------------------

@@ -59,7 +59,8 @@ def ratio(a: Floats, b: Floats) -> Floats:
 def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponent: Any = 0) -> Floats:
     """The product of the numerators over that of the denominators, times 2^exponent.
 
-    Mantissas are multiplied and exponents are added, so that only the result itself can overflow or underflow.
+    Mantissas are multiplied and exponents are added, so that only the result itself can overflow or underflow. A
+    subnormal result is rounded twice.
     """
     mantissa: Any = np.float64(1.0)
     for x in numerators:

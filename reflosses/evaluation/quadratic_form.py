@@ -13,7 +13,7 @@ from reflosses.evaluation.numerics import product
 class Form:
     """s = eᵀ Ω e of the residual vectors e = yhat − y, held as e = f 2^n: no square overflows or underflows early.
 
-    f: (vectors, d), its largest component from ½ to 1. n: one integer a vector. pull: Ω f. t: fᵀ Ω f, so that
+    f: (vectors, d), its largest component in [½, 1), or all 0. n: one integer a vector. pull: Ω f. t: fᵀ Ω f, so that
     s = t 4^n. Without Ω a residual is a vector of one component. An infinite component makes t infinite and the pull 0
     if Ω is definite on such components; otherwise several of them may cancel, and both are NaN.
     """
@@ -26,7 +26,7 @@ class Form:
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
-        self.e = e
+        self.e, self.far = e, far[:, None]
         n = np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1]
         self.information, self.f, self.n = information, np.ldexp(e, -n[:, None]), n + far
         self.pull = np.einsum("nij,nj->ni", information, self.f)
@@ -42,7 +42,7 @@ class Form:
 
     def whole_pull(self) -> Floats:
         """Ω e. (In Ω f 2^n a small component beside a large one may underflow.)"""
-        return np.asarray(np.einsum("nij,nj->ni", self.information, self.e))
+        return np.asarray(np.ldexp(np.einsum("nij,nj->ni", self.information, self.e), self.far))
 
     def over(self, delta: float) -> Floats:
         """s / delta²."""

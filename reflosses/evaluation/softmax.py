@@ -45,7 +45,7 @@ class Softmax:
         return np.asarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
 
     def gained_and_lost(self, q: Floats) -> tuple[Floats, Floats]:
-        """Q p_k and q_k, for the target q of mass Q and the softmax p, without the q_k p_k that is in both."""
+        """p_k (Q − q_k) and q_k (1 − p_k) for a target q of mass Q: the slope is their difference."""
         gained, lost = self.times_exp(Others(q).of_each()), q * Others(self.exp()).of_each()
         np.put_along_axis(lost, self.largest, self.rest(np.take_along_axis(q, self.largest, axis=-1)), axis=-1)
         total = 1 + self.rest(1.0)
@@ -82,7 +82,7 @@ class Others:
     def __init__(self, x: Floats) -> None:
         self.x, self.largest = x, np.maximum.reduce(x, axis=-1)
         smaller = x < self.largest[..., None]
-        ties = x.shape[-1] - 1 - np.add.reduce(smaller, axis=-1)  # entries as large as the largest, but one
+        ties = x.shape[-1] - 1 - np.add.reduce(smaller, axis=-1)  # how many other entries equal the largest
         self.of_largest: Floats = accurate_sum(x * smaller) + ties * self.largest
         self.total: Floats = self.of_largest + self.largest
 

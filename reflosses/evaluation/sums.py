@@ -1,7 +1,7 @@
 """Exact sums, and what a reduction divides by.
 
-A sum of finite floats is a Fraction or an int. A sum with an infinity or a NaN in it is the float ±inf or NaN. Both can
-be added, and `quotient` divides one by another and rounds once.
+A sum of finite floats is a Fraction. A sum with an infinity or a NaN in it is the float ±inf or NaN. `plus` adds both
+kinds, and `quotient` divides and rounds once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import numpy as np
 from reflosses.evaluation.domain import Floats, magnitude
 from reflosses.evaluation.numerics import product, two_product
 
-REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
-
-Sum = Fraction | int | float  # a float only if it is infinite or NaN
+Sum = Fraction | float  # a float only if it is infinite or NaN
 
 _CHUNK = 2**17  # numbers that are added at a time: 2^17 integers below 2^46 add up below 2^63
 _BITS = 46  # of each integer
@@ -46,23 +44,29 @@ def exact_dot(x: Floats, weight: Floats) -> Sum:
     for part in two_product(m, n):  # of mantissas: nothing overflows or underflows
         for centre in (-1500, 0, 1500):  # products reach from 2^-2148 to 2^2048: three ranges of floats
             here = (exponent >= centre - 750) & (exponent < centre + 750)
-            total += exact_sum(np.ldexp(part[here], exponent[here] - centre)) * Fraction(2) ** centre
+            total = plus(total, exact_sum(np.ldexp(part[here], exponent[here] - centre)) * Fraction(2) ** centre)
     return total
 
 
-def quotient(total: Sum, divisor: Sum) -> float:
-    """total / divisor, rounded once; NaN if the divisor is 0."""
-    if not (isinstance(total, float) or isinstance(divisor, float)):
-        return rounded(total / divisor) if divisor else np.nan
-    with np.errstate(all="ignore"):
-        return float(np.float64(rounded(total)) / np.float64(rounded(divisor))) if divisor else np.nan
+def plus(a: Sum, b: Sum) -> Sum:
+    """a + b; what is infinite or NaN stays so, however large the other is."""
+    if isinstance(a, float) or isinstance(b, float):
+        return (a if isinstance(a, float) else 0.0) + (b if isinstance(b, float) else 0.0)
+    return a + b
 
 
-def decided(total: Sum, radius: float, divisor: Sum = 1) -> float:
+def quotient(total: Sum, divisor: Fraction | int) -> float:
+    """total / divisor, rounded once; ±inf stays infinite. NaN if the divisor is 0."""
+    if not divisor:
+        return np.nan
+    return total if isinstance(total, float) else rounded(total / divisor)
+
+
+def decided(total: Sum, radius: float, divisor: Fraction | int = 1) -> float:
     """The quotient of a sum that is known to within a radius; UndecidedError if two floats are possible."""
     if not radius:
         return rounded(total) if divisor == 1 else quotient(total, divisor)
-    low, high = quotient(total - Fraction(radius), divisor), quotient(total + Fraction(radius), divisor)
+    low, high = (quotient(plus(total, Fraction(r)), divisor) for r in (-radius, radius))
     if low < high:
         raise UndecidedError
     return low
@@ -85,7 +89,7 @@ def _sum(x: Floats, exact: bool) -> tuple[Sum, float]:
     total, radius = _sum_of_chunk(x[:_CHUNK], exact) if x.size else (Fraction(0), 0.0)
     for start in range(_CHUNK, x.size, _CHUNK):
         more, further = _sum_of_chunk(x[start : start + _CHUNK], exact)
-        total, radius = total + more, radius + further
+        total, radius = plus(total, more), radius + further
     return total, radius
 
 
@@ -100,14 +104,12 @@ def _sum_of_chunk(x: Floats, exact: bool) -> tuple[Sum, float]:
     by at most n (n − 1) · 2^-53 half units. The radius is larger, so that its own roundings do not matter.
     """
     largest = magnitude(x)
-    if largest == 0.0:
-        return Fraction(0), 0.0
-    if not largest < np.inf:
+    if not 0.0 < largest < np.inf:
         with np.errstate(all="ignore"):
-            return float(np.sum(x[~np.isfinite(x)])), 0.0
+            return Fraction(0) if largest == 0.0 else float(np.sum(x[~np.isfinite(x)])), 0.0
     if largest >= 2.0**1000:  # σ would overflow
         huge = np.abs(x) >= 2.0**900
-        return exact_sum(x[huge] * 2.0**-200) * 2**200 + exact_sum(np.where(huge, 0.0, x)), 0.0
+        return plus(exact_sum(x[huge] * 2.0**-200) * 2**200, exact_sum(np.where(huge, 0.0, x))), 0.0
     count, unit = 0, frexp(largest)[1]  # the sum so far is count · 2^unit
     for cut in range(1, 60):
         finer = max(unit - _BITS + 1, -1074)  # below 2^-1074 there is nothing
@@ -126,24 +128,28 @@ def _sum_of_chunk(x: Floats, exact: bool) -> tuple[Sum, float]:
     return _times_power(count, unit), 0.0
 
 
-def _times_power(n: int, exponent: int) -> Sum:
+def _times_power(n: int, exponent: int) -> Fraction:
     """n · 2^exponent."""
-    return n << exponent if exponent >= 0 else Fraction(n, 1 << -exponent)
+    return Fraction(n << exponent) if exponent >= 0 else Fraction(n, 1 << -exponent)
 
 
-def scaled(a: Floats, weight: Floats | None, divisor: Sum) -> Floats:
-    """a · weight / divisor, element by element; only a result that is too large or too small itself overflows."""
-    plain = rounded(divisor)
+def scaled(a: Floats, weight: Floats | None, divisor: Fraction | int) -> Floats:
+    """a · weight / divisor, element by element. A result overflows or underflows only if its exact value does."""
+    plain = rounded(Fraction(divisor))
     with np.errstate(all="ignore"):
         plainly = a if weight is None else a * weight
         out = np.asarray(plainly / plain)
-        if isinstance(divisor, float) or (weight is None and 2.0**-1022 <= plain < np.inf):
+        if weight is None and 2.0**-1022 <= plain < np.inf:
             return out
-        if 1.0 <= plain < np.inf and -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:
-            return out
-        size = np.abs(plainly)
-        normal = (size > 2.0**-960) & (size < np.inf) & (2.0**-1022 <= plain < np.inf)
-        doubtful = ~normal & np.isfinite(a) & (a != 0)
+        if 1.0 <= plain < np.inf:
+            if -np.inf < plainly.min(initial=0.0) and plainly.max(initial=0.0) < np.inf:  # a shortcut
+                return out
+            right = np.isfinite(plainly)
+        else:
+            size = np.abs(plainly)
+            right = (size > 2.0**-960) & (size < np.inf) & (2.0**-1022 <= plain < np.inf)
+            out = np.where(np.isinf(a), plainly, out)  # also over a divisor beyond the floats
+        doubtful = ~right & np.isfinite(a) & (a != 0)
         if doubtful.any():
             exponent = divisor.numerator.bit_length() - divisor.denominator.bit_length()
             mantissa = float(divisor / Fraction(2) ** exponent)

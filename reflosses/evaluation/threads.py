@@ -34,7 +34,7 @@ def keep_freed_memory(predictions: int) -> None:
         np.empty(2**22 - 2**10)
 
 
-_threads: int | None = None  # None: not asked for yet
+_threads: int | None = None  # None: `set_num_threads` has not been called
 _pool: ThreadPoolExecutor | None = None
 _lock = threading.Lock()
 

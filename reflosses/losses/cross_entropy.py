@@ -54,7 +54,9 @@ class CrossEntropy(Loss):
         slopes[true] = -others * factor
         return slopes if self.class_weight is None else weight[:, None] * slopes  # (7)
 
-    short = (0.0, 300.0)  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
+    short = property(  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
+        lambda self: (0.0, 300.0 if self._weigh(np.ones(1)).max() < 2.0**1000 else -1.0)
+    )
 
     def terms(self, y: Any, z: Floats) -> tuple[Floats, Any, Any]:
         e, top = np.exp(z), np.maximum.reduce(z, axis=1)
@@ -64,8 +66,7 @@ class CrossEntropy(Loss):
             return size, None, (top[:, None] - z, row, Others(e), Others(self._weigh(row)))
         true = np.arange(len(z)), y
         own, e[true] = e[true], 0.0  # e without the true class
-        weight = 1.0 if self.class_weight is None else self.class_weight[y]
-        return size, (e, own, accurate_sum(e), weight, true), None
+        return size, (e, own, accurate_sum(e), 1.0 if self.class_weight is None else self.class_weight[y], true), None
 
     def _weigh(self, row: Floats) -> Floats:
         return row if self.class_weight is None else row * self.class_weight

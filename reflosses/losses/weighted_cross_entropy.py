@@ -59,7 +59,7 @@ class WeightedCrossEntropy(Loss):
         if self.weight != "sudre":
             return yhat, y, np.float64(self.weight), np.float64(1.0), nats
         if foreground == 0 and yhat.size:
-            raise ValueError(f"{self}: the sum of yhat is 0, and the weight divides by it")
+            raise ValueError(f'{self}: yhat sums to 0, and the weight "sudre" divides by this sum')
         return yhat, y, background, foreground, nats  # w is the third over the fourth
 
     # ---- what the checks need ----------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def _functions(leg: Leg) -> Table:
     if table.lines:
         table.notes += legend(regimes)
         covered = [f for f in known.values() if f.name in {row.framework for row in leg.rows}]
-        table.notes += [f"not covered of {f.name}: {', '.join(f.not_covered)}" for f in covered]
+        table.notes += [f"not covered of {f.name}: {', '.join(f.not_covered)}" for f in covered if f.not_covered]
         table.notes.append("what each function equals, and why others are not covered: reflosses explain NAME")
     table.notes += leg.missing
     return table
@@ -225,11 +225,11 @@ def summary(report: Report) -> str:
     """The last line of a report: whether our certification holds, and how the others did."""
     rows = [row for leg in report.legs for row in leg.rows]
     held = [row.holds for row in rows if row.holds is not None]
-    ours = f"holds: {len(held)} of {len(held)} rows" if report.ok else f"does not hold: {sum(held)} of {len(held)} rows"
+    ours = f"Our own certification {'holds' if report.ok else 'does not hold'}: {sum(held)} of {len(held)} rows."
     others = [row.kind for leg in report.legs if leg.name != LOSSES for row in leg.rows]
     counts = ", ".join(f"{others.count(kind)} {kind}" for kind in STYLE if kind in others)
     took = sum(leg.seconds for leg in report.legs)
-    text = f"Our own certification {ours}. Other implementations: {counts or 'none checked'}."
+    text = f"{ours if held else 'Nothing of ours was certified.'} Other implementations: {counts or 'none checked'}."
     text += f" {took:.0f} s, seed {report.wanted.seed}, {report.wanted.points} points a loss of ours."
     if report.unlisted is not None and report.vanished is not None:
         text += f" {compared(report.unlisted, report.vanished)}"

@@ -306,3 +306,10 @@ def test_it_does_not_take_long() -> None:
         start = time.process_time()
         asked(c)
         assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.25, 1.5])
+def test_a_wrong_factor_is_no_narrow_format(factor: float) -> None:
+    """Dyadic inputs times such a factor are numbers of bfloat16, too."""
+    found = diagnose(lambda y, yhat: (factor * (yhat - y) ** 2, 2 * factor * (yhat - y)), MeanSquaredError(**NONE))
+    assert "bfloat16" not in str(found)

@@ -1,6 +1,7 @@
 """Blocks, threads and buffers: they change no bit of a result, and hold no more memory than they say."""
 
 import itertools
+import math
 import os
 import pickle
 import subprocess
@@ -489,3 +490,88 @@ for after in (0.02, 0.05, 0.1):
 print(caught)
 """
     assert run(PREAMBLE + code) == "3"
+
+
+# ---- infinities in another block, kinks and overflows beside a short form --------------------------------------------
+
+
+@pytest.mark.parametrize("last", [np.inf, np.nan])
+def test_an_infinity_in_one_block_outweighs_any_sum_in_another(last: float, cut: Any) -> None:
+    """The squares of 1e154 add up beyond the floats, as a fraction, before the other block is added."""
+    cut(4, 2)
+    yhat = np.r_[np.full(4, 1e154), np.zeros(4), last]
+    for reduction in ("mean", "sum"):
+        value = rl.MeanSquaredError(reduction=reduction).value(np.zeros(9), yhat)
+        np.testing.assert_equal(value, abs(last))
+
+
+def test_a_number_outside_is_named_even_if_a_sum_is_undecided(monkeypatch: Any) -> None:
+    """The first row's sums lie next to the middle of two floats; the second row holds 1.5."""
+    monkeypatch.setattr(evaluate, "_LONG", 4)
+    yhat = np.zeros((2, 8))
+    yhat[0, :2], yhat[1, 5] = [1, 2.0**-53], 1.5
+    with pytest.raises(ValueError, match=r"yhat\[1, 5\] is 1\.5, not"):
+        rl.Dice(axis=1).grad((yhat > 0) * 1.0, yhat)
+
+
+def test_a_bad_weight_in_a_late_block_is_found_before_anything_is_written(cut: Any) -> None:
+    cut(2, 1)
+    out = np.full(6, 7.0)
+    with pytest.raises(ValueError, match=r"weight\[5\] is nan"):
+        rl.Huber(reduction="weighted_mean").grad(np.zeros(6), np.ones(6), weight=[1e308] * 5 + [np.nan], out=out)
+    assert (out == 7).all()
+
+
+def test_weighted_subnormal_slopes_do_not_depend_on_an_infinity_elsewhere(cut: Any) -> None:
+    rng = np.random.default_rng(1)
+    z, w = rng.random(64) * 1e-308, rng.random(64)
+    z[0] = np.inf
+    loss, found = rl.MeanSquaredError(reduction="sum"), []
+    for block in (64, 4):
+        cut(block, 1)
+        found.append(loss.grad(np.zeros(64), z, weight=w).tolist())
+    assert found[0] == found[1]
+
+
+def test_an_infinite_loss_over_huge_weights_is_infinite() -> None:
+    loss = rl.BinaryCrossEntropy(reduction="weighted_mean")
+    weight = [1.7e308] * 2  # whose sum is beyond the floats
+    assert loss.value([1.0, 1.0], [0.0, 0.5], weight=weight) == np.inf
+    assert loss.grad([1.0, 1.0], [0.0, 0.5], weight=weight).tolist() == [-np.inf, -1]
+
+
+def test_huge_class_weights_divide_a_gradient() -> None:
+    """Σ w is a whole number beyond the integers of NumPy."""
+    loss = rl.NegativeLogLikelihood(class_weight=[1e100] * 3, reduction="weighted_mean")
+    assert loss.grad([0, 1, 2], np.eye(3)).tolist() == [[-1 / 3, 0, 0], [0, -1 / 3, 0], [0, 0, -1 / 3]]
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "yhat", "low", "high"),
+    [
+        (rl.Focal(clamp=1e-20), 1.0, 1e-20, -1e20, 2 * math.log(1e-20)),
+        (rl.BinaryCrossEntropy(clamp=2.0**-1023), 1.0, 2.0**-1023, -(2.0**1023), 0.0),
+    ],
+)
+def test_a_kink_outside_the_short_form_has_two_slopes(
+    loss: Loss, y: float, yhat: float, low: float, high: float
+) -> None:
+    """−1/p from inside the clamp; from outside −2 nats for the focal loss, and 0 for cross-entropy."""
+    got = loss.subgradient(y, yhat)
+    assert [float(g) for g in got] == pytest.approx([low, high], rel=1e-15)
+
+
+def test_a_vector_that_overflows_keeps_its_factor() -> None:
+    """e = 2e308 beyond the floats, where s/δ² is an ordinary number: 2 Ω e/(1 + s/δ²)."""
+    loss = rl.Cauchy(delta=1e300, information=[[0.25]])
+    assert loss.grad([[-1e308]], [[1e308]]).tolist() == [[1e292]]  # 2 · 0.25 · 2e308/(1e16 + 1)
+    loss = rl.Cauchy(delta=1e100, information=[[1e-300]])
+    assert loss.grad([[-1e308]], [[1e308]])[0, 0] == pytest.approx(1e-108, rel=1e-15)
+
+
+def test_huge_class_weights_do_not_overflow_before_a_soft_target_meets_them() -> None:
+    loss = rl.CrossEntropy(class_weight=[1e306, 1.0, 1.0])
+    assert loss.value([[0, 0.5, 0.5]], [[-200.0, 0, 1]]) == pytest.approx(math.log(1 + math.e) - 0.5, rel=1e-15)
+    assert loss.value([[1e-10, 0.5, 0.5]], [[-200.0, 0, 1]]) == pytest.approx(
+        1e296 * (200 + math.log(1 + math.e)), rel=1e-14
+    )

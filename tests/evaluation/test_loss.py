@@ -16,8 +16,7 @@ import reflosses as rl
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation import loss as contract
 from reflosses.evaluation.domain import Classes, Labels
-from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.sums import REDUCTIONS
+from reflosses.evaluation.loss import REDUCTIONS, Loss
 from reflosses.truth import sampling
 from reflosses.truth.sampling import Problem
 

@@ -13,7 +13,7 @@ import pytest
 import reflosses as rl
 from reflosses.catalogue import losses
 from reflosses.evaluation.domain import FRACTION, NON_NEGATIVE, POSITIVE, REAL
-from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.loss import REDUCTIONS, Loss
 from reflosses.evaluation.parameters import (
     array,
     axes,
@@ -25,7 +25,6 @@ from reflosses.evaluation.parameters import (
     optional,
     semidefinite,
 )
-from reflosses.evaluation.sums import REDUCTIONS
 
 INF, NAN = math.inf, math.nan
 EPS = 2.0**-52

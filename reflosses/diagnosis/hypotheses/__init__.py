@@ -6,7 +6,8 @@ the question, the answer, or both. For two hypotheses at once, the second change
 Defects of floating point are formulas. A tape works them out in the candidate's format and differentiates them. Like an
 autodiff, it rounds, overflows and multiplies 0 by ∞.
 
-To add a hypothesis, add its function to one of the files, and its entry below it.
+To add a hypothesis, add an entry (`FAMILY.convention` or `FAMILY.defect`) to one of the files, below its function if it
+needs one of its own. `make test` then asks for a candidate that does what the entry says: one row in tests/diagnosis.
 """
 
 from reflosses.diagnosis.hypotheses import (
