@@ -55,15 +55,14 @@ class CrossEntropy(Loss):
         return slopes if self.class_weight is None else weight[:, None] * slopes  # (7)
 
     short = property(  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
-        lambda self: (0.0, 300.0 if self._weigh(np.ones(1)).max() < 2.0**1000 else -1.0)
+        lambda self: (0.0, 300.0 if self.class_weight is None or self.class_weight.max() < 2.0**1000 else -1.0)
     )
 
     def terms(self, y: Any, z: Floats) -> tuple[Floats, Any, Any]:
-        e, top = np.exp(z), np.maximum.reduce(z, axis=1)
-        size = np.maximum(top, -np.minimum.reduce(z, axis=1))
+        size, e = np.maximum.reduce(np.abs(z), axis=1), np.exp(z)
         if y.ndim == 2 or self.label_smoothing:
-            row = smoothed(y, z, self.label_smoothing)
-            return size, None, (top[:, None] - z, row, Others(e), Others(self._weigh(row)))
+            row, below = smoothed(y, z, self.label_smoothing), np.maximum.reduce(z, axis=1)[:, None] - z
+            return size, None, (below, row, Others(e), Others(self._weigh(row)))
         true = np.arange(len(z)), y
         own, e[true] = e[true], 0.0  # e without the true class
         return size, (e, own, accurate_sum(e), 1.0 if self.class_weight is None else self.class_weight[y], true), None
