@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -49,7 +50,7 @@ def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats
 def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
     for group in groups(call):
         sums = _shared_sums(call, group, result.summed) if _share_sums(call) else None
-        _in_parallel(call, lambda box, sums=sums: result.add(box, sums), group)  # type: ignore[misc]
+        _in_parallel(call, partial(result.add, sums=sums), group)
     return result.value(), result.outs
 
 
@@ -57,7 +58,7 @@ def _two_passes(call: Call, result: Result) -> tuple[Any, list[Floats]]:
 
 
 def groups(call: Call) -> Iterator[list[Box]]:
-    """The boxes of all blocks; a group holds those that share sums."""
+    """The boxes of all blocks, in groups. The blocks of a group share sums, such as those of one long overlap."""
     layout = call.shapes.layout
     if not _share_sums(call):
         yield [()] if call.loss.reads_all_predictions else _boxes(call)
@@ -126,9 +127,8 @@ def _divisor(call: Call) -> Fraction | int:
     """What the reduction divides by: 1, the number of losses, or the sum of their weights."""
     reduction = call.loss.reduction
     if reduction == "mean":
-        return (
-            sum(call.taking_part(box)[2] for box in _boxes(call)) if call.shapes.ignores else call.shapes.layout.units
-        )
+        ignores, units = call.shapes.ignores, call.shapes.layout.units
+        return sum(call.taking_part(box)[2] for box in _boxes(call)) if ignores else units
     return sum(_weight_of(call, box) for box in _boxes(call)) if reduction == "weighted_mean" else 1
 
 
@@ -168,7 +168,7 @@ class Result:
 
     def add(self, box: Box, sums: Sequence[Floats] | None) -> None:
         """Losses and slopes of a block, weighted, reduced and put in place. Without `sums`, each unit has its own."""
-        first = not any(s.start for s in box[len(self.layout.outer) :])  # part of its units
+        first = not any(s.start for s in box[len(self.layout.outer) :])  # the box starts its units, or holds them
         if not first and not self.derivative:
             return
         loss, block = self.loss, Block(self.call, box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from reflosses.evaluation.numerics import accurate_sum, times_exp
 class Softmax:
     """Rows of logits z as E_k = exp(z_k − max z), each with every digit. The softmax is E / (1 + T).
 
-    T is the sum of all E_k but that of the largest logit, which is 1.
+    T is the sum of all E_k but one: the largest logit's, which is 1.
     """
 
     def __init__(self, z: Floats) -> None:
@@ -44,12 +45,16 @@ class Softmax:
         down, error = _difference(second, self.top)
         return np.asarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
 
+    @cached_property
+    def t(self) -> Floats:
+        """T."""
+        return self.rest(1.0)
+
     def gained_and_lost(self, q: Floats) -> tuple[Floats, Floats]:
         """p_k (Q − q_k) and q_k (1 − p_k) for a target q of mass Q: the slope is their difference."""
         gained, lost = self.times_exp(Others(q).of_each()), q * Others(self.exp()).of_each()
         np.put_along_axis(lost, self.largest, self.rest(np.take_along_axis(q, self.largest, axis=-1)), axis=-1)
-        total = 1 + self.rest(1.0)
-        return gained / total, lost / total
+        return gained / (1 + self.t), lost / (1 + self.t)
 
     def limit(self) -> Floats:
         """The limit of the softmax for infinite logits. A single +∞ takes everything, NaN and several +∞ give NaN.
@@ -75,8 +80,8 @@ def _difference(z: Floats, m: Floats) -> tuple[Floats, Floats]:
 class Others:
     """For each entry of rows of non-negative numbers, the sum of all the others.
 
-    The others of the largest entry are added themselves: the total less the entry would lose their digits. The others
-    of another entry are these and the largest less the entry, where nothing is lost: the largest is among them.
+    The total less an entry loses digits if the entry is most of the total. So the others of the largest entry are added
+    one by one. For an entry x the sum is then (largest − x) + (others of the largest), and neither term is negative.
     """
 
     def __init__(self, x: Floats) -> None:
@@ -121,7 +126,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
         return np.zeros(a.shape)
     with np.errstate(all="ignore"):
         softmax = Softmax(rows)
-        out = (rows - softmax.top) - np.log1p(softmax.rest(1.0))  # no digit cancels: neither term is positive
+        out = (rows - softmax.top) - np.log1p(softmax.t)  # no digit cancels: neither term is positive
         if not np.isfinite(softmax.top).all():
             out = np.where(np.isfinite(softmax.top), out, np.log(softmax.limit()))
     return np.ascontiguousarray(np.moveaxis(out, -1, axis))

@@ -75,8 +75,8 @@ class CrossEntropy(Loss):
     def full(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
         row, e, w = smoothed(y, z, self.label_smoothing), Softmax(z), self._weigh(np.ones(z.shape[1]))
         q, half = self._weigh(row), np.where((row == 0) | (w == 0), 0.0, e.top / 2 - z / 2)  # m − z may overflow
-        mass, rest = accurate_sum(q), e.rest(1.0)[:, 0]
-        unsure = np.where(rest > 2.0**-900, mass * np.log1p(rest), e.rest(mass[:, None])[:, 0])
+        mass, t = accurate_sum(q), e.t[:, 0]
+        unsure = np.where(t > 2.0**-900, mass * np.log1p(t), e.rest(mass[:, None])[:, 0])
         losses = unsure + accurate_sum(product((2.0, row, w, half)))  # (3)
         p, finite = e.limit(), np.isfinite(e.top)
         limit = times(np.where(p == 1, 0.0, q + 0 * p).sum(axis=1), np.full(len(q), np.inf))  # mass elsewhere costs ∞

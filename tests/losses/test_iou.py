@@ -130,6 +130,17 @@ def test_next_to_perfect_and_to_nothing_no_digit_is_lost(p):
         assert ulps(loss.grad(T, p), slopes) <= BOUNDS.grad
 
 
+def test_the_scale_of_errors_is_the_larger_term_of_the_slope():
+    """(J (1 − t) − t)/U, with I = 5/8, U = 13/8: ½ against 5/26. With I = 65/64, U = 79/64: 455/632 against ⅛."""
+    for t, p, scale in (
+        ([0.5, 1.0], [0.25, 0.5], [4 / 13, 0]),
+        ([0.125, 1.0], [0.125, 1.0], [455 / 632 * 64 / 79, 0]),
+    ):
+        value, slopes = IoU().error_scale(np.array([t]), np.array([p]))
+        assert value is None
+        assert slopes[0].tolist() == pytest.approx(scale, rel=1e-15)
+
+
 def test_a_perfect_prediction_still_pulls():
     value, grad = IoU().value_and_grad(T, T)
     assert value == 0

@@ -1,4 +1,4 @@
-"""Run `reflosses verify` and write what it finds to derivations/accuracy.md: `make accuracy`."""
+"""`make accuracy` runs this program. It runs `reflosses verify` and writes derivations/accuracy.md."""
 
 import json
 import os

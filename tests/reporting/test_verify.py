@@ -585,12 +585,14 @@ def test_a_case_fails_where_a_row_is_wrong_and_is_skipped_where_it_is_missing() 
 
 def test_what_a_list_expects_of_others_is_no_failure() -> None:
     known, news = (asked(result(dtype=dtype, verdict="overflow"), "wrong") for dtype in ("float64", "float32"))
-    unlisted = [Found(news.result, news.result.worst[0])]  # type: ignore[union-attr, arg-type]
+    assert known.result is not None
+    assert news.result is not None
+    unlisted = [Found(news.result, news.result.worst[0])]
     found = reported(known, news, unlisted=unlisted, vanished=[GONE])
     told, failed, gone = output.cases(found)
     assert told.failure is None
-    assert told.output == known.result.message()  # type: ignore[union-attr]
-    assert failed.failure == news.result.message()  # type: ignore[union-attr]
+    assert told.output == known.result.message()
+    assert failed.failure == news.result.message()
     assert gone.failure == "vanished: lib.g, float64, D, value: overflow"
     assert not found.expected
     assert "Against the list: 1 unlisted deviations, 1 vanished." in tables.summary(found)
