@@ -171,6 +171,7 @@ POSITIVE = Interval("a finite number", 0.0, np.inf, open_low=True, open_high=Tru
 NON_NEGATIVE = Interval("a finite number", 0.0, np.inf, open_high=True)
 SQUARED = Interval("a squared error", 0.0, np.inf)
 FRACTION = Interval("a number", 0.0, 1.0)
+EXPONENT = Interval("a number", 0.0, 1e6)
 CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
 
 

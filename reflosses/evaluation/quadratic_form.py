@@ -44,6 +44,10 @@ class Form:
         """Ω e. (In Ω f 2^n a small component beside a large one may underflow.)"""
         return np.asarray(np.ldexp(np.einsum("nij,nj->ni", self.information, self.e), self.far))
 
+    def diagonal(self) -> Floats:
+        """Ω_ii."""
+        return np.diagonal(self.information, axis1=1, axis2=2)
+
     def over(self, delta: float) -> Floats:
         """s / delta²."""
         return product((self.t,), (delta, delta), 2 * self.n)

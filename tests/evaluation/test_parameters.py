@@ -293,7 +293,7 @@ BAD = [
         (cls, name, bad, ValueError, text)
         for cls in (rl.Focal, rl.FocalWithLogits)
         for name, bad, text in [
-            ("gamma", -0.3, "gamma is -0.3, not a finite number in [0, inf)"),
+            ("gamma", -0.3, "gamma is -0.3, not a number in [0, 1e+06]"),
             ("gamma", INF, "gamma is inf"),
             ("gamma", NAN, "gamma is nan"),
             ("gamma", [0.3, 4.5], "gamma must be one number"),
