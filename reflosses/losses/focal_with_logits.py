@@ -22,7 +22,8 @@ class FocalWithLogits(Loss):
     Domain: y in {0, 1}, yhat real, gamma ≥ 0, 0 ≤ alpha ≤ 1, 0 < clamp < ½. gamma = 0 is cross-entropy.
     Kinks: p_t = c and p_t = 1 − c, which no float logit meets. Limits: z_t → ∞ gives 0 with slope 0; z_t → −∞ gives
     ∞ with slope ∓α_t, or, with a clamp, −α_t log c with slope 0.
-    Accuracy: the bound of the curvature is relative to its larger term. Source: derivations/focal_with_logits.md.
+    Accuracy: the bound of the curvature is relative to its larger term.
+    Source: T.-Y. Lin et al., Focal loss for dense object detection, 2017; derivations/focal_with_logits.md.
     """
 
     @staticmethod
@@ -119,7 +120,5 @@ class FocalWithLogits(Loss):
         return None, None, self._times_power(y, z, np.maximum(*self._bends(z, *rest)))
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
-        if self.clamp is None:
-            return ()
-        end = smallest_logit(self.clamp)  # the float next to the kink
-        return 0 * y + end, 0 * y - end
+        end = None if self.clamp is None else smallest_logit(self.clamp)  # the float next to the kink
+        return () if end is None else (0 * y + end, 0 * y - end)
