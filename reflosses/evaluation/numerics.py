@@ -11,6 +11,7 @@ from math import frexp
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from reflosses.evaluation.axes import FEW
 from reflosses.evaluation.domain import Floats, magnitude, within
@@ -94,6 +95,16 @@ def times(a: Floats, x: Floats) -> Floats:
     return np.where(a == 0, 0.0, a * x)
 
 
+def xlogy(a: Floats, x: Floats) -> Floats:
+    """a·log(x) with 0·log(x) = 0; of float64, or of wider floats, which SciPy does not take."""
+    return np.asarray(special.xlogy(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log(x))
+
+
+def xlog1py(a: Floats, x: Floats) -> Floats:
+    """a·log(1 + x) with 0·log(1 + x) = 0, as `xlogy`."""
+    return np.asarray(special.xlog1py(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log1p(x))
+
+
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, corrected for the rounding of a·x (Dekker's two-product)."""
     if frexp(a)[0] == 0.5:  # a power of two: a·x is exact
@@ -118,6 +129,6 @@ def log1p_over(u: Floats) -> Floats:
 def smallest_logit(p: float) -> float:
     """The smallest float z with σ(z) ≥ p, computed in 60 digits: z < smallest_logit(p) is exactly σ(z) < p."""
     with localcontext(prec=60):
-        exact = Decimal(p).ln() - (1 - Decimal(p)).ln()
+        exact = Decimal(float(p)).ln() - (1 - Decimal(float(p))).ln()
         z = float(exact)
         return z if Decimal(z) >= exact else float(np.nextafter(z, np.inf))

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
 
 from reflosses.evaluation.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import accurate_sum, product, ratio
+from reflosses.evaluation.numerics import accurate_sum, product, ratio, xlog1py, xlogy
 from reflosses.evaluation.parameters import choice, number, parameter
 
 
