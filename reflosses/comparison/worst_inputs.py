@@ -351,7 +351,7 @@ def _masks(rng: Rng, yhat: Floats) -> Floats:
     """Targets from 0 to 1: hard, soft, or next to the predictions."""
     kind = rng.integers(5)
     if kind < 2:
-        return (rng.random(yhat.shape) < rng.choice([0.1, 0.5, 0.9])).astype(float)
+        return np.asarray(rng.random(yhat.shape) < rng.choice([0.1, 0.5, 0.9]), np.float64)
     if kind == 2:
         return _numbers_in(PROBABILITY, rng, yhat.shape, ())
     if kind == 3:
