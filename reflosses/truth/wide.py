@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def widened(a: Any) -> Any:
     return a.astype(np.longdouble) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a
 
 
+@lru_cache(8)
 def wide_loss(loss: Loss) -> Loss:
     """The same loss with parameters of the wider format."""
     wide = copy(loss)
