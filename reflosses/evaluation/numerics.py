@@ -25,8 +25,8 @@ def accurate_sum(x: Floats) -> Floats:
     x is so small, for n up to 2^26, that its sum may be rounded.
     """
     n = x.shape[-1]
-    if n < 3:
-        return np.asarray(np.add.reduce(x, axis=-1))
+    if n < 3 or x.itemsize != 8:  # wider floats have digits to spare
+        return np.asanyarray(np.add.reduce(x, axis=-1))
     top = magnitude(x, axis=-1)
     if not within(top, 0.0, 2.0**900):  # σ would overflow, or something is infinite or NaN
         huge = ~(top <= 2.0**900)
@@ -70,7 +70,7 @@ def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponen
     for x in denominators:
         m, e = np.frexp(x)
         mantissa, exponent = mantissa / m, exponent - e
-    return np.asarray(np.ldexp(mantissa, exponent))
+    return np.asanyarray(np.ldexp(mantissa, exponent))
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:
@@ -83,7 +83,7 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
 
 def times_exp(a: Any, x: Floats) -> Floats:
     """a·exp(x) for x ≤ 0, with every digit even if exp(x) alone is subnormal or 0."""
-    plain = np.asarray(a * np.exp(x))
+    plain: Floats = np.asanyarray(a * np.exp(x))
     if not (x < -600).any():
         return plain
     half = np.exp(x / 2)
@@ -108,11 +108,11 @@ def xlog1py(a: Floats, x: Floats) -> Floats:
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, corrected for the rounding of a·x (Dekker's two-product)."""
     if frexp(a)[0] == 0.5:  # a power of two: a·x is exact
-        return np.asarray(np.exp(-(a * x)))
+        return np.asanyarray(np.exp(-(a * x)))
     x = np.minimum(x, 2.0**500)  # the exponential is 0 anyway, and splitting x does not overflow
     p, error = two_product(np.float64(a), x)
     grown = np.exp(-p)
-    return np.asarray(grown - grown * error)
+    return np.asanyarray(grown - grown * error)
 
 
 def _high_half(x: Any) -> Any:
@@ -123,7 +123,7 @@ def _high_half(x: Any) -> Any:
 def log1p_over(u: Floats) -> Floats:
     """log(1 + u)/u for u ≥ 0. Below 1e-290 it is 1 in every digit, so that 0/0 never occurs."""
     u = np.maximum(u, 1e-290)
-    return np.asarray(np.log1p(u) / u)
+    return np.asanyarray(np.log1p(u) / u)
 
 
 def smallest_logit(p: float) -> float:

@@ -37,7 +37,7 @@ class SparseCategoricalCrossEntropy(Loss):
         return -np.log(p)  # (1)
 
     def slopes(self, p: Floats, y: Any, z: Floats) -> Floats:
-        grad = np.zeros(z.shape, p.dtype)
+        grad = np.zeros_like(z, order="C")
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
 

@@ -48,7 +48,7 @@ class WeightedCrossEntropy(Loss):
     def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
+        return np.broadcast_to(-product((background + foreground, nats), (foreground, foreground)), p.shape)  # (3)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None = None) -> tuple[Floats, ...]:
         nats = -xlogy(y, yhat)  # what w multiplies
