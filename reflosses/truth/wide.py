@@ -1,8 +1,8 @@
 """A second evaluation of a loss, in a wider format: where the first one may err is found without a proof.
 
-The loss's own lines are carried out in `np.longdouble`, with the inputs and parameters of the float64 evaluation, and
-in the form, short or full, that this took. Rounding errors then show with eleven more bits. Suspects are found in this
-way among millions of points; `certified` decides about them.
+The loss's own lines are carried out in `np.longdouble`, or in double-doubles where that is no wider, with the inputs
+and parameters of the float64 evaluation, and in the form, short or full, that this took. Rounding errors then show with
+eleven more bits. Suspects are found in this way among millions of points; `certified` decides about them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ from reflosses.evaluation.numerics import accurate_sum
 from reflosses.evaluation.stack import per_loss
 from reflosses.truth.accuracy import error_scales, errors, ulps
 from reflosses.truth.arithmetic import NoDerivativeError
+from reflosses.truth.double_double import DoubleDouble
 from reflosses.truth.proof import certified
 from reflosses.truth.sampling import Problem
 
 METHODS = ("losses", "slopes", "curvatures")  # of a loss, for each quantity that it bounds
 
 
+EXTENDED = np.finfo(np.longdouble).nmant > 52
+
+
 def widened(a: Any) -> Any:
     """A number or an array of float64, in the wider format; other things as they are."""
-    if isinstance(a, float):
-        return np.longdouble(a)
-    return a.astype(np.longdouble) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a
+    if not isinstance(a, float) and not (isinstance(a, np.ndarray) and a.dtype == np.float64):
+        return a
+    return np.asarray(a, np.longdouble)[()] if EXTENDED else DoubleDouble(a)
 
 
 @lru_cache(8)
@@ -49,7 +53,7 @@ def wide_results(loss: Loss, units: Block) -> list[Any]:
     wide = wide_loss(loss)
     terms = _terms(wide, units, widened)
     arguments = [widened(a) for a in (units.y, units.yhat, *units.parameters)]
-    found = [np.array(getattr(wide, method)(*terms)) for method in METHODS[: len(loss.bounds)]]
+    found = [getattr(wide, method)(*terms).copy() for method in METHODS[: len(loss.bounds)]]
     if loss.full is not None:
         rest = ~((short[0] >= own[0]) & (short[0] <= own[1]))
         if rest.any():

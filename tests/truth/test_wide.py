@@ -1,5 +1,7 @@
 """The wider evaluation agrees with the proof: what it suspects is right to a hundredth of an ulp."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import reflosses
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.numerics import xlog1py, xlogy
+from reflosses.truth import wide
 from reflosses.truth.sampling import Problem, moderate
 from reflosses.truth.wide import certified_errors, suspected_errors
 
@@ -16,6 +19,16 @@ EVERY = [pytest.param(loss, id=str(loss)) for cls in losses().values() for loss 
 LOGITS = reflosses.BinaryCrossEntropyWithLogits
 
 
+@pytest.fixture(params=["extended", "double-double"])
+def _format(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each of the wider formats; where `np.longdouble` is no wider than float64 there is one."""
+    monkeypatch.setattr(wide, "EXTENDED", wide.EXTENDED and request.param == "extended")
+    wide.wide_loss.cache_clear()
+    yield
+    wide.wide_loss.cache_clear()
+
+
+@pytest.mark.usefixtures("_format")
 @pytest.mark.parametrize("loss", EVERY)
 def test_suspected_errors_are_the_proved_ones(loss: Loss) -> None:
     problem = next(moderate(loss, 4, 12, 3))
@@ -39,6 +52,7 @@ HARD = [
 ]
 
 
+@pytest.mark.usefixtures("_format")
 @pytest.mark.parametrize(("loss", "y", "yhat"), HARD)
 def test_suspected_errors_are_the_proved_ones_at_hard_inputs(loss: Loss, y: object, yhat: object) -> None:
     problem = Problem(np.asarray(y), np.asarray(yhat))
