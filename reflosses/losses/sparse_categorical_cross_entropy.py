@@ -37,7 +37,8 @@ class SparseCategoricalCrossEntropy(Loss):
         return -np.log(p)  # (1)
 
     def slopes(self, p: Floats, y: Any, z: Floats) -> Floats:
-        grad = np.zeros_like(z, order="C")
+        grad = np.empty_like(z, order="C")  # of the format of z
+        grad[...] = 0.0
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
 

@@ -367,7 +367,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "einsum": _einsum,
     "put_along_axis": _put_along_axis,
     "full_like": _full_like,
-    "zeros_like": lambda a, *_, **__: DoubleDouble(np.zeros(np.shape(a))),
+    "empty_like": lambda a, *_, **__: DoubleDouble(np.zeros(np.shape(a))),
     "min": _minimum_of,
     "max": lambda a, axis=None, keepdims=False, initial=None: np.maximum.reduce(
         a, axis=axis, keepdims=keepdims, initial=initial
