@@ -38,11 +38,11 @@ class Form:
 
     def root(self) -> Floats:
         """√s."""
-        return np.asarray(np.ldexp(np.sqrt(self.t), self.n))
+        return np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
 
     def whole_pull(self) -> Floats:
         """Ω e. (In Ω f 2^n a small component beside a large one may underflow.)"""
-        return np.asarray(np.ldexp(np.einsum("nij,nj->ni", self.information, self.e), self.far))
+        return np.asanyarray(np.ldexp(np.einsum("nij,nj->ni", self.information, self.e), self.far))
 
     def diagonal(self) -> Floats:
         """Ω_ii."""
@@ -54,7 +54,7 @@ class Form:
 
     def log_over(self, delta: float) -> Floats:
         """log(s / delta²)."""
-        return np.asarray(np.log(self.t) + 2 * (self.n * np.log(2) - np.log(delta)))
+        return np.asanyarray(np.log(self.t) + 2 * (self.n * np.log(2 + 0 * delta) - np.log(delta)))
 
     def damped(self, x: Floats, delta: float, power: int) -> Floats:
         """x 2^(n·power) / (1 + s/delta²); of Ω f or f the power is 1, of t it is 2."""

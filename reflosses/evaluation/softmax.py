@@ -26,11 +26,11 @@ class Softmax:
 
     def exp(self) -> Floats:
         """E."""
-        return np.asarray(np.exp(self.gap) * (1 + self.error))
+        return np.asanyarray(np.exp(self.gap) * (1 + self.error))
 
     def times_exp(self, a: Floats) -> Floats:
         """a E for a ≥ 0, also where E alone is subnormal or 0."""
-        return np.asarray(times_exp(a, self.gap) * (1 + self.error))
+        return np.asanyarray(times_exp(a, self.gap) * (1 + self.error))
 
     def rest(self, a: Any) -> Floats:
         """a T for a ≥ 0, also where T is subnormal or 0.
@@ -43,7 +43,7 @@ class Softmax:
         second = others.max(axis=-1, keepdims=True)
         d, e = difference(others, np.where(np.isneginf(second), 0.0, second))
         down, error = difference(second, self.top)
-        return np.asarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
+        return np.asanyarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
 
     @cached_property
     def t(self) -> Floats:
@@ -90,13 +90,13 @@ class Others:
 
     def of_each(self) -> Floats:
         """One sum for each entry."""
-        return np.asarray((self.largest[..., None] - self.x) + self.of_largest[..., None])
+        return np.asanyarray((self.largest[..., None] - self.x) + self.of_largest[..., None])
 
 
 def smoothed(y: Floats, like: Floats, smoothing: float) -> Floats:
     """The rows (1 − smoothing) y + smoothing/C; y holds rows, or class indices instead of one-hot rows."""
     if y.ndim == 2:
-        return np.asarray((1 - smoothing) * y + smoothing / y.shape[1]) if smoothing else y
+        return np.asanyarray((1 - smoothing) * y + smoothing / y.shape[1]) if smoothing else y
     rows = np.full_like(like, smoothing / like.shape[1])
     rows[np.arange(len(y)), y.astype(np.intp, copy=False)] += 1 - smoothing
     return rows

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
 
 from reflosses.evaluation.domain import CLAMP, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import product, ratio
+from reflosses.evaluation.numerics import product, ratio, xlog1py, xlogy
 from reflosses.evaluation.parameters import number, optional, parameter
 
 

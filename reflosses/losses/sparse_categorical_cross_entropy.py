@@ -31,13 +31,14 @@ class SparseCategoricalCrossEntropy(Loss):
     ignore_index: int | None = parameter(default=None, check=optional(integer))
 
     def terms(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
-        return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat.shape
+        return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat
 
-    def losses(self, p: Floats, y: Any, shape: Any) -> Floats:
+    def losses(self, p: Floats, y: Any, z: Floats) -> Floats:
         return -np.log(p)  # (1)
 
-    def slopes(self, p: Floats, y: Any, shape: Any) -> Floats:
-        grad = np.zeros(shape)
+    def slopes(self, p: Floats, y: Any, z: Floats) -> Floats:
+        grad = np.empty_like(z, order="C")  # of the format of z
+        grad[...] = 0.0
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
 
 from reflosses.evaluation.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import accurate_sum, product, ratio
+from reflosses.evaluation.numerics import accurate_sum, product, ratio, xlog1py, xlogy
 from reflosses.evaluation.parameters import choice, number, parameter
 
 
@@ -49,7 +48,7 @@ class WeightedCrossEntropy(Loss):
     def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
+        return np.broadcast_to(-product((background + foreground, nats), (foreground, foreground)), p.shape)  # (3)
 
     def curvatures(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         none = (y == 0) | (background == 0)
