@@ -2,11 +2,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
+MUTANTS ?= 400
+SEED ?= 0
 XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep bare accuracy frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep mutants bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -28,6 +30,9 @@ types: .venv/check  ## mypy --strict on the package
 
 sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
 	$(BIN)/python tests/measuring/code_paths.py $(POINTS)
+
+mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and count what no test notices
+	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
