@@ -14,6 +14,8 @@ from reflosses.comparison.battery.block import Margins
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes, Labels
 
+from fingerprints import FINGERPRINTS, of_battery
+
 LOSSES = [loss for cls in catalogue.losses().values() for loss in catalogue.examples(cls)]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)
 every_format = pytest.mark.parametrize("form", FORMATS.values(), ids=str)
@@ -113,3 +115,8 @@ def test_a_seed_means_the_same_inputs_on_every_code_path_of_numpy():
     assert done.stdout.split()[-1] == digest()
     other = next(iter(blocks(Huber(), FORMATS["float64"], 6))).yhat
     assert not np.array_equal(next(iter(blocks(Huber(), FORMATS["float64"], 5))).yhat, other)
+
+
+@pytest.mark.parametrize("kind", FINGERPRINTS)
+def test_a_seed_means_the_same_inputs_in_every_version(kind):
+    assert of_battery(kind) == FINGERPRINTS[kind][1]

@@ -7,8 +7,6 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
-from magnitudes import NoSizeError, Sized, Sizes, enough_bits
-
 from reflosses.catalogue import examples, losses
 from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import REAL
@@ -16,6 +14,8 @@ from reflosses.evaluation.loss import Loss
 from reflosses.truth.accuracy import error_scales
 from reflosses.truth.proof import _Proof
 from reflosses.truth.sampling import hard, moderate
+
+from magnitudes import NoSizeError, Sized, Sizes, enough_bits
 
 # The slope's scale, 2ρ′ Σ|Ω_ij e_j| (1 + a/δ²), counts s twice where nothing cancels: in ρ′, and as a/δ² beside it.
 GENEROUS = {("Cauchy", 1): 2.0}
