@@ -90,3 +90,8 @@ def of_battery(kind: str) -> str:
         whole = calls(loss, form, 5, weights=True, upstream=True)
         rows += [(c.regime, c.name, c.y, c.yhat, c.weight, c.upstream, c.times, c.refuse, c.shape) for c in whole]
     return digest(rows)
+
+
+def found() -> dict[str, tuple[str, str]]:
+    """What this machine finds in the place of FINGERPRINTS."""
+    return {kind: (of_sampling(kind), of_battery(kind)) for kind in LOSSES}

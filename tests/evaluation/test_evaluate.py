@@ -485,7 +485,7 @@ rl.set_num_threads(3)
 y, yhat = np.random.default_rng(4).standard_normal((2, 300_000))
 loss = rl.Huber(delta=0.7)
 value = loss.value(y, yhat)
-assert threads._pool is not None
+assert sharing._pool is not None
 """
 
 
@@ -494,9 +494,9 @@ def test_a_child_of_a_fork_has_threads_of_its_own() -> None:
     code = """
 child = os.fork()
 if child == 0:
-    alone = threads._pool is None
+    alone = sharing._pool is None
     same = loss.value(y, yhat) == value and loss.value(y, yhat) == value
-    os._exit(0 if alone and same and threads._pool is not None else 3)
+    os._exit(0 if alone and same and sharing._pool is not None else 3)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), loss.value(y, yhat) == value)
 """
     assert run(PREAMBLE + code) == "0 True"
