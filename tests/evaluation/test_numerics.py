@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reflosses import log_softmax
+from reflosses.evaluation.axes import FEW
 from reflosses.evaluation.numerics import (
     accurate_sum,
     exp_of_product,
@@ -59,6 +60,17 @@ def test_sums_of_rows_of_every_kind_beside_each_other():
     with np.errstate(all="ignore"):
         got = accurate_sum(rows)
     np.testing.assert_array_equal(got, [321, 5 * tiny, 0, 1.25 * huge, np.inf, np.inf, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("n", [FEW - 1, FEW, 1000])
+def test_a_sum_does_not_depend_on_where_its_terms_lie(n):
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((5, n)) * 10.0 ** rng.integers(-12, 1, (5, n))
+    sums = accurate_sum(x)
+    apart = np.repeat(x, 2, axis=1)[:, ::2]
+    for other in (np.asfortranarray(x), apart, x[::-1].copy()[::-1]):
+        assert accurate_sum(other).tolist() == sums.tolist()
+    assert [accurate_sum(row).item() for row in x] == sums.tolist()
 
 
 def test_sums_of_nothing_and_of_one():
@@ -275,6 +287,14 @@ def test_where_a_form_goes_with_infinite_components(e, information, to_infinity,
         assert [np.isinf(form.t).tolist(), np.isnan(form.t).tolist()] == [[to_infinity], [unclear]]
         assert np.isnan(form.pull).any() == unclear
         assert not to_infinity or not form.pull.any()
+
+
+def test_a_form_that_is_definite_by_rounding_alone_has_no_limit():
+    """v vᵀ has the eigenvalue 0, which rounding makes positive for about half of these v: (v·e)² cancels."""
+    for k in range(1, 40):
+        v = np.array([0.3, -k / 7])
+        form = Form(np.zeros((1, 2)), np.array([[np.inf, np.inf]]), np.outer(v, v)[None])
+        assert np.isnan(form.t).all()
 
 
 # ---- log_softmax -----------------------------------------------------------------------------------------------------

@@ -198,6 +198,11 @@ class _Changes(ast.NodeVisitor):
             self.visit(child)
         self.function = outer
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """`examples` are parameters for the checks: others would do."""
+        if not any(isinstance(t, ast.Name) and t.id == "examples" for t in node.targets):
+            self.generic_visit(node)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self.visit(node.value)
