@@ -336,7 +336,7 @@ SCALINGS = [
     (3 * 2.0**-1070, 5.0, 7.0),
     (2.0**-480, 2.0**-480, 0.7),  # the product is the threshold below which it is doubted, …
     (2.0**-480, math.nextafter(2.0**-480, 1), 0.7),  # … and one ulp above
-    (3 * 2.0**-540, 5 * 2.0**-533, 2.0**-40),  # the product is a subnormal number of few digits
+    (0.3 * 2.0**-538, 0.7 * 2.0**-530, 2.0**-40),  # the product is a subnormal number of few digits
     (HUGE, 1.0, 1.7e308),
     (HUGE, math.nextafter(1.0, 3), 1.7e308),
 ]
