@@ -239,9 +239,7 @@ class _Changes(ast.NodeVisitor):
                 if not isinstance(node.args[k], ast.Starred):
                     self._change(node, f"Bounds({', '.join(parts)})", "bound × 1.5")
         if name in EXTREMES:
-            start, end = self._at(node.func)
-            now = re.sub(rf"{name}$", EXTREMES[name], self._text(node.func))
-            self.found.append(Mutant(self.file, node.func.lineno, start, end, self._text(node), now, "min/max"))
+            self._change(node.func, re.sub(rf"{name}$", EXTREMES[name], self._text(node.func)), "min/max")
         if name == "where" and len(node.args) == 3:
             a, b, c = (self._text(x) for x in node.args)
             self._change(node, f"{self._text(node.func)}({a}, {c}, {b})", "branches swapped")
