@@ -273,6 +273,7 @@ def test_a_form_that_is_negative_by_rounding_is_nothing():
         ([np.inf, -7.0], DEFINITE, True, False),
         ([np.inf, -np.inf], DEFINITE, True, False),
         ([np.inf, -7.0], SEMIDEFINITE, True, False),  # 3/4 (e₁ − e₂)²
+        ([np.inf, -7.0], [[2.0**-40, 2.0**-20], [2.0**-20, 1.0]], True, False),  # (2^-20 e₁ + e₂)²
         ([np.inf, np.inf], SEMIDEFINITE, False, True),
         ([-np.inf, np.inf], SEMIDEFINITE, False, True),
         ([np.inf, -7.0], ONE_SIDED, False, False),  # only e₂ counts

@@ -53,6 +53,7 @@ SAME = (
     Same("a promise to type checkers", "evaluation/loss", "dataclass_transform", ""),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"< c → .*<="),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"1 - p < c → .*<="),
+    Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
     # evaluation
     Same(MEMORY, "evaluation/threads", "_WORTH_PRIMING"),
     Same(MEMORY, "evaluation/threads", "np.empty(2**22"),
@@ -99,6 +100,7 @@ SAME = (
     Same(LOOSE, "evaluation/sums", "unit > -900"),
     Same(SHORTCUT, "evaluation/sums", "plainly.min(initial=0.0)"),
     Same(SHORTCUT, "evaluation/sums", "if doubtful.any()"),
+    Same(SHORTCUT, "evaluation/sums", "if 1.0 <= plain < np.inf:", r"1\.0 →|→ False"),
     Same(SHORTCUT, "evaluation/sums", "if divisor == 1 else quotient"),
     # truth
     Same(LOOSE, "truth/proof", "PLAN = "),
@@ -106,7 +108,9 @@ SAME = (
     Same("a bound of what is shifted: the result is the same beyond", "truth/arithmetic", "< -1080"),
     Same(LOOSE, "truth/arithmetic", "e <= 64", r"64"),
     Same("a sign of ±1: product and quotient are the same", "truth/arithmetic", "self.m.side if k % 2", r"\) / \("),
+    Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
     # comparison
+    Same(SHORTCUT, "comparison/expected", "if group:", "→ True"),
     Same("lengths for readers", "comparison/result", "DEVIATIONS_SHOWN"),
     Same("lengths for readers", "comparison/result", "WRITTEN_OUT"),
 )
