@@ -111,8 +111,7 @@ SAME = (
     Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
     # comparison
     Same(SHORTCUT, "comparison/expected", "if group:", "→ True"),
-    Same("lengths for readers", "comparison/result", "DEVIATIONS_SHOWN"),
-    Same("lengths for readers", "comparison/result", "WRITTEN_OUT"),
+    Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
 )
 FOREIGN = ("class Torch(NumPy)", "FRAMEWORKS: ")  # between them, candidate.py is seen by `make frameworks` alone
 
@@ -328,7 +327,6 @@ NEAR = {  # the test files that know a module best, where the names differ
     "evaluation/quadratic_form": ["tests/losses/test_cauchy.py", "tests/evaluation/test_numerics.py"],
     "truth/arithmetic": ["tests/truth/test_proof.py"],
     "comparison/interview": ["tests/test_checking.py"],
-    "comparison/result": ["tests/test_checking.py"],
     "comparison/candidate": ["tests/test_checking.py"],
 }
 FOR_ALL = ["tests/test_promises.py", "tests/truth/test_accuracy.py", "tests/evaluation/test_loss.py"]
