@@ -28,7 +28,7 @@ from reflosses import (
     catalogue,
     check,
 )
-from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.battery import REGIMES, blocks
 from reflosses.comparison.candidate import Answer, Candidate, InProcess, NumPy
 from reflosses.comparison.expected import Scaled, exact
 from reflosses.comparison.formats import FORMATS
@@ -567,6 +567,66 @@ def test_deviations_are_the_calls_that_show_them():
         np.testing.assert_array_equal(names["yhat"], d.yhat)
     regimes = [row.regime for row in result.rows]
     assert regimes == [r for r in REGIMES if r in regimes]
+
+
+KINDS_OF_CALLS = [
+    CrossEntropy(reduction="none"),
+    CrossEntropy(axis=0, ignore_index=-100, reduction="mean"),
+    NegativeLogLikelihood(reduction="sum"),
+    Dice(axis=-1, reduction="none"),
+    Dice(),
+    reflosses.GeneralizedDice(axis=1, per_sample=True, reduction="none"),
+    reflosses.Cauchy(delta=0.75, information=((4.0, 1.5), (1.5, 0.75)), reduction="none"),
+    WeightedCrossEntropy(reduction="none"),
+    WeightedCrossEntropy(weight_grad="full"),
+    MeanSquaredError(reduction="mean"),
+]
+
+
+@pytest.mark.parametrize("loss", KINDS_OF_CALLS, ids=str)
+def test_a_deviation_is_a_call_and_a_place_in_its_answer(loss):
+    """Twice the value, and three times the gradient: every place is wrong unless it is 0."""
+
+    def candidate(y, yhat, weight=None):
+        value, grad = loss.value_and_grad(y, yhat, weight=weight)
+        return 2 * np.asarray(value), 3 * grad
+
+    result = check(candidate, loss, regimes=["moderate", "D", "G", "H", "I"], diagnose=False)
+    assert {d.what for d in result.worst} == {"value", "gradient"}
+    for d in result.worst:
+        given = [np.asarray(a) for a in (d.y, d.yhat)]
+        answer = candidate(*given, weight=None if d.weight is None else np.asarray(d.weight))
+        right = loss.value_and_grad(*given, weight=d.weight)
+        k = ("value", "gradient").index(d.what)
+        assert len(d.index) == np.ndim(answer[k])
+        np.testing.assert_equal(d.got, float(answer[k][d.index]))
+        np.testing.assert_allclose(d.exact, float(np.asarray(right[k])[d.index]), rtol=1e-13)
+        regime = result.row(d.regime)
+        assert getattr(regime, d.what).wrong[d.verdict] > 0
+    for row in result.rows:
+        for column in (row.value, row.gradient):
+            assert sum(column.wrong.values()) <= column.points
+
+
+def test_a_regime_counts_its_numbers():
+    """Seven losses, of which three are wrong by a factor and four right: all are counted, once each."""
+    blocks_of_d = [b for b in blocks(ABSOLUTE, FORMATS["float64"], 0) if b.regime == "D"]
+    residuals = np.concatenate([b.yhat - b.y for b in blocks_of_d])
+    wrong = int((np.abs(residuals) >= 1).sum())
+
+    def candidate(y, yhat):
+        value, grad = ABSOLUTE.value_and_grad(y, yhat)
+        return np.where(value >= 1, 2 * value, value), grad
+
+    result = check(candidate, ABSOLUTE, regimes=["D"], diagnose=False)
+    (row,) = result.rows
+    assert (row.value.points, row.gradient.points) == (len(residuals), len(residuals))
+    assert row.value.wrong == {"inaccurate": wrong}
+    assert row.gradient.wrong == {}
+    assert row.value.worst == 0
+    (deviation,) = result.worst
+    unit = np.spacing(deviation.exact)
+    assert (deviation.ulps, deviation.slack) == (deviation.exact / unit, 16 * unit)
 
 
 def test_message_markdown_and_json_say_the_same():

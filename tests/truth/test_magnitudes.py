@@ -40,7 +40,7 @@ def points(loss: Loss) -> list[Any]:
     """Moderate and hard points of small losses. Some residuals are from 0, where r is no difference of large terms."""
     found = [p for seed in range(12) for p in moderate(loss, seed, 20, (2, 3, 5)[seed % 3])]
     found += [p for seed in range(4) for p in hard(loss, seed, 30)]
-    small = [p for p in found if Call(loss, *p).shapes.layout.members <= 24][:24]
+    small = [p for p in found if Call(loss, *p).shapes.layout.members <= 24][:16]
     return small + [p._replace(y=0 * p.y) for p in small[:6] if loss.domain.y is REAL]
 
 
@@ -49,7 +49,7 @@ def ratios(loss: Loss, y: Any, yhat: Any) -> list[tuple[int, float]]:
     units = Call(loss, y, yhat).units()
     proof = _Proof(loss, units)
     found = []
-    for i in range(min(12 // units.layout.members + 1, len(proof.terms))):
+    for i in range(min(8 // units.layout.members + 1, len(proof.terms))):
         flat = np.ravel(proof.terms[i].yhat)
         for j in range(min(4, flat.size)):
             try:
