@@ -35,8 +35,8 @@ A loss file says more only if it needs to:
     check              relations between parameters
 
 To add a loss, add losses/NAME.py, its page derivations/NAME.md, its test tests/losses/test_NAME.py (which may hold rows
-for the tables of other tests, see tests/loss_tables.py), and a line in `__init__.pyi`. Name it in the README and in
-derivations/README.md, and run `make accuracy`.
+for the tables of other tests, see tests/loss_tables.py), and two lines: its name in `__init__.pyi`, its bounds in
+tests/test_promises.py. Name it in the README and in derivations/README.md, and run `make accuracy`.
 
 One loss (WeightedCrossEntropy) reads all predictions of a call, because its weight does:
 

@@ -71,5 +71,5 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats, None]:
         z, toward, _, e = self.terms(y, yhat, pos_weight)
-        agreeing = np.where(z > 0, pos_weight * y, 1 - y)
+        agreeing = np.where(z >= 0, pos_weight * y, 1 - y)
         return None, np.maximum(np.abs(toward), times_exp(agreeing, -np.abs(z))) / (1 + e), None

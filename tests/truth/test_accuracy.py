@@ -180,6 +180,45 @@ def test_the_borders_are_straddled() -> None:
     assert sides == {cls: {True, False} for cls in narrow}
 
 
+# Inputs beyond a border, where the short form errs for all to see.
+BEYOND = [
+    (reflosses.BinaryCrossEntropy(), 0.0, 0.0),  # 0 · ∞
+    (reflosses.BinaryCrossEntropy(), 1.0, 1.0),
+    (reflosses.BinaryCrossEntropyWithLogits(1e6), 1.0, 750.0),  # e^−750 is 0
+    (reflosses.BinaryCrossEntropyWithLogits(1e6), 1.0, 744.0),  # … or has few digits
+    (reflosses.Cauchy(1e6), 0.0, 1.1 * 2.0**-500),  # r²/δ² is subnormal
+    (reflosses.Cauchy(0.7), 0.0, 2.0**600),  # … or ∞
+    (reflosses.CrossEntropy(), [0], [[0.0, 800.0, 1.0]]),  # e^800 is ∞
+    (reflosses.CrossEntropy(), [0], [[-800.0, -801.0, -800.5]]),  # 0/0
+    (reflosses.CrossEntropy(class_weight=[1, 1e6, 1]), [1], [[-740.0, -0.5, -741.0]]),
+    (reflosses.CrossEntropy(class_weight=[1e306, 1, 1]), [[1e-10, 0.5, 0.5]], [[-200.0, 0.0, 1.0]]),
+    (reflosses.Focal(2.0), 0.0, 0.0),  # 0/0
+    (reflosses.FocalWithLogits(0.7), 1.0, -720.0),  # e^720 is ∞
+    (reflosses.FocalWithLogits(0.3), 0.0, 720.0),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat"), BEYOND)
+def test_beyond_its_border_the_short_form_errs(loss: Loss, y: object, yhat: object) -> None:
+    each = replace(loss, reduction="none")
+    problem = Problem(np.asarray(y), np.asarray(yhat, float))
+    truth = certified(each, *problem, strict=False)
+    units = Call(each, *problem).units()
+    with np.errstate(all="ignore"):
+        terms = each.terms(units.y, units.yhat, *units.parameters)
+        value, slope = each.losses(*terms), units.layout.restore(each.slopes(*terms))
+    errs = ulps(value.reshape(np.shape(truth.value)), truth.value, truth.value_rest).max() > 2 * loss.bounds.value
+    errs |= ulps(slope, truth.grad, truth.grad_rest).max() > 2 * loss.bounds.grad
+    assert errs
+    right = errors(each, problem, truth)
+    assert right[0].max() <= loss.bounds.value
+    assert right[1].max() <= loss.bounds.grad
+
+
+def test_every_short_form_with_a_border_is_seen_to_err_beyond_it() -> None:
+    assert {type(loss) for loss, *_ in BEYOND} == {cls for cls in losses().values() if cls.short != Loss.short}
+
+
 @pytest.mark.parametrize("reduction", ["mean", "weighted_mean", "sum"])
 @pytest.mark.parametrize("loss", EVERY)
 def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str) -> None:

@@ -4,6 +4,7 @@ import ctypes
 import math
 import platform
 import sys
+import threading
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -700,11 +701,32 @@ def test_the_exponential_of_a_pole():
     assert refused_or((0, 0, 0), lambda m, y, x: m.softplus(m.log(y)), 0.0)
 
 
-def test_the_slope_of_a_pole_of_higher_order():
-    """−log x² falls to the right of 0 and rises to its left, both infinitely steeply."""
-    got = at(lambda m, y, x: -m.log(x * x), 0.0)
-    assert got[:3] == (INF, -INF, INF)
-    assert np.isnan(got[3])  # the slope jumps
+@pytest.mark.parametrize(
+    ("formula", "value", "low", "high"),
+    [
+        (lambda m, y, x: -m.log(x * x), INF, -INF, INF),  # falls to the right of 0 and rises to its left
+        (lambda m, y, x: 3 * x + m.log(x**2), -INF, -INF, INF),
+        (lambda m, y, x: -m.log(7 * x), INF, -INF, -INF),  # an odd order has a left side of its own: only x > 0
+        (lambda m, y, x: -m.log(-7 * x), INF, INF, INF),
+    ],
+)
+def test_the_slopes_of_a_pole_of_even_and_of_odd_order(formula, value, low, high):
+    got = certified(written(formula), 0.0, 0.0)
+    assert (float(got.value), float(got.low), float(got.high)) == (value, low, high)
+
+
+@pytest.mark.parametrize(
+    "formula", [lambda m, y, x: -m.log(-x * x), lambda m, y, x: m.log(x**3), lambda m, y, x: m.log(x - x)]
+)
+def test_a_pole_of_a_negative_or_an_unknown_power_is_refused(formula):
+    with pytest.raises(CannotCertifyError):
+        certify(written(formula), 0.0, 0.0)
+
+
+def test_there_is_no_second_derivative_where_the_slope_jumps():
+    """−log x² falls to the right of 0 and rises to its left; −log 7x has one side only."""
+    assert np.isnan(at(lambda m, y, x: -m.log(x * x), 0.0)[3])
+    assert at(lambda m, y, x: -m.log(7 * x), 0.0)[3] == INF
 
 
 def test_a_power_whose_second_derivative_alone_is_infinite():
@@ -750,6 +772,63 @@ def test_a_comparison_that_no_precision_decides_is_not_guessed():
     loss = written(lambda m, y, yhat: yhat if m.exp(m.log(yhat)) > yhat else 2 * yhat)
     with pytest.raises(CannotCertifyError, match=r"is not decided at \d+ bits"):
         certify(loss, 0.0, 0.7)
+
+
+@pytest.mark.parametrize("power", [3, 4])
+def test_a_comparison_of_what_is_zero_to_a_high_power_is_not_guessed(power):
+    """x³ has a sign beside 0, but its value and two derivatives there are 0: more are not known."""
+    with pytest.raises(CannotCertifyError):
+        certify(written(lambda m, y, x: 3 * x if x**power > 0 else 2 * x), 0.0, 0.0)
+    assert at(lambda m, y, x: 3 * x if x**2 > 0 else 2 * x, 0.0) == (0, 3, 3, 0)
+
+
+@pytest.mark.parametrize(("jump", "meets"), [(2.0**-40 + 2.0**-52, False), (2.0**-40, True)])
+@pytest.mark.parametrize("side", [1, -1])
+def test_branches_meet_if_they_agree_to_forty_bits(jump, meets, side):
+    loss = written(lambda m, y, x: 1 + 3 * x + jump if side * x > 0 else 1 + 2 * x)
+    if meets:
+        assert certify(loss, 0.0, 0.0)[1] == 2
+    else:
+        with pytest.raises(CannotCertifyError, match="do not meet"):
+            certify(loss, 0.0, 0.0)
+
+
+def test_the_closest_float_is_on_the_right_side_and_known_well():
+    with arithmetic.precision(1200):
+        near, tiny = flint.arb(1) + flint.arb(2) ** -54, flint.arb(2) ** -900
+        assert arithmetic.closest(near) == (1.0, 2.0**-54)
+        assert arithmetic.closest(-near) == (-1.0, -(2.0**-54))
+        assert arithmetic.closest(near + flint.arb(0, tiny)) is None  # 900 bits
+        assert arithmetic.closest(near + flint.arb(0, tiny * flint.arb(2) ** -120)) is not None
+
+
+def test_a_result_next_to_zero_is_no_minus_zero():
+    for exponent in (-1076, -1200, -4000):
+        got = arithmetic._rounded(-(flint.arb(2) ** exponent))
+        assert (got, math.copysign(1, got)) == (0, 1)
+    with arithmetic.precision(160):
+        got = arithmetic.proved(arithmetic.Arithmetic(rational=True), flint.fmpq(-1, 2**1200))
+    assert math.copysign(1, got[0]) == 1
+
+
+def test_one_thread_at_a_time_has_a_precision_of_its_own():
+    """python-flint has one precision for all threads. A thread may ask again inside its own."""
+    seen, entered = [], threading.Event()
+
+    def other():
+        with arithmetic.precision(200):
+            entered.set()
+            seen.append(flint.ctx.prec)
+
+    with arithmetic.precision(100):
+        thread = threading.Thread(target=other, daemon=True)
+        thread.start()
+        assert not entered.wait(0.05)
+        with arithmetic.precision(150):
+            assert flint.ctx.prec == 150
+        assert flint.ctx.prec == 100
+    thread.join(20)
+    assert seen == [200]
 
 
 def test_infinity_less_infinity_is_not_guessed():
