@@ -27,7 +27,7 @@ from scipy.optimize import approx_fprime
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.parameters import first_index
+from reflosses.evaluation.parameters import first_index, printed
 
 RELATIVE = 1e-8  # the relative error that a central difference may have, apart from the rounding of the value
 STEP = 6e-6  # the cube root of eps, at which truncation and rounding have the same size
@@ -96,6 +96,7 @@ def gradcheck(
     With a `candidate`, its value (under reduction "none") and its gradient are compared, and `loss` tells only the
     units, ends and kinks. Raises ValueError for a prediction that is not finite or at an end of its domain.
     """
+    _check_types("gradcheck", loss, candidate)
     return reductioncheck(replace(loss, reduction="none"), y, yhat, weight, candidate=candidate)
 
 
@@ -106,6 +107,7 @@ def reductioncheck(
 
     The rounding of large losses hides small ones in a sum. So use few losses of similar size, and look at `sharp`.
     """
+    _check_types("reductioncheck", loss, candidate)
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low = high = (at.difference(at.h) + at.difference(-at.h)) / 2
     noise = at.noise
@@ -124,6 +126,7 @@ def bracketcheck(
     A kink such as 1 − 0.07 is not a float: it lies beside the nearest one. If `loss` has a single slope at that float,
     the slope must lie between the differences, which see both sides.
     """
+    _check_types("bracketcheck", loss, candidate, "subgradient")
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low, high = at.bracket()
     left, right = loss.subgradient(y, yhat, weight=weight)
@@ -132,6 +135,15 @@ def bracketcheck(
     sides = subject.subgradient(y, yhat, weight=weight)
     analytic = np.concatenate([at.aligned(side, f"{subject}: subgradient") for side in sides])
     return _result(f"{subject}", "subgradient", at, analytic, lows, highs, np.tile(_EXTRAPOLATED * at.noise, 2))
+
+
+def _check_types(function: str, loss: Any, candidate: Any, *more: str) -> None:
+    """TypeError unless `loss` is a loss and the candidate has the methods that are called."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"{function}: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
+    missing = [name for name in ("value", "grad", *more) if not callable(getattr(candidate, name, None))]
+    if candidate is not None and missing:
+        raise TypeError(f"{function}: candidate is {printed(candidate)}, without a method {missing[0]}")
 
 
 def _result(
@@ -156,6 +168,7 @@ def _result(
 class _Point:
     """The point at which derivatives are compared: for each prediction the step, the kink, and the rounding error."""
 
+    @np.errstate(all="ignore")
     def __init__(
         self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
     ) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
 from reflosses.truth.arithmetic import (
     Arithmetic,
     CannotCertifyError,
@@ -247,6 +248,8 @@ def certify(loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None 
     that are not finite and for results that cannot be proved. Raises OSError if subnormal numbers or rounding are
     altered in this process. Source: derivations/README.md.
     """
+    if not isinstance(loss, Loss):
+        raise TypeError(f"certify: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
     result = certified(loss, y, yhat, weight)
     return result.value, result.grad
 
