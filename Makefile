@@ -2,11 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
+CALLS ?= 1000000
 XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep bare accuracy frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep fuzz bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -28,6 +29,9 @@ types: .venv/check  ## mypy --strict on the package
 
 sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
 	$(BIN)/python tests/measuring/code_paths.py $(POINTS)
+
+fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
+	$(BIN)/python tests/measuring/fuzz.py $(CALLS)
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q

@@ -100,6 +100,7 @@ def gradcheck(
     return reductioncheck(replace(loss, reduction="none"), y, yhat, weight, candidate=candidate)
 
 
+@np.errstate(all="ignore")
 def reductioncheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Gradient | None = None
 ) -> GradcheckResult:
@@ -118,6 +119,7 @@ def reductioncheck(
     return _result(f"{subject}", "grad", at, analytic, low, high, noise)
 
 
+@np.errstate(all="ignore")
 def bracketcheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Subgradient | None = None
 ) -> GradcheckResult:
@@ -141,9 +143,9 @@ def _check_types(function: str, loss: Any, candidate: Any, *more: str) -> None:
     """TypeError unless `loss` is a loss and the candidate has the methods that are called."""
     if not isinstance(loss, Loss):
         raise TypeError(f"{function}: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
-    missing = [name for name in ("value", "grad", *more) if not callable(getattr(candidate, name, None))]
-    if candidate is not None and missing:
-        raise TypeError(f"{function}: candidate is {printed(candidate)}, without a method {missing[0]}")
+    for name in ("value", "grad", *more) if candidate is not None else ():
+        if isinstance(candidate, type) or not callable(getattr(candidate, name, None)):
+            raise TypeError(f"{function}: candidate is {printed(candidate)}, no object with a method {name}")
 
 
 def _result(
@@ -168,7 +170,6 @@ def _result(
 class _Point:
     """The point at which derivatives are compared: for each prediction the step, the kink, and the rounding error."""
 
-    @np.errstate(all="ignore")
     def __init__(
         self, loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None, candidate: Gradient | None
     ) -> None:

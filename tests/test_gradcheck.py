@@ -541,5 +541,6 @@ def test_a_value_that_is_far_off_hides_nothing():
 def test_what_is_no_loss_and_what_has_no_gradient(function):
     with pytest.raises(TypeError, match=rf"^{function.__name__}: loss is 3, no loss such as Huber"):
         function(3, [0.0], [1.0])
-    with pytest.raises(TypeError, match=rf"^{function.__name__}: candidate is 3, without a method value"):
-        function(reflosses.Huber(), [0.0], [1.0], candidate=3)
+    for wrong in (3, reflosses.Huber):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: candidate is .*, no object with a method value"):
+            function(reflosses.Huber(), [0.0], [1.0], candidate=wrong)
