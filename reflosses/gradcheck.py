@@ -27,7 +27,7 @@ from scipy.optimize import approx_fprime
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.parameters import first_index
+from reflosses.evaluation.parameters import first_index, printed
 
 RELATIVE = 1e-8  # the relative error that a central difference may have, apart from the rounding of the value
 STEP = 6e-6  # the cube root of eps, at which truncation and rounding have the same size
@@ -104,9 +104,11 @@ def gradcheck(
     With a `candidate`, its value (under reduction "none") and its gradient are compared, and `loss` tells only the
     units, ends and kinks. Raises ValueError for a prediction that is not finite or at an end of its domain.
     """
+    _check_types("gradcheck", loss, candidate)
     return reductioncheck(replace(loss, reduction="none"), y, yhat, weight, candidate=candidate)
 
 
+@np.errstate(all="ignore")
 def reductioncheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Gradient | None = None
 ) -> GradcheckResult:
@@ -114,6 +116,7 @@ def reductioncheck(
 
     The rounding of large losses hides small ones in a sum. So use few losses of similar size, and look at `sharp`.
     """
+    _check_types("reductioncheck", loss, candidate)
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low = high = (at.difference(at.h) + at.difference(-at.h)) / 2
     noise = at.noise
@@ -124,6 +127,7 @@ def reductioncheck(
     return _result(f"{subject}", "grad", at, analytic, low, high, noise)
 
 
+@np.errstate(all="ignore")
 def bracketcheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Subgradient | None = None
 ) -> GradcheckResult:
@@ -132,6 +136,7 @@ def bracketcheck(
     A kink such as 1 − 0.07 is not a float: it lies beside the nearest one. If `loss` has a single slope at that float,
     the slope must lie between the differences, which see both sides.
     """
+    _check_types("bracketcheck", loss, candidate, "subgradient")
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     low, high = at.bracket()
     left, right = loss.subgradient(y, yhat, weight=weight)
@@ -142,6 +147,15 @@ def bracketcheck(
     return _result(f"{subject}", "subgradient", at, analytic, lows, highs, np.tile(_EXTRAPOLATED * at.noise, 2))
 
 
+def _check_types(function: str, loss: Any, candidate: Any, *more: str) -> None:
+    """TypeError unless `loss` is a loss and the candidate has the methods that are called."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"{function}: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
+    for name in ("value", "grad", *more) if candidate is not None else ():
+        if isinstance(candidate, type) or not callable(getattr(candidate, name, None)):
+            raise TypeError(f"{function}: candidate is {printed(candidate)}, no object with a method {name}")
+
+
 def curvaturecheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Curvature | None = None
 ) -> GradcheckResult:
@@ -150,6 +164,7 @@ def curvaturecheck(
     Where the slope jumps, the curvature must be NaN. Where only the curvature jumps, it must lie between the one-sided
     differences. Of a loss that holds its weight constant, the gradient is differenced with the weight held.
     """
+    _check_types("curvaturecheck", loss, candidate, "curvature")
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
     analytic = at.aligned(subject.curvature(y, yhat, weight=weight), f"{subject}: curvature")
     low, high = at.bends()

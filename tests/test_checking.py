@@ -27,6 +27,7 @@ from reflosses import (
     WeightedCrossEntropy,
     catalogue,
     check,
+    diagnose,
 )
 from reflosses.comparison.battery import REGIMES, blocks
 from reflosses.comparison.candidate import Answer, Candidate, InProcess, NumPy
@@ -389,21 +390,70 @@ def test_an_interrupt_carries_what_was_found():
     assert "the rest was not asked: interrupted" in found.notes
 
 
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error"),
     [
-        ((abs, "Huber"), {}, "TypeError: 'Huber' is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)"),
-        ((abs, reflosses.Huber), {}, "TypeError: <class 'reflosses.losses.huber.Huber'> is no loss"),
-        ((3, HUBER), {}, "TypeError: the candidate is 3, not a callable of (y, yhat)"),
-        ((abs, HUBER), {"grad": "autodif"}, "ValueError: grad is 'autodif', neither 'auto' nor None nor a callable"),
-        ((abs, HUBER), {"regimes": "Z"}, "ValueError: regime is 'Z', not one of moderate, A"),
-        ((abs, HUBER), {"framework": "numpi"}, "ValueError: framework is 'numpi', not one of auto, numpy"),
+        ((abs, "Huber"), {}, "TypeError: {}: loss is 'Huber', neither a loss such as Huber(delta=0.7) nor Scaled("),
+        ((abs, reflosses.Huber), {}, "TypeError: {}: loss is <class 'reflosses.losses.huber.Huber'>, neither"),
+        ((3, HUBER), {}, "TypeError: {}: candidate is 3, not a callable of (y, yhat)"),
+        ((Unprintable(), HUBER), {}, "TypeError: {}: candidate is <Unprintable>, not a callable"),
+        (
+            (abs, HUBER),
+            {"grad": "autodif"},
+            "ValueError: {}: grad is 'autodif', neither 'auto' nor None nor a callable",
+        ),
+        ((abs, HUBER), {"grad": Unprintable()}, "ValueError: {}: grad is <Unprintable>, neither"),
+        ((abs, HUBER), {"framework": "numpi"}, "ValueError: {}: framework is 'numpi', not one of auto, numpy"),
+        ((abs, HUBER), {"dtype": []}, "ValueError: {}: dtype is [], not one of float64"),
+        ((abs, HUBER), {"targets": None}, "ValueError: {}: targets is None, not one of index"),
     ],
 )
-def test_arguments_without_a_meaning(arguments, options, error):
+@pytest.mark.parametrize("function", [check, diagnose], ids=["check", "diagnose"])
+def test_arguments_without_a_meaning(function, arguments, options, error):
     with pytest.raises((TypeError, ValueError)) as raised:
-        check(*arguments, **options)
+        function(*arguments, **options)
+    assert f"{type(raised.value).__name__}: {raised.value}".startswith(error.format(function.__name__))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"regimes": "Z"}, "ValueError: check: regimes is 'Z', not one of moderate, A"),
+        ({"regimes": ["F", 6]}, "ValueError: check: regimes is 6, not one of moderate, A"),
+        ({"regimes": 6}, "TypeError: check: regimes is 6, not a name or several"),
+        ({"seed": "a"}, "TypeError: check: seed must be an integer, got 'a'"),
+        ({"seed": -3}, "ValueError: check: seed is -3, not at least 0"),
+        ({"unit": "a"}, "TypeError: check: unit must be an array of real numbers, got dtype <U1"),
+        ({"unit": -0.5}, "ValueError: check: unit is -0.5, not a finite number in [0, inf)"),
+        ({"inputs": 3}, "TypeError: check: inputs is 3, not a function"),
+        ({"script": None}, "TypeError: check: script is None, not a function"),
+        ({"tick": 3}, "TypeError: check: tick is 3, not a function"),
+        ({"name": 3}, "TypeError: check: name is 3, no text"),
+        ({"diagnose": "no"}, "TypeError: check: diagnose must be True or False, got 'no'"),
+    ],
+)
+def test_options_without_a_meaning(options, error):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        check(abs, HUBER, **options)
     assert f"{type(raised.value).__name__}: {raised.value}".startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("factor", "loss", "error"),
+    [
+        ("x", HUBER, "Scaled: factor must be an array of real numbers"),
+        (0, HUBER, r"Scaled: factor is 0, not a finite number in \(0, inf\)"),
+        (0.5, 3, r"Scaled: loss is 3, no loss such as Huber\(delta=0\.7\)"),
+    ],
+)
+def test_a_scaled_loss_is_a_factor_and_a_loss(factor, loss, error):
+    with pytest.raises((TypeError, ValueError), match=f"^{error}"):
+        Scaled(factor, loss)
 
 
 def test_one_regime_may_be_named_alone():
@@ -700,7 +750,7 @@ def test_the_seed_changes_the_inputs_and_nothing_else():
     ("options", "message"),
     [
         ({"dtype": "float128"}, "dtype is 'float128', not one of float64"),
-        ({"regimes": ["Z"]}, "regime is 'Z', not one of moderate, A"),
+        ({"regimes": ["Z"]}, "check: regimes is 'Z', not one of moderate, A"),
         ({"framework": "mxnet"}, "framework is 'mxnet', not one of auto, numpy"),
         ({"targets": "both"}, "targets is 'both', not one of index"),
     ],

@@ -542,3 +542,12 @@ def test_a_value_that_is_far_off_hides_nothing():
     y, yhat = np.array([0.3, 0.4]), np.array([0.5, 7.0])
     assert gradcheck(reflosses.Huber(0.7), y, yhat).ok
     assert not gradcheck(reflosses.Huber(0.7), y, yhat, candidate=Shifted()).ok
+
+
+@pytest.mark.parametrize("function", [gradcheck, reductioncheck, bracketcheck])
+def test_what_is_no_loss_and_what_has_no_gradient(function):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}: loss is 3, no loss such as Huber"):
+        function(3, [0.0], [1.0])
+    for wrong in (3, reflosses.Huber):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: candidate is .*, no object with a method value"):
+            function(reflosses.Huber(), [0.0], [1.0], candidate=wrong)

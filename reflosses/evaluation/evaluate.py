@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.evaluation.axes import Box, boxes
-from reflosses.evaluation.call import Block, Call, marked
+from reflosses.evaluation.call import Block, Call, chosen, marked
 from reflosses.evaluation.domain import MAX, Bools, Floats, OutsideDomain, within
 from reflosses.evaluation.numerics import accurate_sum
 from reflosses.evaluation.sums import Sum, UndecidedError, decided, enclosed_sum, exact_dot, exact_sum, plus, scaled
@@ -81,8 +81,8 @@ def _share_sums(call: Call) -> bool:
 
 
 def _boxes(call: Call) -> list[Box]:
-    layout = call.shapes.layout
-    return [()] if call.yhat.size <= _BLOCK else layout.boxes(_size(call, layout.units, layout.members))
+    layout, reads = call.shapes.layout, call.shapes.reads
+    return [()] if layout.units * reads <= _BLOCK else layout.boxes(_size(call, layout.units, reads))
 
 
 def _size(call: Call, units: int, predictions: int) -> int:
@@ -185,7 +185,7 @@ class Result:
         if rest is not None and self.derivative not in ("", "slopes"):  # the full form knows no kinks
             for kink in loss.kinks(block.y):
                 rest = rest & (block.yhat != kink)
-        full = None if rest is None else loss.full(*(a[rest] for a in arguments))
+        full = None if rest is None else loss.full(*(chosen(a, rest) for a in arguments))
         if self.wants_value and first:
             self._add_losses(block, _patched(loss.losses(*terms), rest, full, 0))
         if self.derivative:

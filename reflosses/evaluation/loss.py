@@ -61,7 +61,7 @@ from reflosses.evaluation.axes import ELEMENTS
 from reflosses.evaluation.call import Call, Shapes
 from reflosses.evaluation.domain import MAX, Domain, Floats
 from reflosses.evaluation.evaluate import evaluate
-from reflosses.evaluation.parameters import choice, parameter
+from reflosses.evaluation.parameters import choice, parameter, printed
 
 REDUCTIONS = ("mean", "weighted_mean", "sum", "none")
 
@@ -240,7 +240,7 @@ class Loss(ABC):
 
     def __repr__(self) -> str:
         shown = [f for f in fields(self) if f.name != "reduction"] + [f for f in fields(self) if f.name == "reduction"]
-        return f"{type(self).__name__}({', '.join(f'{f.name}={_shown(getattr(self, f.name))}' for f in shown)})"
+        return f"{type(self).__name__}({', '.join(f'{f.name}={printed(getattr(self, f.name))}' for f in shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are constructed again, so that their arrays are read-only too."""
@@ -259,7 +259,3 @@ class Loss(ABC):
 
 def _rebuilt(cls: type[Loss], parameters: dict[str, Any]) -> Loss:
     return cls(**parameters)
-
-
-def _shown(value: Any) -> str:
-    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)

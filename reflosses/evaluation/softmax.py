@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from reflosses.evaluation.domain import Floats, as_array
 from reflosses.evaluation.numerics import accurate_sum, difference, times_exp
+from reflosses.evaluation.parameters import integer
 
 
 class Softmax:
@@ -108,7 +109,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     Shape: that of `z`. Every component is within 4 ulp of the exact one, even where the softmax saturates.
     Limits: a −inf logit gives −inf (a masked class). A single +inf gives 0, and −inf for the others. NaN, several +inf,
     or −inf alone in a row of two classes or more give NaN in that row.
-    Errors: TypeError if `z` is no array of real numbers, ValueError if the axis does not exist.
+    Errors: TypeError if `z` is no array of real numbers or `axis` no integer, ValueError if the axis does not exist.
     Source: derivations/cross_entropy.md.
 
     >>> import reflosses
@@ -116,6 +117,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     [-1.46436878, -0.46436878, -1.96436878]
     """
     a = as_array(z, "log_softmax: z")
+    axis = integer("log_softmax: axis", axis)
     if not -a.ndim <= axis < a.ndim:
         raise ValueError(f"log_softmax: axis {axis} does not exist in z of shape {a.shape}")
     rows = np.ascontiguousarray(np.moveaxis(a, axis, -1))

@@ -117,5 +117,5 @@ class CrossEntropy(Loss):
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is not None and y.ndim == 2:
-            raise ValueError(f'{self}: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
+            raise ValueError(f'{self}: y: soft targets with class weights have no "weighted_mean"; use "mean" or "sum"')
         return None if self.class_weight is None else np.asarray(self.class_weight[y])

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
 from reflosses.truth.arithmetic import (
     Arithmetic,
     CannotCertifyError,
@@ -70,20 +71,20 @@ class _Term:
         flat = [m.lift(v) for v in self.yhat.ravel()]
         if coordinate is not None:
             flat[coordinate] = m.variable(self.yhat.ravel()[coordinate])
-        given = {f.name: m.lift(self.shares.get(f.name, getattr(self.loss, f.name))) for f in fields(self.loss)}
+        given = {f.name: self.shares.get(f.name, getattr(self.loss, f.name)) for f in fields(self.loss)}
         y = m.lift(self.y)
         if isinstance(self.loss.domain.y, Classes):
             row = y if isinstance(y, list) else [m.lift(float(k == self.y)) for k in range(len(flat))]
-            y = self.loss.target_row(row, *_named(self.loss.target_row, given))
+            y = self.loss.target_row(row, *_named(m, self.loss.target_row, given))
         yhat = np.array(flat, object).reshape(self.yhat.shape).tolist()
-        result = self.loss.definition(m, y, yhat, *_named(self.loss.definition, given))
+        result = self.loss.definition(m, y, yhat, *_named(m, self.loss.definition, given))
         results = result if isinstance(result, list) else [result]
         return [m.lift(float(w)) * r for w, r in zip(self.weights, results, strict=True)]
 
 
-def _named(function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
-    """The parameters of a loss that a function names."""
-    return [given[name] for name in inspect.signature(function).parameters if name in given]
+def _named(m: Arithmetic, function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
+    """The parameters of a loss that a function names, as exact numbers."""
+    return [m.lift(given[name]) for name in inspect.signature(function).parameters if name in given]
 
 
 class _Proof:
@@ -273,6 +274,8 @@ def certify(
     that are not finite and for results that cannot be proved. Raises OSError if subnormal numbers or rounding are
     altered in this process. Source: derivations/README.md.
     """
+    if not isinstance(loss, Loss):
+        raise TypeError(f"certify: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
     result = certified(loss, y, yhat, weight, second=curvature)
     return (result.value, result.grad, result.second) if curvature else (result.value, result.grad)
 

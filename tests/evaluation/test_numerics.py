@@ -405,3 +405,9 @@ def test_log_softmax_along_an_axis_that_is_not_there(shape, axis):
 def test_log_softmax_of_what_is_no_array_of_real_numbers(z):
     with pytest.raises(TypeError, match="log_softmax: z"):
         log_softmax(z)
+
+
+@pytest.mark.parametrize("axis", ["x", None, 1.0, True, (0,)])
+def test_log_softmax_along_what_is_no_axis(axis):
+    with pytest.raises(TypeError, match=r"^log_softmax: axis must be an integer, got "):
+        log_softmax([1.0, 2.0], axis=axis)

@@ -1110,3 +1110,18 @@ def test_nothing_to_certify_is_no_error():
     value, grad = certify(rl.WeightedCrossEntropy(reduction="sum"), [1.0], [0.3], [0.0])
     assert value == 0.0
     assert grad.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("loss", [3, None, rl.Huber, "Huber"])
+def test_what_is_no_loss_is_not_certified(loss):
+    with pytest.raises(TypeError, match=r"^certify: loss is .*, no loss such as Huber\(delta=0\.7\)$"):
+        certify(loss, 1.0, 1.0)
+
+
+def test_a_number_outside_a_domain_raises_no_signal_in_a_proof():
+    wide = np.ldexp(np.longdouble(3), [5000])  # infinite where this format is float64
+    with (
+        np.errstate(all="raise"),
+        pytest.raises(ValueError, match=r": yhat\[0\] is \S+, not a probability in \[0, 1\]"),
+    ):
+        certify(rl.BinaryCrossEntropy(), [0.0], wide)
