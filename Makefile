@@ -4,11 +4,13 @@ FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 hunt: POINTS := $(if $(filter file,$(origin POINTS)),1e7,$(POINTS))
 SEED ?= 1
+MUTANTS ?= 400
+CALLS ?= 1000000
 XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt bare accuracy frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -34,6 +36,12 @@ sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AV
 hunt: .venv/test  ## search for the worst input of every loss, on each code path (POINTS=1e7 SEED=1 LOSS= KEEP=)
 	$(BIN)/python tests/measuring/hunt.py --points $(POINTS) --seed $(SEED) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
 	REFLOSSES_SLIPS=1 $(BIN)/python -m pytest -q tests/comparison/test_worst_inputs.py
+
+mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and count what no test notices
+	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
+
+fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
+	$(BIN)/python tests/measuring/fuzz.py $(CALLS)
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q

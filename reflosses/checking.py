@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs, blocks, calls
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect, one_of
+from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
+from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.diagnosis.search import explain
 from reflosses.evaluation.domain import Classes
@@ -61,11 +62,11 @@ def check(
     name: its name in the report. inputs: a function of (y, yhat, eps) that moves inputs into a smaller domain of the
         candidate. unit: errors are relative to at least this. diagnose: whether to look for an explanation. script:
         writes a deviation for the report. tick: is told of progress.
-    Raises ImportError without python-flint, ValueError for an unknown dtype, regime, framework or kind of target,
-    TypeError for a candidate that is not callable or a loss that is none. If it is interrupted, the argument of the
-    KeyboardInterrupt is the result so far.
+    Raises ImportError without python-flint; TypeError or ValueError that names the argument for a candidate that is
+    not callable, a loss that is none, and an option of a wrong kind or an unknown name. If it is interrupted, the
+    argument of the KeyboardInterrupt is the result so far.
     """
-    wanted = understood(dtype=dtype, regimes=regimes, framework=framework, targets=targets)
+    wanted = understood(**locals())
     start = time.perf_counter()
     base = parts(loss)[1]
     form = FORMATS[dtype]
@@ -104,19 +105,9 @@ def check(
     return found
 
 
-def understood(
-    *,
-    dtype: str = "float64",
-    regimes: Iterable[str] = DEFAULT_REGIMES,
-    framework: str = "auto",
-    targets: str = "auto",
-    **other: Any,
-) -> set[str]:
-    """The regimes that options of `check` ask for; ValueError for an unknown option."""
-    one_of("dtype", dtype, FORMATS)
-    one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGET_KINDS)
-    return {one_of("regime", r, REGIMES) for r in ([regimes] if isinstance(regimes, str) else regimes)}
+def understood(**options: Any) -> set[str]:
+    """The regimes that options of `check` ask for; TypeError or ValueError for a wrong option."""
+    return checked_options("check", {"regimes": DEFAULT_REGIMES, **options})
 
 
 def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:

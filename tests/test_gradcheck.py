@@ -509,6 +509,13 @@ def test_nothing_to_compare():
     assert result.checked == 0
 
 
+def test_weights_that_sum_to_zero_have_no_value_and_nothing_warns():
+    loss = reflosses.MeanSquaredError(reduction="weighted_mean")
+    result = reductioncheck(loss, [0.3, 0.7], [1.7, 2.5], [0.0, 0.0])
+    assert np.isnan(result.numeric)
+    assert result.analytic == 0
+
+
 def test_what_cannot_be_compared_raises():
     bce = reflosses.BinaryCrossEntropy(reduction="none")
     with pytest.raises(ValueError, match=r"BinaryCrossEntropy\(.*yhat\[1\] is an end of its domain"):
@@ -535,3 +542,12 @@ def test_a_value_that_is_far_off_hides_nothing():
     y, yhat = np.array([0.3, 0.4]), np.array([0.5, 7.0])
     assert gradcheck(reflosses.Huber(0.7), y, yhat).ok
     assert not gradcheck(reflosses.Huber(0.7), y, yhat, candidate=Shifted()).ok
+
+
+@pytest.mark.parametrize("function", [gradcheck, reductioncheck, bracketcheck])
+def test_what_is_no_loss_and_what_has_no_gradient(function):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}: loss is 3, no loss such as Huber"):
+        function(3, [0.0], [1.0])
+    for wrong in (3, reflosses.Huber):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: candidate is .*, no object with a method value"):
+            function(reflosses.Huber(), [0.0], [1.0], candidate=wrong)

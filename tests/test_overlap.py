@@ -81,7 +81,7 @@ def test_labels_may_be_floats_of_whole_numbers_and_are_left_alone():
         ([0, 1], [-1, 1], 3, ValueError, r"{}: yhat\[0\] is -1, not a class index from 0 to 2"),
         ([[0, 0.5]], [[0, 1]], 3, ValueError, r"{}: y\[0, 1\] is 0\.5, not a class index"),
         ([0, np.nan], [0, 1], 3, ValueError, r"{}: y\[1\] is nan, not a class index"),
-        ([0, 0], [0, 0], 0, ValueError, r"{}: num_classes is 0, not at least 1"),
+        ([0, 0], [0, 0], 0, ValueError, r"{}: num_classes is 0, not from 1 to 2147483647"),
         ([0, 1], [0, 1], 2.5, TypeError, r"{}: num_classes must be an integer, got 2\.5"),
         (["a"], [0], 3, TypeError, r"{}: y must be an array of real numbers"),
     ],
@@ -101,6 +101,23 @@ def test_what_is_no_pair_of_label_maps():
 
 def test_labels_are_compared_as_they_are():
     assert pixel_accuracy([1e300, 7], [2e300, 7]) == 1 / 2  # no integer type holds them
+    assert pixel_accuracy([2**53], [2**53 + 1]) == 0  # equal as floats
+    big = np.array([2**53 + 1, 2**53, 2**63 - 1, -7])
+    for floats in (np.array([2.0**53, 2.0**53, 2.0**63, -7.0]), np.array([2.0**53, 2.0**53, np.inf, -7.0])[:2]):
+        ints = big[: len(floats)]
+        assert pixel_accuracy(ints, floats) == pixel_accuracy(floats, ints) == 1 / 2
+    assert pixel_accuracy(np.array([2**64 - 1], np.uint64), [2.0**64]) == 0
+    assert pixel_accuracy(np.array([2048, 7], np.float16), [2049, 7]) == 1 / 2
+    assert hard_dice(np.float16([3000.0, 3000.0]), [3000, 3000], 3001)[3000] == 0
+    with pytest.raises(ValueError, match=r"hard_dice: y\[0\] is 3000, not a class index from 0 to 2999"):
+        hard_dice(np.float16([3000.0, 3000.0]), [0, 0], 3000)  # in float16, 2999.5 is 3000
+
+
+@pytest.mark.parametrize("function", [hard_dice, hard_iou])
+@pytest.mark.parametrize("classes", [2**31, 10**30, 10**400, pytest.param(10**5000, id="e5000"), -1])
+def test_more_classes_than_anything_holds(function, classes):
+    with pytest.raises(ValueError, match=f"^{function.__name__}: num_classes is "):
+        function([1], [1], classes)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +189,7 @@ def test_sensitivity_of_extreme_totals(total):
         (-1, 4, r"sensitivity: intersection is -1, not from 0 to half the total 4"),
         ([1, 3], 4, r"sensitivity: intersection\[1\] is 3, not from 0 to half the total 4"),
         (np.nan, 4, r"sensitivity: intersection is nan, not from 0 to half the total 4"),
+        ([1, 2], [3, 4, 5], r"sensitivity: intersection has shape \(2,\) and total \(3,\); they do not broadcast"),
     ],
 )
 def test_what_is_no_overlap(intersection, total, message):

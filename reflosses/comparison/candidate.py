@@ -23,6 +23,7 @@ import numpy as np
 
 from reflosses.comparison.formats import Format, dtype_of
 from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.parameters import printed
 
 
 class Answer(NamedTuple):
@@ -65,11 +66,11 @@ class Candidate(ABC):
         """The value and its gradient; with `upstream`, the gradient of Σ upstream·value."""
 
 
-def one_of(what: str, given: str, known: Iterable[str]) -> str:
+def one_of(what: str, given: Any, known: Iterable[str]) -> str:
     """The given name, if it is known; else ValueError."""
-    if given not in known:
-        raise ValueError(f"{what} is {given!r}, not one of {', '.join(known)}")
-    return given
+    if not isinstance(given, str) or given not in known:
+        raise ValueError(f"{what} is {printed(given)}, not one of {', '.join(known)}")
+    return str(given)
 
 
 # ---- arrays of the frameworks ----------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import numpy as np
 
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.call import Call
-from reflosses.evaluation.domain import Bools, Classes, Floats
+from reflosses.evaluation.domain import POSITIVE, Bools, Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import number, printed
 from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
 from reflosses.evaluation.sums import rounded
 from reflosses.truth.accuracy import error_scales
@@ -47,10 +48,15 @@ class ExactResults:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A factor times a loss. Many functions differ from ours by a factor, such as ½."""
+    """A finite factor above 0 times a loss. Many functions differ from ours by a factor, such as ½."""
 
     factor: float
     loss: Loss
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", number(POSITIVE)("Scaled: factor", self.factor))
+        if not isinstance(self.loss, Loss):
+            raise TypeError(f"Scaled: loss is {printed(self.loss)}, no loss such as Huber(delta=0.7)")
 
     def value(self, y: Any, yhat: Any, *, weight: Any = None) -> Any:
         """factor · value."""
@@ -69,7 +75,7 @@ class Scaled:
 def parts(target: Loss | Scaled) -> tuple[float, Loss]:
     """The factor and the loss of a target; TypeError for anything else."""
     if not isinstance(target, Scaled | Loss):
-        raise TypeError(f"{target!r} is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)")
+        raise TypeError(f"{printed(target)} is no loss, such as Huber(delta=0.7), nor Scaled(factor, loss)")
     return (target.factor, target.loss) if isinstance(target, Scaled) else (1.0, target)
 
 
@@ -134,7 +140,7 @@ def with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[A
     """Results with the sizes that errors are relative to. `results`: value, gradient, one-sided derivatives."""
     value, *slopes = results
     units = Call(loss, y, yhat, None).units()
-    value_size, grad_size = error_scales(loss, units)
+    value_size, grad_size, _ = error_scales(loss, units)
     grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect, one_of
+from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import Comparison
 from reflosses.diagnosis.cases import Case, Cases
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
@@ -86,11 +87,9 @@ def diagnose(
 ) -> Diagnosis:
     """The known convention or defect, or the two, that explain where a candidate differs from the loss.
 
-    The arguments are those of `reflosses.check`. Raises ValueError for an unknown dtype, framework or kind of target.
+    The arguments are those of `reflosses.check`, and so are the errors.
     """
-    one_of("dtype", dtype, FORMATS)
-    one_of("framework", framework, ("auto", *FRAMEWORKS))
-    one_of("targets", targets, TARGET_KINDS)
+    checked_options("diagnose", locals())
     form = FORMATS[dtype]
     if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)

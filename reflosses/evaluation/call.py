@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reflosses.evaluation.axes import Arrangement, Box, Layout, boxes
 from reflosses.evaluation.domain import MAX, NON_NEGATIVE, Classes, Domain, Floats, OutsideDomain, real_array, within
+from reflosses.evaluation.output import fillable
 from reflosses.evaluation.parameters import shown
 
 _SHAPES = 64  # kept by a loss at most
@@ -31,6 +32,7 @@ class Shapes:
     shares: dict[str, Floats]  # the parameters that broadcast, one share for each loss
     by_index: bool  # y holds class indices
     ignores: bool  # a class index may say that its row takes no part
+    reads: int  # numbers that one unit reads: predictions, or a share that not all units have in common
 
     @classmethod
     def of(cls, loss: Any, yhat: tuple[int, ...], y: tuple[int, ...], weight: tuple[int, ...] | None) -> Shapes:
@@ -47,7 +49,8 @@ class Shapes:
         found = {name: _share(loss, layout, name, axes) for name, axes in marked(loss.__class__, "broadcast")}
         shares = {name: share for name, share in found.items() if share is not None}
         ignores = isinstance(domain_y, Classes) and domain_y.ignore_index is not None
-        return cls(layout, domain_y, domain_yhat, shares, by_index, ignores)
+        own = [prod(s.shape[len(layout.outer) :]) for s in shares.values() if any(s.strides[: len(layout.outer)])]
+        return cls(layout, domain_y, domain_yhat, shares, by_index, ignores, max(layout.members, *own, 1))
 
 
 class Call:
@@ -59,9 +62,8 @@ class Call:
         self.loss = loss
         self.yhat, self.y = real_array(yhat, loss, "yhat"), real_array(y, loss, "y")
         self.weight = None if weight is None else real_array(weight, loss, "weight")
-        self.out = out
-        if out is not None:
-            self._check_out(out)
+        read = {"y": self.y, "yhat": self.yhat, "weight": self.weight}
+        self.out = None if out is None else fillable(loss, out, self.yhat.shape, read)
         key = self.yhat.shape, self.y.shape, None if self.weight is None else self.weight.shape
         shapes = loss.shapes.get(key)
         if shapes is None:
@@ -71,19 +73,7 @@ class Call:
             loss.shapes[key] = shapes
         self.shapes: Shapes = shapes
 
-    def _check_out(self, out: Any) -> None:
-        what = f"{self.loss}: out"
-        if not isinstance(out, np.ndarray) or out.dtype != np.float64:
-            raise TypeError(f"{what} must be an array of float64, got {getattr(out, 'dtype', type(out).__name__)}")
-        if out.shape != self.yhat.shape:
-            raise ValueError(f"{what} has shape {out.shape}, the gradient {self.yhat.shape}")
-        if not out.flags.writeable:
-            raise ValueError(f"{what} is read-only")
-        for name in ("y", "yhat", "weight"):
-            given = getattr(self, name)
-            if given is not None and np.may_share_memory(given, out):
-                raise ValueError(f"{what} shares memory with {name}, which is still read while it is written")
-
+    @np.errstate(all="ignore")
     def units(self) -> Block:
         """All units, checked; ValueError names the first number outside its domain."""
         try:
@@ -117,6 +107,7 @@ class Call:
                 weight = weight[keep]
         return keep, weight, count
 
+    @np.errstate(all="ignore")
     def error(self) -> ValueError:
         """The error for the first number outside its domain. Weights come first, then y, then yhat.
 
@@ -137,8 +128,7 @@ class Call:
                 if outside.any():
                     first = np.argwhere(outside)[0] + [s.start or 0 for s in box]
                     where = f"[{', '.join(map(str, first))}]" if first.size else ""
-                    value = float(np.asarray(a[tuple(first)]).astype(np.float64))
-                    return ValueError(f"{self.loss}: {name}{where} is {shown(value)}, not {domain}")
+                    return ValueError(f"{self.loss}: {name}{where} is {shown(a[tuple(first)])}, not {domain}")
         return ValueError(f"{self.loss}: an argument changed while it was read")
 
 
@@ -167,7 +157,8 @@ class Block:
         self.shares = {}
         for name, a in shapes.shares.items():
             tail = a.shape[len(self.layout.outer) :]
-            self.shares[name] = self._kept(a[(*outer, ...)].reshape(self.size, *tail))
+            share = a[(*outer, ...)].reshape(self.size, *tail)
+            self.shares[name] = share if self.keep is None else chosen(share, self.keep)
 
     @property
     def parameters(self) -> list[Floats]:
@@ -190,6 +181,13 @@ class Block:
 
     def _kept(self, units: Any) -> Any:
         return units if self.keep is None else units[self.keep]
+
+
+def chosen(a: NDArray[Any], which: NDArray[np.bool_]) -> NDArray[Any]:
+    """Some of the shares. What all units have in common is not copied for each."""
+    if len(a) > 1 and a.strides[0] == 0:
+        return np.broadcast_to(a[:1], (int(which.sum()), *a.shape[1:]))
+    return a[which]
 
 
 def _classes(loss: Any, domain: Classes, layout: Arrangement, y: tuple[int, ...]) -> Domain:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -156,14 +157,37 @@ class Classes(Domain):
         """Which labels are `ignore_index`; None if there is no such index."""
         if self.ignore_index is None:
             return None
-        labels = a.astype(np.int8) if a.dtype.kind == "b" else a  # NumPy compares these with any integer
-        return np.asarray(labels == self.ignore_index)
+        own = _held(self.ignore_index, a.dtype)
+        return np.zeros(a.shape, bool) if own is None else np.asarray(a == own)
 
     def outside(self, a: Floats) -> Bools:
+        a = _wide(a)
         return np.asarray(~((a >= 0) & (a < self.count) & (a == np.floor(a))))
 
     def holds(self, a: Floats) -> bool:
+        a = _wide(a)
         return within(a, -0.5, self.count - 0.5) and (a.dtype.kind in "bui" or bool((a == np.floor(a)).all()))
+
+
+def _wide(a: NDArray[Any]) -> NDArray[Any]:
+    """Labels in a dtype that holds every number of classes: 3001 is no float16."""
+    return a if a.dtype.kind in "bui" or a.dtype.itemsize >= 8 else a.astype(np.float64)
+
+
+@lru_cache(maxsize=256)
+def _held(n: int, dtype: np.dtype[Any]) -> Any:
+    """The number of a dtype that equals an integer, or None: in float16, 2049 would become 2048."""
+    twos = (n & -n).bit_length() - 1 if n else 0
+    odd = n >> twos
+    if odd.bit_length() > 64 or twos > 2**14:
+        return None
+    with np.errstate(all="ignore"):
+        high, low = np.longdouble(odd >> 32), np.longdouble(odd & 2**32 - 1)
+        wide = np.ldexp(np.ldexp(high, 32) + low, twos)
+        if not np.isfinite(wide) or int(wide) != n:
+            return None
+        own = np.asarray(wide).astype(dtype)
+        return own if own.astype(np.longdouble) == wide else None
 
 
 REAL = Interval("a real number")
@@ -173,6 +197,7 @@ POSITIVE = Interval("a finite number", 0.0, np.inf, open_low=True, open_high=Tru
 NON_NEGATIVE = Interval("a finite number", 0.0, np.inf, open_high=True)
 SQUARED = Interval("a squared error", 0.0, np.inf)
 FRACTION = Interval("a number", 0.0, 1.0)
+EXPONENT = Interval("a number", 0.0, 1e6)
 CLAMP = Interval("a number", 0.0, 0.5, open_low=True, open_high=True)
 
 

@@ -12,6 +12,8 @@ from reflosses.evaluation.domain import REAL, Domain, Floats, as_array
 
 Check = Callable[[object, Any], Any]
 
+_BITS = 14000  # of an integer parameter: 4215 digits
+
 
 def parameter(
     default: Any, check: Check, *, broadcast: int | None = None, per_class: bool = False, kw_only: bool = False
@@ -56,6 +58,7 @@ def array(domain: Domain, ndim: int | None = None, nan: bool = False) -> Check:
     return check
 
 
+@np.errstate(all="ignore")
 def semidefinite(what: object, given: Any) -> Floats:
     """A symmetric matrix, or a stack of them, whose eigenvalues are not negative beyond rounding."""
     a: Floats = array(REAL)(what, given)
@@ -66,19 +69,31 @@ def semidefinite(what: object, given: Any) -> Floats:
     skew = a != np.swapaxes(a, -1, -2)
     if skew.any():
         raise ValueError(f"{what} must be symmetric, differs from its transpose at {first_index(skew)}")
-    eigenvalues = np.linalg.eigvalsh(a)
+    exponent = np.frexp(np.abs(a).max())[1]
+    eigenvalues = np.linalg.eigvalsh(np.ldexp(a, -exponent) if abs(exponent) > 900 else a)
     low, high = eigenvalues[..., :1].min(initial=0.0), eigenvalues[..., -1:].max(initial=0.0)
     negative = eigenvalues[..., 0] < -8 * a.shape[-1] * np.finfo(float).eps * eigenvalues[..., -1]
     if negative.any():
+        low, high = (np.ldexp(x, exponent) if abs(exponent) > 900 else x for x in (low, high))
         raise ValueError(f"{what} must be positive semi-definite, has eigenvalues from {low:g} to {high:g}")
     return a
 
 
 def integer(what: object, given: Any) -> int:
-    """One integer, such as an axis or an index."""
+    """One integer, such as an axis or an index. Python prints no integer of more than 4300 digits."""
     if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer, got {given!r}")
+        raise TypeError(f"{what} must be an integer, got {printed(given)}")
+    if int(given).bit_length() > _BITS:
+        raise ValueError(f"{what} is an integer of more than {_BITS} bits")
     return int(given)
+
+
+def whole(what: object, given: Any, low: int, high: float = np.inf) -> int:
+    """One integer from `low` to `high`."""
+    n = integer(what, given)
+    if not low <= n <= high:
+        raise ValueError(f"{what} is {n}, not {f'from {low} to {high}' if high < np.inf else f'at least {low}'}")
+    return n
 
 
 def axes(what: object, given: Any) -> int | tuple[int, ...]:
@@ -89,7 +104,7 @@ def axes(what: object, given: Any) -> int | tuple[int, ...]:
 def flag(what: object, given: Any) -> bool:
     """True or False."""
     if not isinstance(given, (bool, np.bool_)):
-        raise TypeError(f"{what} must be True or False, got {given!r}")
+        raise TypeError(f"{what} must be True or False, got {printed(given)}")
     return bool(given)
 
 
@@ -101,7 +116,7 @@ def choice(*names: str, otherwise: Check | None = None) -> Check:
             return str(given)
         if otherwise is not None and not isinstance(given, str):
             return otherwise(what, given)
-        raise ValueError(f"{what} must be one of {', '.join(names)}, got {given!r}")
+        raise ValueError(f"{what} must be one of {', '.join(names)}, got {printed(given)}")
 
     return check
 
@@ -111,16 +126,28 @@ def optional(check: Check) -> Check:
     return lambda what, given: None if given is None else check(what, given)
 
 
+def printed(value: Any) -> str:
+    """The repr of a value; arrays as lists. An object that cannot be printed is named by its type."""
+    try:
+        return repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
 def first_index(bad: np.ndarray[Any, Any]) -> str:
     """The index of the first True, such as "[2, 0]"."""
     index = np.argwhere(bad)[0]
     return f"[{', '.join(map(str, index))}]" if index.size else ""
 
 
-def shown(value: float) -> str:
+def shown(value: Any) -> str:
     """A number in as few digits as distinguish it from its neighbours."""
+    kind = np.asarray(value).dtype
+    if kind.kind in "iu" or kind.itemsize > 8:
+        return str(value)
+    value = float(value)
     short = f"{value:g}"
-    return short if float(short) == value or np.isnan(value) else repr(float(value)).removesuffix(".0")
+    return short if float(short) == value or np.isnan(value) else repr(value).removesuffix(".0")
 
 
 def _inside(what: object, a: Floats, domain: Domain, nan: bool = False) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.evaluation.domain import Floats, as_array
-from reflosses.evaluation.numerics import accurate_sum, times_exp
+from reflosses.evaluation.numerics import accurate_sum, difference, times_exp
+from reflosses.evaluation.parameters import integer
 
 
 class Softmax:
@@ -22,7 +23,7 @@ class Softmax:
         self.z = z
         self.largest = np.expand_dims(np.argmax(z, axis=-1), -1)
         self.top = np.take_along_axis(z, self.largest, axis=-1)
-        self.gap, self.error = _difference(z, self.top)
+        self.gap, self.error = difference(z, self.top)
 
     def exp(self) -> Floats:
         """E."""
@@ -41,8 +42,8 @@ class Softmax:
         others = self.z.copy()
         np.put_along_axis(others, self.largest, -np.inf, axis=-1)
         second = others.max(axis=-1, keepdims=True)
-        d, e = _difference(others, np.where(np.isneginf(second), 0.0, second))
-        down, error = _difference(second, self.top)
+        d, e = difference(others, np.where(np.isneginf(second), 0.0, second))
+        down, error = difference(second, self.top)
         return np.asanyarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
 
     @cached_property
@@ -56,6 +57,14 @@ class Softmax:
         np.put_along_axis(lost, self.largest, self.rest(np.take_along_axis(q, self.largest, axis=-1)), axis=-1)
         return gained / (1 + self.t), lost / (1 + self.t)
 
+    def curvature(self, mass: Floats) -> Floats:
+        """mass · p_k (1 − p_k), with `mass` ≥ 0 one a row."""
+        others = Others(self.exp()).of_each() / (1 + self.t)
+        curvature = self.times_exp(mass) / (1 + self.t) * others
+        own = self.rest(mass) / (1 + self.t) / (1 + self.t)
+        np.put_along_axis(curvature, self.largest, own, axis=-1)
+        return curvature
+
     def limit(self) -> Floats:
         """The limit of the softmax for infinite logits. A single +∞ takes everything, NaN and several +∞ give NaN.
 
@@ -64,17 +73,6 @@ class Softmax:
         infinite = (self.z == np.inf) | (self.z.shape[-1] == 1)
         alone = (infinite.sum(axis=-1, keepdims=True) == 1) & ~np.isnan(self.top)
         return np.where(alone, infinite, np.nan)
-
-
-def _difference(z: Floats, m: Floats) -> tuple[Floats, Floats]:
-    """z − m as a rounded difference d and its error e (Knuth's two-sum), so that exp(z − m) = exp(d)(1 + e).
-
-    Without e, exp(d) is off by half an ulp of d, which is 64 ulp of the result at a gap of 700.
-    """
-    d = z - m
-    t = d - z
-    e = (z - (d - t)) - (m + t)
-    return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
 
 
 class Others:
@@ -111,7 +109,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     Shape: that of `z`. Every component is within 4 ulp of the exact one, even where the softmax saturates.
     Limits: a −inf logit gives −inf (a masked class). A single +inf gives 0, and −inf for the others. NaN, several +inf,
     or −inf alone in a row of two classes or more give NaN in that row.
-    Errors: TypeError if `z` is no array of real numbers, ValueError if the axis does not exist.
+    Errors: TypeError if `z` is no array of real numbers or `axis` no integer, ValueError if the axis does not exist.
     Source: derivations/cross_entropy.md.
 
     >>> import reflosses
@@ -119,6 +117,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Floats:
     [-1.46436878, -0.46436878, -1.96436878]
     """
     a = as_array(z, "log_softmax: z")
+    axis = integer("log_softmax: axis", axis)
     if not -a.ndim <= axis < a.ndim:
         raise ValueError(f"log_softmax: axis {axis} does not exist in z of shape {a.shape}")
     rows = np.ascontiguousarray(np.moveaxis(a, axis, -1))

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reflosses.evaluation.parameters import integer
+from reflosses.evaluation.parameters import whole
 
+_MOST = 1024  # threads: more than these cost more than any machine gains
 _WORTH_PRIMING = 2**12  # predictions: with fewer, no temporary array reaches the allocator's thresholds
 
 T = TypeVar("T")
@@ -49,8 +50,8 @@ def get_num_threads() -> int:
         return _threads
     for name in ("REFLOSSES_NUM_THREADS", "OMP_NUM_THREADS"):
         given = os.environ.get(name, "").partition(",")[0].strip()  # OpenMP allows a list, one number a level
-        if given.isdecimal() and int(given) > 0:
-            return int(given)
+        if given.isdecimal() and len(given) < 9 and int(given) > 0:
+            return min(int(given), _MOST)
         if given and name == "REFLOSSES_NUM_THREADS":
             raise ValueError(f"REFLOSSES_NUM_THREADS is {given!r}, not a whole number from 1")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -59,13 +60,12 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Let evaluations use `n` threads, the calling one included. Results are the same bits for every `n`.
 
-    TypeError if `n` is no integer, ValueError if it is below 1.
+    TypeError if `n` is no integer, ValueError if it is not from 1 to 1024.
     """
     global _threads, _pool
-    if integer("set_num_threads: n", n) < 1:
-        raise ValueError(f"set_num_threads: n is {n}, not at least 1")
+    n = whole("set_num_threads: n", n, 1, _MOST)
     with _lock:
-        old, _pool, _threads = _pool, None, int(n)
+        old, _pool, _threads = _pool, None, n
     if old is not None:
         old.shutdown(wait=False)  # its threads finish their work
 

@@ -29,6 +29,7 @@ from reflosses.comparison.candidate import Candidate, InProcess
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
 from reflosses.frameworks.inputs import as_drawn
 
 MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
@@ -83,7 +84,9 @@ class Function:
         unknown = sorted(set(given) - set(self.parameters))
         if unknown:
             takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()) or "nothing"
-            raise TypeError(f"{self.name} has no parameter {unknown[0]!r} here; it takes {takes}")
+            close = get_close_matches(unknown[0], self.parameters, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise TypeError(f"{self.name} has no parameter {unknown[0]!r} here; it takes {takes}{hint}")
         return {**self.parameters, **given}
 
     def loss(self, given: Mapping[str, Any]) -> Loss | Scaled:
@@ -214,14 +217,22 @@ def as_(name: str, **parameters: Any) -> Loss | Scaled:
 
     The parameters and their defaults are the framework's. Returns a loss, or `Scaled(factor, loss)`: its value and its
     gradient are factor times those of the loss. Raises ValueError for an unknown function, TypeError for an unknown
-    parameter. Source: reflosses/frameworks, with one module for each framework.
+    parameter, one of the two for a wrong one. Source: reflosses/frameworks, with one module for each framework.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"as_: name is {printed(name)}, not a text such as 'torch.huber_loss'")
     try:
         _, function = find(name)
     except KeyError:
         hint = f"; {close} is" if (close := near(name)) else ""
-        raise ValueError(f"no function is named {name!r}{hint}") from None
-    return function.loss(parameters)
+        raise ValueError(f"as_: name: no function is named {name!r}{hint}") from None
+    function.arguments(parameters)
+    try:
+        return function.loss(parameters)
+    except Exception as error:
+        given = ", ".join(f"{k}={printed(v)}" for k, v in parameters.items())
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"as_: {name} has no loss for {given}: {error}") from error
 
 
 def near(name: str) -> str:

@@ -42,9 +42,14 @@ class SparseCategoricalCrossEntropy(Loss):
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
 
+    def curvatures(self, p: Floats, y: Any, shape: Any) -> Floats:
+        curvature = np.zeros(shape)
+        np.put_along_axis(curvature, y[:, None], (1 / p / p)[:, None], axis=1)  # (3)
+        return curvature
+
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))
-    bounds = Bounds(4, 16)
+    bounds = Bounds(4, 16, 2)
     examples = ({}, {"axis": 0, "ignore_index": 255})

@@ -76,8 +76,7 @@ def suspected_errors(loss: Loss, problem: Problem) -> list[Floats]:
     """Errors of value, gradient (and curvature) under reduction "none" in ulps, the largest of each stacked unit."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
     got = [np.asarray(value).reshape(-1), per_loss(loss, grad)]
-    if len(loss.bounds) > 2:
-        got.append(per_loss(loss, loss.curvature(problem.y, problem.yhat)))  # type: ignore[attr-defined]
+    got.append(per_loss(loss, loss.curvature(problem.y, problem.yhat)))
     units = Call(loss, problem.y, problem.yhat).units()
     scales = error_scales(loss, units)
     with np.errstate(all="ignore"):

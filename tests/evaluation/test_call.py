@@ -11,7 +11,7 @@ from loss_tables import added
 
 import reflosses as rl
 from reflosses.catalogue import examples, losses
-from reflosses.evaluation.domain import Interval, Labels
+from reflosses.evaluation.domain import Classes, Interval, Labels
 from reflosses.evaluation.loss import Loss
 from reflosses.truth import sampling
 from reflosses.truth.sampling import Problem
@@ -258,6 +258,158 @@ def test_the_offending_value_is_shown_with_the_digits_that_offend(
     with pytest.raises(ValueError, match="not") as error:
         loss.value(y, yhat)
     assert_says(error, loss, where, value)
+
+
+# ---- the first offender among many: a later block of the search, another order, ignored units ----------------------
+
+PLACES = [70000, 99999, 3]  # the search reads 2^15 numbers at a time
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_offender_in_a_later_block_of_the_search(place: int) -> None:
+    """One more follows at the end: the first is named, counted from the start of the array."""
+    p = np.full(100_000, 0.5)
+    p[[place, 99999]] = 1.25
+    for method in METHODS:
+        with pytest.raises(ValueError, match="yhat") as error:
+            getattr(rl.BinaryCrossEntropy(), method)(np.zeros(100_000), p)
+        assert_says(error, rl.BinaryCrossEntropy(), f"yhat[{place}]", 1.25, PROBABILITY)
+    with pytest.raises(ValueError, match="y") as error:
+        rl.Hinge().value(np.where(p == 1.25, 0, 1), p)
+    assert_says(error, rl.Hinge(), f"y[{place}]", 0)
+    with pytest.raises(ValueError, match="weight") as error:
+        rl.Huber().grad(p, p, weight=np.where(p == 1.25, -3.0, 1.0))
+    assert_says(error, rl.Huber(), f"weight[{place}]", -3)
+
+
+@pytest.mark.parametrize("order", ["C", "F", "transposed", "reversed"])
+def test_an_offender_in_another_order_of_memory(order: str) -> None:
+    """(3, 40000): [1, 5] comes before [2, 1] in the array, and after it in memory if columns lie together."""
+    p = np.full((3, 40_000), 0.5, order="F" if order == "F" else "C")
+    if order == "transposed":
+        p = np.full((40_000, 3), 0.5).T
+    if order == "reversed":
+        p = p[::-1, ::-1]
+    p[2, 1], p[1, 39_999], p[1, 5] = 7.0, 9.0, 1.25
+    with pytest.raises(ValueError, match="yhat") as error:
+        rl.BinaryCrossEntropy().value(np.zeros((3, 40_000)), p)
+    assert_says(error, rl.BinaryCrossEntropy(), "yhat[1, 5]", 1.25)
+    labels = np.where(p > 1, 3, 0)
+    with pytest.raises(ValueError, match="y") as error:
+        rl.CrossEntropy(axis=1).value(labels, np.zeros((3, 2, 40_000)))
+    assert_says(error, rl.CrossEntropy(axis=1), "y[1, 5]", 3)
+
+
+@pytest.mark.parametrize("axis", [1, 0])
+def test_an_offender_among_ignored_units(axis: int) -> None:
+    """Rows 0 to 49,999 are ignored, all but one whose probability of class 0 is wrong."""
+    loss = rl.SparseCategoricalCrossEntropy(axis=axis, ignore_index=-1)
+    y, yhat = np.full(60_000, -1), np.full((60_000, 3), 7.0)
+    y[40_000], yhat[40_000] = 2, (-0.25, 0.5, 0.5)
+    y[50_000:], yhat[50_000:] = 1, 0.25
+    yhat[55_000, 0] = 9.0
+    with pytest.raises(ValueError, match="yhat") as error:
+        loss.grad(y, yhat if axis else yhat.T)
+    assert_says(error, loss, "yhat[40000, 0]" if axis else "yhat[0, 40000]", -0.25, PROBABILITY)
+    weight = np.ones(60_000)
+    weight[40_000] = 0
+    with pytest.raises(ValueError, match="yhat") as error:
+        loss.grad(y, yhat if axis else yhat.T, weight=weight)
+    assert_says(error, loss, "yhat[55000, 0]" if axis else "yhat[0, 55000]", 9)
+
+
+# ---- labels in narrow dtypes -----------------------------------------------------------------------------------------
+
+UNEQUAL = [  # dtype, a label, an index that the dtype rounds to it
+    (np.float16, 2048, 2049),
+    (np.float16, 2048, 2047.5),
+    (np.float32, 2**24, 2**24 + 1),
+    (np.float64, 2**53, 2**53 + 1),
+    ("bfloat16", 256, 257),
+    ("bfloat16", 255, 254.5),
+    (np.int8, 44, 300),
+    (np.int8, -1, 255),
+    (np.uint8, 255, -1),
+    (np.uint8, 156, -100),
+    (np.uint64, 2**64 - 1, -1),
+    (np.bool_, 1, 255),
+    (np.float64, 0, 10**400),
+]
+
+
+def dtype_named(name: Any) -> Any:
+    if name == "bfloat16":
+        return pytest.importorskip("ml_dtypes", reason="pip install ml_dtypes for bfloat16").bfloat16
+    return name
+
+
+@pytest.mark.parametrize(("dtype", "label", "index"), UNEQUAL)
+def test_an_index_that_a_dtype_would_round_is_not_the_label(dtype: Any, label: int, index: Any) -> None:
+    domain = Classes(ignore_index=int(index), count=3000)
+    labels = np.array([label, 1], dtype if dtype == np.uint64 else None).astype(dtype_named(dtype))
+    assert domain.ignored(labels).tolist() == [False, False]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, "bfloat16", np.int16, np.int64])
+@pytest.mark.parametrize("index", [0, 1, -1, 255, -100, 256, -32768])
+def test_an_index_that_a_dtype_holds_is_the_label(dtype: Any, index: int) -> None:
+    labels = np.array([index, 2, index]).astype(dtype_named(dtype))
+    assert Classes(ignore_index=index, count=3).ignored(labels).tolist() == [True, False, True]  # type: ignore[union-attr]
+
+
+def test_labels_of_two_values_and_of_64_bits() -> None:
+    assert Classes(1).ignored(np.array([True, False])).tolist() == [True, False]  # type: ignore[union-attr]
+    assert Classes(0).ignored(np.array([True, False])).tolist() == [False, True]  # type: ignore[union-attr]
+    most = np.array([2**64 - 1, 2**64 - 2, 0], np.uint64)
+    assert Classes(2**64 - 1).ignored(most).tolist() == [True, False, False]  # type: ignore[union-attr]
+
+
+def test_a_label_in_half_precision_is_no_ignored_one() -> None:
+    """log 3000, as the row is flat."""
+    value = rl.CrossEntropy(ignore_index=2049).value(np.float16([2048.0]), np.zeros((1, 3000)))
+    assert value == pytest.approx(math.log(3000), rel=1e-15)
+
+
+@pytest.mark.parametrize("cls", [rl.CrossEntropy, rl.NegativeLogLikelihood, rl.SparseCategoricalCrossEntropy])
+def test_the_last_class_in_half_precision(cls: Any) -> None:
+    """3000 is a class of 3001, and none of 3000; in float16, 2999.5 and 3001 are 3000."""
+    labels = np.float16([3000.0, 2.0])
+    assert math.isfinite(cls().value(labels, np.full((2, 3001), 0.25)))
+    with pytest.raises(ValueError, match="y") as error:
+        cls().value(labels, np.full((2, 3000), 0.25))
+    assert_says(error, cls(), "y[0]", 3000, "a class index from 0 to 2999")
+
+
+# ---- no signal with an error -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("errors", ["warn", "raise"])  # a warning is an error here
+@pytest.mark.parametrize("method", METHODS)
+def test_no_signal_comes_with_an_error_about_a_domain(method: str, errors: Any) -> None:
+    wide = np.ldexp(np.longdouble(3), [5000])  # infinite where this format is float64
+    with np.errstate(all=errors):
+        for y, yhat, weight, name in (
+            ([0.0], wide, None, "yhat"),
+            (wide, [0.5], None, "y"),
+            ([0.0], [0.5], -wide, "weight"),
+        ):
+            with pytest.raises(ValueError, match=rf": {name}\[0\] is \S+, not "):
+                getattr(rl.BinaryCrossEntropy(), method)(y, yhat, weight=weight)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", np.float16, np.float64, np.longdouble])
+def test_no_signal_comes_with_labels_that_are_nan(dtype: Any) -> None:
+    labels = np.array([1.0, NAN]).astype(dtype_named(dtype))
+    with np.errstate(all="raise"), pytest.raises(ValueError, match=r": y\[1\] is nan, not a class index"):
+        rl.CrossEntropy(ignore_index=7).value(labels, np.zeros((2, 3)))
+
+
+def test_a_number_of_more_digits_is_shown_with_them() -> None:
+    if np.finfo(np.longdouble).nmant > 52:
+        with pytest.raises(ValueError, match=r"y\[0\] is 2\.00000000000000000\d+, not a class index from 0 to 2"):
+            rl.CrossEntropy().value([np.nextafter(np.longdouble(2), 3)], np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=rf"y\[0\] is {2**64 - 1}, not a class index from 0 to 2"):
+        rl.CrossEntropy().value(np.array([2**64 - 1], np.uint64), np.zeros((1, 3)))
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------

@@ -4,9 +4,12 @@ import itertools
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import reflosses as rl
 from reflosses.catalogue import examples, losses
-from reflosses.evaluation import evaluate
+from reflosses.evaluation import evaluate, output
+from reflosses.evaluation import threads as sharing
 from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import PROBABILITY
 from reflosses.evaluation.loss import Loss
@@ -206,7 +211,7 @@ def test_minus_zero_is_zero(loss: Loss, weighted: bool) -> None:
             assert results(loss, soft, minus, weight) == results(loss, soft, zero, weight)
 
 
-def test_large_inputs_in_blocks_of_the_library() -> None:
+def test_large_inputs_in_blocks_of_the_library(cut: Any) -> None:
     rng = np.random.default_rng(4)
     n = 300_001
     y, z, label = rng.standard_normal(n), 3 * rng.standard_normal(n), rng.integers(0, 2, n)
@@ -221,9 +226,22 @@ def test_large_inputs_in_blocks_of_the_library() -> None:
     for loss, a, b in cases:
         both = []
         for threads in (1, 2, 5):
-            rl.set_num_threads(threads)
+            cut(None, threads)
             both.append(results(loss, a, b, None))
+            assert pools() == (threads > 1)
         assert both[0] == both[1] == both[2]
+
+
+def test_threads_share_the_work_from_524_288_predictions_on() -> None:
+    for n in (2**19 - 1, 2**19):
+        rl.set_num_threads(2)
+        assert rl.MeanAbsoluteError().value(np.zeros(n, np.int8), np.ones(n, np.int8)) == 1
+        assert pools() == (n == 2**19)
+
+
+def pools() -> bool:
+    """Whether there is a pool of threads, which the first shared work makes."""
+    return sharing._pool is not None
 
 
 # ---- the first number outside a domain -----------------------------------------------------------------------------
@@ -279,6 +297,104 @@ def test_out_is_an_array_that_can_take_the_gradient() -> None:
         for method in (loss.grad, loss.value_and_grad):
             with pytest.raises(error, match=text):
                 method(y, yhat, out=out)
+
+
+def test_out_in_fortran_order_takes_many_blocks(cut: Any) -> None:
+    cut(1000, 2)
+    rng = np.random.default_rng(4)
+    y, yhat = rng.normal(size=(2, 40, 300))
+    for loss in (rl.Huber(delta=0.7, reduction="none"), rl.CrossEntropy(axis=1, reduction="sum")):
+        a = np.arange(40) if isinstance(loss, rl.CrossEntropy) else y
+        expected = loss.grad(a, yhat)
+        for out in (
+            np.empty((40, 300), order="F"),
+            np.empty((300, 40)).T[::-1, ::-1],
+            np.empty((2, 40, 600))[1, :, ::2],
+        ):
+            assert loss.grad(a, yhat, out=out) is out
+            np.testing.assert_array_equal(out, expected)
+
+
+def apart_by(y: Any, yhat: Any) -> Any:
+    """Views of one buffer with y and yhat, which interleave without a common byte."""
+    buffer = np.empty((len(y), 3))
+    buffer[:, 0], buffer[:, 2] = y, yhat
+    return buffer.T
+
+
+def test_out_may_lie_between_the_inputs() -> None:
+    y, yhat = np.random.default_rng(4).normal(size=(2, 1000))
+    for loss in (rl.Huber(delta=0.7), rl.Hinge()):
+        y = np.sign(y)
+        a, out, b = apart_by(y, yhat)
+        assert np.may_share_memory(a, out)
+        assert loss.grad(a, b, weight=a * a, out=out) is out
+        np.testing.assert_array_equal(out, loss.grad(y, yhat))
+        np.testing.assert_array_equal([a, b], [y, yhat])
+    with pytest.raises(ValueError, match="out shares memory with yhat"):
+        rl.Huber().grad(y, b, out=b[::-1])
+
+
+def test_out_whose_entries_have_places_of_their_own_is_filled() -> None:
+    y, yhat = np.zeros((2, 3)), np.arange(6.0).reshape(2, 3)
+    expected = rl.MeanSquaredError(reduction="sum").grad(y, yhat)
+    memory = np.zeros(20)
+    packed = np.zeros(6, np.dtype([("flag", "i1"), ("x", "f8")]))["x"].reshape(2, 3)  # 9 bytes from one to the next
+    for out in (
+        as_strided(memory, (2, 3), (24, 16)),  # 0, 2, 4 and 3, 5, 7: no axis is longer than the other
+        as_strided(memory[9:], (2, 3), (-24, -16)),
+        packed,
+    ):
+        assert rl.MeanSquaredError(reduction="sum").grad(y, yhat, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, np.float64, "w+", shape=(2, 3))
+    assert rl.MeanSquaredError(reduction="sum").grad(y, yhat, out=mapped) is mapped
+    np.testing.assert_array_equal(mapped, expected)
+    assert rl.Huber().grad(np.zeros((0, 3)), np.zeros((0, 3)), out=np.zeros((0, 3))).shape == (0, 3)
+
+
+class Unwilling(np.ndarray):
+    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("not here")
+
+
+def test_out_that_cannot_be_filled_is_refused() -> None:
+    loss, y, yhat = rl.Huber(delta=0.7), np.zeros((2, 3)), np.ones((2, 3))
+    memory = np.zeros(10**6)
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        (memory[:6].reshape(2, 3).view(Unwilling), TypeError, "got Unwilling"),
+        (memory[:6].reshape(2, 3).view(np.recarray), TypeError, "got recarray"),
+        (np.ma.masked_array(memory[:6].reshape(2, 3)), TypeError, "got MaskedArray"),
+        (np.zeros((2, 3), ">f8"), TypeError, "got >f8"),
+        (np.zeros((2, 3), complex), TypeError, "got complex128"),
+        (np.float64(3), TypeError, "got float64"),
+        (object(), TypeError, "got object"),
+        (as_strided(memory, (2, 3), (0, 8)), ValueError, "entries that overlap in memory"),
+        (as_strided(memory, (2, 3), (16, 16)), ValueError, "entries that overlap in memory"),
+        (as_strided(memory, (2, 3), (20, 8)), ValueError, "entries that overlap in memory"),
+        (as_strided(memory, (2, 3), (4, 64)), ValueError, "entries that overlap in memory"),
+        (as_strided(memory, (2, 3), (56, 30)), ValueError, "entries that overlap in memory"),  # 60 lies within 56
+        (sliding_window_view(memory[:4], 3, writeable=True), ValueError, "entries that overlap in memory"),
+    ]
+    for out, error, text in wrong:
+        for method in (loss.grad, loss.value_and_grad):
+            with pytest.raises(error, match=rf"^{re.escape(repr(loss))}: out .*{re.escape(text)}"):
+                method(y, yhat, out=out)
+    assert not memory.any()
+
+
+def test_out_is_refused_where_nobody_can_tell() -> None:
+    loss, shape = rl.Huber(), (1100, 1000)
+    memory = np.zeros(5 * 10**6)
+    out = as_strided(memory, shape, (24, 16_008))  # not nested, and too many to compare
+    with pytest.raises(ValueError, match="out has entries that may overlap"):
+        loss.grad(np.zeros(shape), np.zeros(shape), out=out)
+    memory = np.zeros(192_163_377, np.int8)  # never touched; NumPy's own example of a hard question
+    a = as_strided(memory, (1049, 1049, 1049), (36674, 61119, 85569))
+    b = as_strided(memory[64_023_025:], (1049, 1049, 1), (12223, 12224, 1))
+    assert output._share(a, b).startswith("may share (it is too hard to decide")
+    assert output._share(a, a).startswith("shares")
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------
@@ -337,6 +453,71 @@ def test_memory_does_not_grow_with_the_inputs(loss: Loss) -> None:
     assert peak(lambda: loss.value_and_grad(y, yhat, out=out)) < 1.5 * small + MEBI
 
 
+def matrix(d: int) -> Any:
+    half = np.random.default_rng(d).normal(size=(d, d))
+    return half @ half.T / d + np.eye(d)
+
+
+@pytest.mark.parametrize(
+    ("d", "n", "own", "infinite"),
+    [(140, 940, False, 1), (140, 940, False, 40), (240, 700, False, 0), (140, 12, True, 2)],
+)
+def test_a_matrix_for_all_vectors_is_held_once(d: int, n: int, own: bool, infinite: int) -> None:
+    """d² numbers a vector would be 147 MB and 322 MB; with a matrix for each vector, the matrices are there already."""
+    rl.set_num_threads(1)
+    loss = rl.Cauchy(0.7, [matrix(d)] * n if own else matrix(d))
+    y, yhat, out, weight = np.zeros((n, d)), np.random.default_rng(3).normal(size=(n, d)), np.empty((n, d)), np.ones(n)
+    yhat[range(infinite), range(infinite)] = np.inf
+    weight[-1] = 0
+    assert peak(lambda: loss.value_and_grad(y, yhat, out=out)) < 32 * MEBI
+    assert peak(lambda: loss.subgradient(y, yhat, weight=weight)) < 32 * MEBI + 2 * out.nbytes
+    assert not out[:infinite].any()  # the matrix is definite: the pull is 0
+    assert out[infinite:].all()
+
+
+def test_vectors_with_the_same_infinite_components_are_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    whole = np.linalg.eigvalsh
+    monkeypatch.setattr(np.linalg, "eigvalsh", lambda a: (asked.append(len(a)), whole(a))[1])
+    yhat = np.zeros((1000, 3))
+    yhat[:, 0] = np.inf
+    yhat[:10, 2] = -np.inf
+    loss = rl.Cauchy(0.7, matrix(3), reduction="none")
+    asked.clear()
+    np.testing.assert_array_equal(loss.value(np.zeros((1000, 3)), yhat), np.full(1000, np.inf))
+    assert asked == [1, 1] * 2  # for one component and for two, in the short form and in the full one
+
+
+BIG: dict[str, Any] = {  # 2^19 predictions or more, of each layout
+    "CrossEntropy": [((2**16,), (2**16, 8)), ((9, 2**13), (9, 8, 2**13))],
+    "NegativeLogLikelihood": [((2**16,), (2**16, 8))],
+    "SparseCategoricalCrossEntropy": [((2**16,), (2**16, 8))],
+    "GeneralizedDice": [((2**17, 4), (2**17, 4))],
+}
+
+
+@pytest.mark.parametrize("cls", losses().values(), ids=list(losses()))
+def test_the_memory_of_a_call_of_every_loss(cls: Any) -> None:
+    """Beyond its results, with weights of which some are 0, in float32 so that every block is converted."""
+    rl.set_num_threads(1)
+    for loss in (cls(), cls(**cls.examples[-1], reduction="weighted_mean")):
+        classes = len(c) if (c := getattr(loss, "class_weight", None)) is not None else 8
+        for y_shape, shape in BIG.get(cls.__name__, [((2**20,), (2**20,))]):
+            if isinstance(getattr(loss, "axis", None), int):
+                loss = replace(loss, axis=1 if len(shape) == 3 else -1)
+            if getattr(loss, "information", None) is not None:
+                y_shape = shape = (2**18, len(loss.information))
+            shape = tuple(classes if n == 8 else n for n in shape)
+            _check_memory(loss, np.ones(y_shape, np.float32), np.full(shape, 0.25, np.float32))
+
+
+def _check_memory(loss: Loss, y: Any, yhat: Any) -> None:
+    weight, out = np.ones(loss.layout.bind(yhat.shape).value_shape, np.float32), np.empty(yhat.shape)
+    weight.reshape(-1)[: weight.size // 3] = 0
+    assert peak(lambda: loss.value_and_grad(y, yhat, weight=weight, out=out)) < 32 * MEBI, loss
+    assert peak(lambda: loss.subgradient(y, yhat)) < 32 * MEBI + 2 * out.nbytes, loss
+
+
 def test_other_orders_of_axes_are_not_copied() -> None:
     rng = np.random.default_rng(2)
     yhat = rng.random((32, 8, 128, 128))  # 32 MiB, every other number 16
@@ -363,7 +544,7 @@ def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
     rl.set_num_threads(3)
     assert rl.get_num_threads() == 3
     for wrong in (0, -2):
-        with pytest.raises(ValueError, match=f"n is {wrong}, not at least 1"):
+        with pytest.raises(ValueError, match=f"n is {wrong}, not from 1 to 1024"):
             rl.set_num_threads(wrong)
     for wrong in (1.5, "2", None, True):
         with pytest.raises(TypeError, match="must be an integer"):
@@ -426,13 +607,33 @@ def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[Ba
     assert sorted(done) == list(range(100))
 
 
-def test_user_threads_may_evaluate_at_the_same_time() -> None:
+def test_an_error_is_raised_after_the_other_threads_have_finished() -> None:
+    """They may still be writing to arrays of the caller."""
+    rl.set_num_threads(2)
+    caller, begun, finished = threading.current_thread(), threading.Event(), []
+
+    def work(item: int) -> None:
+        if threading.current_thread() is caller:
+            assert begun.wait(20)
+            raise KeyError
+        begun.set()
+        time.sleep(0.05)
+        finished.append(item)
+
+    with pytest.raises(KeyError):
+        in_parallel(work, range(2))
+    assert len(finished) == 1
+
+
+def test_user_threads_may_evaluate_at_the_same_time(cut: Any) -> None:
+    cut(None, 3)
     rng = np.random.default_rng(4)
     y, yhat = rng.standard_normal((2, 200_000))
     loss = rl.Huber(delta=0.7)
     expected = results(loss, y, yhat, None)
     with ThreadPoolExecutor(6) as pool:
         assert all(got == expected for got in pool.map(lambda _: results(loss, y, yhat, None), range(12)))
+    assert pools()
 
 
 def run(code: str) -> str:
@@ -443,10 +644,14 @@ def run(code: str) -> str:
 
 PREAMBLE = """
 import os, sys, threading, numpy as np, reflosses as rl
+from reflosses.evaluation import evaluate
+from reflosses.evaluation import threads as sharing
+evaluate._WORTH_SHARING = 0
 rl.set_num_threads(3)
 y, yhat = np.random.default_rng(4).standard_normal((2, 300_000))
 loss = rl.Huber(delta=0.7)
 value = loss.value(y, yhat)
+assert sharing._pool is not None
 """
 
 
@@ -455,7 +660,9 @@ def test_a_child_of_a_fork_has_threads_of_its_own() -> None:
     code = """
 child = os.fork()
 if child == 0:
-    os._exit(0 if loss.value(y, yhat) == value and loss.value(y, yhat) == value else 3)
+    alone = sharing._pool is None
+    same = loss.value(y, yhat) == value and loss.value(y, yhat) == value
+    os._exit(0 if alone and same and sharing._pool is not None else 3)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), loss.value(y, yhat) == value)
 """
     assert run(PREAMBLE + code) == "0 True"
@@ -567,6 +774,33 @@ def test_a_vector_that_overflows_keeps_its_factor() -> None:
     assert loss.grad([[-1e308]], [[1e308]]).tolist() == [[1e292]]  # 2 · 0.25 · 2e308/(1e16 + 1)
     loss = rl.Cauchy(delta=1e100, information=[[1e-300]])
     assert loss.grad([[-1e308]], [[1e308]])[0, 0] == pytest.approx(1e-108, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("delta", "information", "e", "u", "slopes"),  # slopes: 2 Ω e/(1 + u), with u = s/δ², by hand
+    [
+        (1.0, [[2.0**1020]], [1.0], 2**1020, [2.0]),
+        (1.0, [[2.0**1020]], [2.0**-510], 1, [2.0**510]),
+        (1.0, [[2.0**-1040]], [2.0**520], 1, [2.0**-520]),
+        (1.0, [[2.0**1020, 0], [0, 2.0**-1040]], [0.0, 2.0**520], 1, [0.0, 2.0**-520]),
+        (1.0, [[2.0**1020, 0], [0, 2.0**-1040]], [2.0**-510, 2.0**520], 2, [2.0**511 / 3, 2.0**-519 / 3]),
+        (1.0, [[2.0**1000, 2.0**499], [2.0**499, 1]], [2.0**-500, 1.0], 3, [0.75 * 2.0**500, 0.75]),
+        (2.0**1020, [[1024.0]], [2.0**1020], 1024, [float(Fraction(2**1031, 1025))]),  # Ω e alone overflows
+    ],
+)
+def test_a_matrix_at_the_ends_of_the_floats(delta: float, information: Any, e: Any, u: int, slopes: Any) -> None:
+    loss = rl.Cauchy(delta, information, reduction="none")
+    value, grad = loss.value_and_grad([[0.0] * len(e)], [e])
+    exact = delta * (delta * (math.log(1 + u) if u < 2**1000 else math.log(u))) if delta < 2.0**500 else math.inf
+    np.testing.assert_array_max_ulp(value, np.array([exact]), 4)
+    np.testing.assert_array_max_ulp(grad, np.array([slopes]), 5)
+
+
+def test_the_eigenvalues_of_a_matrix_at_the_ends_of_the_floats() -> None:
+    for size in (1e308, 1e-310):
+        assert rl.Cauchy(information=[[size, size], [size, size]]).information[0, 1] == size
+        with pytest.raises(ValueError, match="must be positive semi-definite, has eigenvalues from -"):
+            rl.Cauchy(information=[[size / 2, size], [size, size / 2]])
 
 
 def test_huge_class_weights_do_not_overflow_before_a_soft_target_meets_them() -> None:

@@ -99,6 +99,15 @@ def test_one_cut_is_enough_for_ordinary_numbers(n: int) -> None:
         assert decided(near, radius, n) == quotient(exact_sum(x), n)
 
 
+def test_the_radius_holds_where_all_roundings_go_one_way() -> None:
+    """Six numbers below half a unit are left of seven, and each of their sums is rounded up: 13 of 2^-54 units."""
+    steps = [0, 1, 2, 2, 4, 4]
+    x = np.array([1.0, *((0.5 - k * 2.0**-54) * 2.0**-44 for k in steps)])
+    near, radius = enclosed_sum(x)
+    assert 13 * Fraction(2) ** -98 == near - exact(x)
+    assert near - exact(x) <= Fraction(radius) == 50 * Fraction(2) ** -98
+
+
 def test_a_sum_next_to_a_tie_is_undecided() -> None:
     for x in ([1.0, 2.0**-53], [1.0, 2.0**-53, TINY], [3.0, 2.0**-52, -TINY]):
         with pytest.raises(UndecidedError):
@@ -327,6 +336,7 @@ SCALINGS = [
     (3 * 2.0**-1070, 5.0, 7.0),
     (2.0**-480, 2.0**-480, 0.7),  # the product is the threshold below which it is doubted, …
     (2.0**-480, math.nextafter(2.0**-480, 1), 0.7),  # … and one ulp above
+    (0.3 * 2.0**-538, 0.7 * 2.0**-530, 2.0**-40),  # the product is a subnormal number of few digits
     (HUGE, 1.0, 1.7e308),
     (HUGE, math.nextafter(1.0, 3), 1.7e308),
 ]
@@ -358,6 +368,14 @@ def test_scaling_by_a_share_of_a_sum_beyond_the_floats(a: float) -> None:
         got = scaled(np.full(3, a), weight, exact_sum(weight))
     for x, w in zip(got.tolist(), weight.tolist(), strict=True):
         assert ulps(x, Fraction(a) * Fraction(w) / exact(weight)) <= 2
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(1)])
+def test_scaling_by_a_divisor_that_is_no_float(weight: Any) -> None:
+    """1½ times the smallest float rounds to twice it."""
+    assert scaled(np.array([3 * TINY]), weight, Fraction(3, 2) * Fraction(TINY)).tolist() == [2]
+    assert scaled(np.array([HUGE]), weight, 4 * Fraction(HUGE)).tolist() == [0.25]
+    assert scaled(np.array([2.0**-1022]), weight, Fraction(2) ** -1022).tolist() == [1]
 
 
 def test_scaling_keeps_zeros_infinities_and_nan() -> None:

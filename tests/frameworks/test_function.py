@@ -1,6 +1,7 @@
 """Functions of other frameworks: the rows that describe them, the calls, and that a wrong row cannot pass for right."""
 
 import ast
+import re
 import subprocess
 import sys
 import warnings
@@ -257,6 +258,18 @@ def test_as_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
         as_("scipy.special.huber", beta=0.7)
     with pytest.raises(TypeError, match="has no parameter 'reduction' here; it takes nothing"):
         as_("sklearn.zero_one_loss", reduction="sum")
+
+
+def test_as_names_what_is_wrong() -> None:
+    with pytest.raises(TypeError, match=r"^as_: name is 3, not a text"):
+        as_(3)  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"^torch\.smooth_l1_loss has no parameter 'bta' here; .*; did you mean beta\?$"
+    ):
+        as_("torch.smooth_l1_loss", bta=1)
+    for beta, error in ((0, ValueError), ("x", TypeError), (None, TypeError), (-0.7, ValueError)):
+        with pytest.raises(error, match=rf"^as_: torch\.smooth_l1_loss has no loss for beta={re.escape(repr(beta))}: "):
+            as_("torch.smooth_l1_loss", beta=beta)
 
 
 def test_brief_leaves_out_what_is_default() -> None:
