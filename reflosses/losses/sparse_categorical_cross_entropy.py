@@ -42,8 +42,9 @@ class SparseCategoricalCrossEntropy(Loss):
         np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
         return grad
 
-    def curvatures(self, p: Floats, y: Any, shape: Any) -> Floats:
-        curvature = np.zeros(shape)
+    def curvatures(self, p: Floats, y: Any, z: Floats) -> Floats:
+        curvature = np.empty_like(z, order="C")
+        curvature[...] = 0.0
         np.put_along_axis(curvature, y[:, None], (1 / p / p)[:, None], axis=1)  # (3)
         return curvature
 
