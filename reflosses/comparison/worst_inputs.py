@@ -331,7 +331,7 @@ def _drawn(loss: Loss, rng: Rng, predictions: int) -> tuple[Floats, Floats]:
     classes = (int(rng.choice([2, 3, 4])),) if len(loss.layout.groups) == 2 else ()
     n = max(1, predictions // size // (classes or (1,))[0])
     if loss.reads_all_predictions:
-        n, size = _CALLS, int(rng.choice([3, 8, 33, 33]))
+        n, size = _CALLS, int(rng.choice([8, 33, 128]))
     shape = (n, *classes, size)
     yhat = _numbers(loss, rng, shape)
     return _without_lost_products(loss, _masks(rng, yhat), yhat), yhat
