@@ -80,8 +80,8 @@ class _Point:
 def search(draw: Callable[[Rng], Loss], measure: Measure, confirm: Confirm, *, seed: int, points: int) -> Hunted:
     """The worst inputs that about so many points show; a point is one prediction, with all its quantities.
 
-    draw: a loss with random parameters. measure: the errors of each quantity, one a stacked unit. confirm: the proved
-    errors of one unit, NaN where nothing is proved.
+    draw: a loss with random parameters. measure: the errors of each quantity, one a stacked unit, or a ValueError where
+    the inputs are refused. confirm: the proved errors of one unit, NaN where nothing is proved.
     """
     hunt = _Search(measure, confirm, np.random.default_rng(seed), points)
     with np.errstate(all="ignore"):
@@ -123,11 +123,11 @@ class _Search:
         """Measure stacked units, and keep the worst of each quantity in `start`."""
         for a, b in _calls(loss, y, yhat):
             problem = Problem(*unstack(loss, a, b))
+            self.found.points += b.size
             try:
                 measured = self.measure(loss, problem)
             except ValueError:  # a domain cannot always tell: predictions may need a sum above 0
                 continue
-            self.found.points += b.size
             for k, errors in enumerate(measured):
                 if not errors.size:
                     continue

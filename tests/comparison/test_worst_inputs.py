@@ -114,6 +114,15 @@ def test_the_search_measures_whatever_it_is_given() -> None:
     assert not nothing.worst
 
 
+def test_refused_inputs_count_as_points() -> None:
+    def refusing(loss: Loss, problem: Problem) -> list[np.ndarray]:
+        raise ValueError("not these")
+
+    found = search(lambda rng: Huber(reduction="none"), refusing, certified_errors, seed=1, points=5000)
+    assert found.points >= 5000
+    assert not found.worst
+
+
 def test_an_infinity_does_not_hide_a_rounding_error() -> None:
     def broken(loss: Loss, problem: Problem) -> list[np.ndarray]:
         yhat = np.asarray(problem.yhat)
