@@ -96,33 +96,40 @@ def test_a_page_claims_what_the_table_says(name: str) -> None:
 
 OMEGA = ((4.0, -1.5), (-1.5, 1.0))  # with e = (2, 1), δ = 2: s = 11, Σ|e_i Ω_ij e_j| = 23, ρ′ = 4/15
 SOFT, MIXED = [[0.0, 1.0, 0.5]], [[0.25, 0.5, 0.25]]  # I = 5/8, P + T = 5/2, apart 5/4
+FULL = 16 * log(2)  # N/P² times log 4
 ERROR_SCALES = [  # a loss, y, yhat, and the sizes for value and slope; None: the exact result
     (rl.BinaryCrossEntropyWithLogits(pos_weight=17.0), [0.25], [0.0], None, [F(17, 8)]),  # ¾ and 17/4 halved
     (rl.BinaryCrossEntropyWithLogits(pos_weight=17.0), [0.25], [-0.0], None, [F(17, 8)]),
     (rl.BinaryCrossEntropyWithLogits(pos_weight=2.0), [0.25], [0.0], None, [F(3, 8)]),
     (rl.CrossEntropy(), [[0.75, 0.25]], [[3.0, 3.0]], None, [[F(3, 8), F(3, 8)]]),  # ½ · ¼ and ¾ · ½
     (rl.CrossEntropy(class_weight=(2.0, 4.0)), [0], [[3.0, 3.0]], None, [[1, 1]]),
-    (rl.Cauchy(delta=2.0, information=OMEGA), [[0, 0]], [[2, 1]], [F(92, 15)], [[F(2888, 225), F(1216, 225)]]),
+    (rl.Cauchy(delta=2.0, information=OMEGA), [[0, 0]], [[2, 1]], [F(92, 15)], [[F(228, 25), F(96, 25)]]),
     (rl.Cauchy(delta=2.0), [0.0], [3.0], None, None),
-    (rl.Dice(axis=1, smooth_nr=0.25, smooth_dr=0.5), SOFT, MIXED, None, [[0, 0, F(1, 3)]]),  # score ½ of total 3
+    (rl.Dice(axis=1, smooth_nr=0.25, smooth_dr=0.5), SOFT, MIXED, None, [[0, 0, F(1, 2)]]),  # score ½ and 1, of total 3
     (rl.Dice(axis=1, smooth_nr=0.25, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], None, [[0, 0]]),
-    (rl.Dice(axis=1, smooth_nr=5.0, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], [F(19, 8)], [[0, F(3, 2)]]),
-    (rl.Dice(axis=1, smooth_nr=0.5, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], [F(3, 8)], [[0, 1]]),
-    (rl.IoU(axis=1), SOFT, MIXED, None, [[0, 0, F(4, 15)]]),  # union 15/8
+    (rl.Dice(axis=1, smooth_nr=5.0, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], [F(11, 4)], [[0, F(5, 2)]]),
+    (rl.Dice(axis=1, smooth_nr=0.5, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], [F(1, 2)], [[0, F(11, 8)]]),
+    (rl.IoU(axis=1), SOFT, MIXED, None, [[0, 0, F(16, 45)]]),  # ⅓ of ½ and ½, over the union 15/8
     (rl.IoU(axis=1, smooth_nr=0.25, smooth_dr=0.25), [[0, 1]], [[0.25, 0.5]], None, [[0, 0]]),
-    (rl.IoU(axis=1, smooth_nr=5.0, smooth_dr=0.25), SOFT, MIXED, [F(38, 17)], [[0, 0, F(180, 289)]]),
-    (rl.IoU(axis=1, smooth_nr=0.5, smooth_dr=0.25), SOFT, MIXED, [F(10, 17)], [[0, 0, F(4, 17)]]),
+    (rl.IoU(axis=1, smooth_nr=5.0, smooth_dr=0.25), SOFT, MIXED, [F(48, 17)], [[0, 0, F(248, 289)]]),
+    (rl.IoU(axis=1, smooth_nr=0.5, smooth_dr=0.25), SOFT, MIXED, [F(12, 17)], [[0, 0, F(104, 289)]]),
     (
         rl.GeneralizedDice(axis=0),
         [[1, 0], [0.5, 0.5]],
         [[0.5, 0.25], [0.25, 0.25]],
         None,
-        [[[0, 0], [F(4, 13), F(4, 13)]]],
+        [[[0, 0], [F(76, 169), F(76, 169)]]],
     ),
-    (rl.WeightedCrossEntropy(weight=3.5), [0.5], [0.25], None, [7]),
-    (rl.WeightedCrossEntropy(weight=0.25), [0.25], [0.5], None, [F(3, 2)]),
+    (rl.WeightedCrossEntropy(weight=3.5), [0.5], [0.25], None, [F(23, 3)]),
+    (rl.WeightedCrossEntropy(weight=0.25), [0.25], [0.5], None, [F(13, 8)]),
     (rl.WeightedCrossEntropy(), [1.0, 0.0], [0.25, 0.25], None, [12, F(4, 3)]),
-    (rl.WeightedCrossEntropy(weight_grad="full"), [1.0, 0.0], [0.25, 0.25], None, [12, 16 * log(2)]),
+    (
+        rl.WeightedCrossEntropy(weight_grad="full"),
+        [1.0, 0.0],
+        [0.25, 0.25],
+        None,
+        [12 + 16 * log(2), 4 / 3 + 16 * log(2)],
+    ),
 ]
 
 
@@ -133,6 +140,25 @@ def test_what_a_bound_is_relative_to(loss: Any, y: Any, yhat: Any, value: Any, s
         assert (got is None) == (expected is None)
         if expected is not None:
             np.testing.assert_allclose(got, np.array(expected, object).astype(float), rtol=2.0**-50)
+
+
+CURVATURE_SCALES = [
+    (rl.Cauchy(delta=2.0), [0.0], [3.0], [F(8, 13)]),  # 2ρ′
+    (rl.Cauchy(delta=2.0, information=OMEGA), [[0, 0]], [[2, 1]], [[F(1924, 125), F(376, 125)]]),
+    (rl.FocalWithLogits(gamma=0.0), [1.0], [0.0], [F(1, 4)]),
+    (rl.FocalWithLogits(gamma=1.0), [0.0], [0.0], [(3 + log(2)) / 8]),  # ½ · (L + 3)/4
+    (rl.Dice(axis=1, smooth_nr=0.25, smooth_dr=0.5), SOFT, MIXED, [[0, 0, F(1, 3)]]),  # 2/3 of the slope's
+    (rl.IoU(axis=1), SOFT, MIXED, [[0, 0, F(128, 675)]]),  # 2 · ½ · 8/15 of the slope's
+    (rl.CrossEntropy(), [0], [[3.0, 3.0]], None),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "curvature"), CURVATURE_SCALES)
+def test_what_the_bound_of_the_curvature_is_relative_to(loss: Any, y: Any, yhat: Any, curvature: Any) -> None:
+    got = error_scales(loss, Call(loss, y, yhat).units())[2]
+    assert (got is None) == (curvature is None)
+    if curvature is not None:
+        np.testing.assert_allclose(got, np.array(curvature, object).astype(float), rtol=2.0**-50)
 
 
 # ---- kinks, bends, and the borders of short forms --------------------------------------------------------------------
@@ -175,7 +201,11 @@ def test_the_distance_over_which_a_loss_bends(loss: Any, distance: float) -> Non
 
 BELOW_ONE = nextafter(1.0, 0.0)
 SHORT = [  # where the short form holds; tests/truth/test_accuracy.py straddles each border
-    (rl.BinaryCrossEntropy(), 2.0**-1022, BELOW_ONE),  # of p: below, 1/p overflows; at 0 and 1, so does a logarithm
+    (
+        rl.BinaryCrossEntropy(),
+        2.0**-500,
+        BELOW_ONE,
+    ),  # of p: below, p² loses digits; at 0 and 1 log is ∞
     (rl.BinaryCrossEntropyWithLogits(), -600.0, 600.0),  # exp(−600) is normal, also after a factor 1e-40
     (rl.Cauchy(), 2.0**-1000, MAX),  # of u: r² has full digits
     (rl.CrossEntropy(), 0.0, 300.0),  # of the largest |z|: the quotient of two exponentials is normal

@@ -46,22 +46,27 @@ def wide_loss(loss: Loss) -> Loss:
 
 def wide_results(loss: Loss, units: Block) -> list[Any]:
     """Losses, slopes and curvatures of stacked units, in the wider format."""
-    first, (low, high), wide = _terms(loss, units, lambda a: a)[0], loss.short, wide_loss(loss)
+    short, full, own = _terms(loss, units, lambda a: a), None, loss.short
+    wide = wide_loss(loss)
     terms = _terms(wide, units, widened)
     arguments = [widened(a) for a in (units.y, units.yhat, *units.parameters)]
-    found = [getattr(wide, method)(*terms).copy() for method in ("losses", "slopes", "curvatures")]
-    kinks = [units.yhat == kink for kink in loss.kinks(units.y)]
+    found = [f(*terms).copy() for f in (wide.losses, wide.slopes, wide.curvatures)]
+    kinks = loss.kinks(units.y)
     if kinks:
-        found[2] = np.where(np.equal(*wide.one_sided_slopes(*terms)), found[2], np.nan)
-    rest = ~((first >= low) & (first <= high))
-    if loss.full is not None and rest.any():
-        full = wide.full(*(a[rest] for a in arguments))
-        for k, (whole, part) in enumerate(zip(found, full, strict=True)):
-            known = ~np.any([kink[rest] for kink in kinks], axis=0) if kinks and k == 2 else slice(None)
-            whole[np.flatnonzero(rest)[known]] = part[known]
+        left, right = wide.one_sided_slopes(*terms)
+        found[2][left != right] = np.nan
+    if loss.full is not None:
+        rest = ~((short[0] >= own[0]) & (short[0] <= own[1]))
+        if rest.any():
+            full = wide.full(*(a[rest] for a in arguments))
+            for whole, part, smooth in zip(found, full, (False, False, True), strict=True):
+                at_kink = np.logical_or.reduce(
+                    [np.zeros(rest.shape, bool), *(units.yhat == k for k in kinks if smooth)]
+                )
+                whole[rest & ~at_kink] = part[~at_kink[rest]]
     if loss.reads_all_predictions:
-        through = (None, wide.slope_through_weight(*terms), wide.curvature_through_weight(*terms))
-        found = [own if more is None else own + more for own, more in zip(found, through, strict=True)]
+        for k, through in ((1, wide.slope_through_weight(*terms)), (2, wide.curvature_through_weight(*terms))):
+            found[k] = found[k] if through is None else found[k] + through
     return found
 
 
@@ -74,8 +79,8 @@ def _terms(loss: Loss, units: Block, read: Any) -> Any:
 def suspected_errors(loss: Loss, problem: Problem) -> list[Floats]:
     """Errors of value, gradient and curvature under reduction "none" in ulps, the largest of each stacked unit."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
-    curvature = loss.curvature(problem.y, problem.yhat)
-    got = [np.asarray(value).reshape(-1), per_loss(loss, grad), per_loss(loss, curvature)]
+    bent = loss.curvature(problem.y, problem.yhat)
+    got = [np.asarray(value).reshape(-1), per_loss(loss, grad), per_loss(loss, bent)]
     units = Call(loss, problem.y, problem.yhat).units()
     scales = error_scales(loss, units)
     with np.errstate(all="ignore"):
