@@ -25,7 +25,7 @@ WILD = 2.0**20  # times its bound, an error is of an infinity, a zero or a sign,
 
 _BLOCK = 2**12  # predictions that are measured at a time
 _CALLS = 32  # units that are measured at a time, where each takes a call
-_PROVABLE = 64  # members whose proof is soon done
+_PROVABLE = 16  # members whose proof is soon done
 _WIDTHS = (51, 49, 46, 42, 36, 28, 16, 4)  # bits of the boxes that are drawn from in a climb
 _MEMBERS = (1, 2, 3, 5, 8, 33)
 
@@ -108,7 +108,7 @@ class _Search:
             if k in self.best and self.rng.random() < 0.4:
                 start[k] = self.best[k]
             if k in start:
-                if start[k].yhat.size > _PROVABLE:
+                if start[k].loss.sums is not None and start[k].yhat.shape[-1] > _PROVABLE:
                     start[k] = self._smaller(k, start[k], WILD / 2)
                 self._climb(k, start)
         for k, point in start.items():
@@ -163,11 +163,11 @@ class _Search:
 
         Errors above WILD do not count if the goal is below it.
         """
-        while point.loss.sums is not None and np.ndim(point.y) == 1 and (size := point.yhat.size) > 1:
+        while point.loss.sums is not None and (size := point.yhat.shape[-1]) > 1:
             best = replace(point, ratio=-1.0)
             for _ in range(16):
                 part = self.rng.permutation(size)[: size // 2]
-                y, yhat = point.y[part], point.yhat[part]
+                y, yhat = point.y[..., part], point.yhat[..., part]
                 errors = self._asked(point.loss, y[None], yhat[None])
                 ratio = float(errors[k][0]) / point.loss.bounds[k] if errors else -1.0
                 if ratio > best.ratio and (ratio < WILD or goal >= WILD):
@@ -345,7 +345,7 @@ def _drawn(loss: Loss, rng: Rng, predictions: int) -> tuple[Floats, Floats]:
     classes = (int(rng.choice([2, 3, 4])),) if len(loss.layout.groups) == 2 else ()
     n = max(1, predictions // size // (classes or (1,))[0])
     if loss.reads_all_predictions:
-        n, size = _CALLS, int(rng.choice([8, 33, 1000]))
+        n, size = _CALLS, int(rng.choice([5, 16, 1000]))
     shape = (n, *classes, size)
     yhat = _numbers(loss, rng, shape)
     return _without_lost_products(loss, _masks(rng, yhat), yhat), yhat
