@@ -54,6 +54,7 @@ SAME = (
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"< c → .*<="),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"1 - p < c → .*<="),
     Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
+    Same("lengths that agree are checked once more", "", "strict=True", "True → False|keyword strict"),
     # evaluation
     Same(MEMORY, "evaluation/threads", "_WORTH_PRIMING"),
     Same(MEMORY, "evaluation/threads", "np.empty(2**22"),
@@ -109,6 +110,8 @@ SAME = (
     Same(LOOSE, "truth/arithmetic", "e <= 64", r"64"),
     Same("a sign of ±1: product and quotient are the same", "truth/arithmetic", "self.m.side if k % 2", r"\) / \("),
     Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
+    Same("of the rest of a pole only derivatives are read", "truth/arithmetic", "return Infinite(-1, slope"),
+    Same("balls do not overflow: speed alone", "truth/arithmetic", "if _sign(x.coefficient(0)) > 0:", "→ False|>="),
     # comparison
     Same(SHORTCUT, "comparison/expected", "if group:", "→ True"),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
