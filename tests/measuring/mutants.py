@@ -259,7 +259,9 @@ class _Changes(ast.NodeVisitor):
                 if isinstance(a, ast.Name) and a.id in WIDER:
                     wider = f"__import__('reflosses.evaluation.domain', fromlist=['REAL']).{WIDER[a.id]}"
                     self._change(a, wider, "domain enlarged")
-        self.generic_visit(node)
+        for child in ast.iter_child_nodes(node):
+            if not (name == "reshape" and isinstance(child, ast.UnaryOp)):  # NumPy takes −2 for −1
+                self.visit(child)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """Text for people is not changed; its positions are unreliable too."""
