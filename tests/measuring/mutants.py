@@ -77,7 +77,9 @@ SAME = (
     Same(SHORTCUT, "evaluation/domain", "if a.size <= 1:", r"→ False|a.size\) < |\(1 - 1"),
     Same(SHORTCUT, "evaluation/domain", "if positive(top):", "→ False"),
     Same(SHORTCUT, "evaluation/domain", "within(a, self.low, self.high) or super"),
-    Same(SHORTCUT, "evaluation/domain", "type(a) is np.ndarray"),
+    Same(SHORTCUT, "evaluation/domain", "type(a) is np.ndarray", "→ False|condition dropped"),
+    Same(SHORTCUT, "evaluation/domain", "if self.low != 0.0:", "→ False"),
+    Same(SHORTCUT, "evaluation/domain", "0.0 < (a.item() if a.size == 1", r"^1 →|== 1 →|<= \(a\.item|< \(self\.high"),
     Same(SHORTCUT, "evaluation/domain", "a.item() in self.values if a.size == 1", "a.size"),
     Same(SHORTCUT, "evaluation/numerics", "if n < 3:"),
     Same(SHORTCUT, "evaluation/numerics", "if not (x < -600).any()"),
@@ -101,6 +103,7 @@ SAME = (
     Same(LOOSE, "evaluation/sums", "unit > -900"),
     Same(SHORTCUT, "evaluation/sums", "plainly.min(initial=0.0)"),
     Same(SHORTCUT, "evaluation/sums", "if doubtful.any()"),
+    Same(LOOSE, "evaluation/sums", "size > 2.0**-960", r">= \(2"),
     Same(SHORTCUT, "evaluation/sums", "if 1.0 <= plain < np.inf:", r"1\.0 →|→ False"),
     Same(SHORTCUT, "evaluation/sums", "if divisor == 1 else quotient"),
     # truth
@@ -112,7 +115,11 @@ SAME = (
     Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
     Same("of the rest of a pole only derivatives are read", "truth/arithmetic", "return Infinite(-1, slope"),
     Same("balls do not overflow: speed alone", "truth/arithmetic", "if _sign(x.coefficient(0)) > 0:", "→ False|>="),
+    Same("a side is a sign: +2 is as good as +1", "truth/proof", "_refine(", r"^1 → \(1 (\*|\+)"),
     # comparison
+    Same(
+        "one of one left out, or none of one taken: the same", "comparison/expected", "unknown.at(slice(0, 0))", "- 1"
+    ),
     Same(SHORTCUT, "comparison/expected", "if group:", "→ True"),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
 )
