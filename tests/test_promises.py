@@ -106,7 +106,7 @@ SCALES = [  # a loss, y, yhat, and the sizes for value, slope and curvature; Non
     (rl.CrossEntropy(class_weight=(2.0, 4.0)), [0], [[3.0, 3.0]], None, [[1, 1]], None),
     (
         *(rl.Cauchy(delta=2.0, information=OMEGA), [[0, 0]], [[2, 1]], [F(92, 15)]),
-        *([[F(2888, 225), F(1216, 225)]], [[F(73112, 3375), F(14288, 3375)]]),
+        *([[F(228, 25), F(96, 25)]], [[F(1924, 125), F(376, 125)]]),
     ),
     (rl.Cauchy(delta=2.0), [0.0], [3.0], None, None, [F(8, 13)]),
     # score ½ of total 3; score 3 and ¾ of total 2
@@ -146,6 +146,25 @@ def test_what_a_bound_is_relative_to(loss: Any, y: Any, yhat: Any, value: Any, s
         assert (got is None) == (expected is None)
         if expected is not None:
             np.testing.assert_allclose(got, np.array(expected, object).astype(float), rtol=2.0**-50)
+
+
+CURVATURE_SCALES = [
+    (rl.Cauchy(delta=2.0), [0.0], [3.0], [F(8, 13)]),  # 2ρ′
+    (rl.Cauchy(delta=2.0, information=OMEGA), [[0, 0]], [[2, 1]], [[F(1924, 125), F(376, 125)]]),
+    (rl.FocalWithLogits(gamma=0.0), [1.0], [0.0], [F(1, 4)]),
+    (rl.FocalWithLogits(gamma=1.0), [0.0], [0.0], [(3 + log(2)) / 8]),  # ½ · (L + 3)/4
+    (rl.Dice(axis=1, smooth_nr=0.25, smooth_dr=0.5), SOFT, MIXED, [[0, 0, F(1, 3)]]),  # 2/3 of the slope's
+    (rl.IoU(axis=1), SOFT, MIXED, [[0, 0, F(128, 675)]]),  # 2 · ½ · 8/15 of the slope's
+    (rl.CrossEntropy(), [0], [[3.0, 3.0]], None),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat", "curvature"), CURVATURE_SCALES)
+def test_what_the_bound_of_the_curvature_is_relative_to(loss: Any, y: Any, yhat: Any, curvature: Any) -> None:
+    got = error_scales(loss, Call(loss, y, yhat).units())[2]
+    assert (got is None) == (curvature is None)
+    if curvature is not None:
+        np.testing.assert_allclose(got, np.array(curvature, object).astype(float), rtol=2.0**-50)
 
 
 # ---- kinks, bends, and the borders of short forms --------------------------------------------------------------------

@@ -60,7 +60,7 @@ class WeightedCrossEntropy(Loss):
     def curvature_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Any:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        return np.full(p.shape, product((2.0, background + foreground, nats), (foreground,) * 3))  # (5)
+        return np.broadcast_to(product((2.0, background + foreground, nats), (foreground,) * 3), p.shape)  # (5)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None = None) -> tuple[Floats, ...]:
         nats = -xlogy(y, yhat)  # what w multiplies

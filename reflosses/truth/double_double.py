@@ -375,6 +375,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": lambda a, axis=None: np.add.reduce(a, axis=axis),
     "all": lambda a, axis=None: np.all(_halves(a)[0], axis=axis),
     "any": lambda a, axis=None: np.any(_halves(a)[0], axis=axis),
-    **{f.__name__: _on_each(f) for f in (np.take_along_axis, np.expand_dims, np.broadcast_to, np.repeat)},
+    **{f.__name__: _on_each(f) for f in (np.take_along_axis, np.expand_dims, np.broadcast_to, np.repeat, np.diagonal)},
     **{f.__name__: _with_high(f) for f in (np.argmax, np.isneginf, np.shape, np.trace, np.linalg.eigvalsh)},
 }

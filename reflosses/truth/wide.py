@@ -25,9 +25,6 @@ from reflosses.truth.double_double import DoubleDouble
 from reflosses.truth.proof import certified
 from reflosses.truth.sampling import Problem
 
-METHODS = ("losses", "slopes", "curvatures")  # of a loss, for each quantity that it bounds
-
-
 EXTENDED = np.finfo(np.longdouble).nmant > 52
 
 
@@ -48,21 +45,28 @@ def wide_loss(loss: Loss) -> Loss:
 
 
 def wide_results(loss: Loss, units: Block) -> list[Any]:
-    """Losses, slopes (and curvatures) of stacked units, in the wider format."""
+    """Losses, slopes and curvatures of stacked units, in the wider format."""
     short, full, own = _terms(loss, units, lambda a: a), None, loss.short
     wide = wide_loss(loss)
     terms = _terms(wide, units, widened)
     arguments = [widened(a) for a in (units.y, units.yhat, *units.parameters)]
-    found = [getattr(wide, method)(*terms).copy() for method in METHODS[: len(loss.bounds)]]
+    found = [f(*terms).copy() for f in (wide.losses, wide.slopes, wide.curvatures)]
+    kinks = loss.kinks(units.y)
+    if kinks:
+        left, right = wide.one_sided_slopes(*terms)
+        found[2][left != right] = np.nan
     if loss.full is not None:
         rest = ~((short[0] >= own[0]) & (short[0] <= own[1]))
         if rest.any():
             full = wide.full(*(a[rest] for a in arguments))
-            for whole, part in zip(found, full, strict=True):
-                whole[rest] = part
-    through = wide.slope_through_weight(*terms) if loss.reads_all_predictions else None
-    if through is not None:
-        found[1] = found[1] + through
+            for whole, part, smooth in zip(found, full, (False, False, True), strict=True):
+                at_kink = np.logical_or.reduce(
+                    [np.zeros(rest.shape, bool), *(units.yhat == k for k in kinks if smooth)]
+                )
+                whole[rest & ~at_kink] = part[~at_kink[rest]]
+    if loss.reads_all_predictions:
+        for k, through in ((1, wide.slope_through_weight(*terms)), (2, wide.curvature_through_weight(*terms))):
+            found[k] = found[k] if through is None else found[k] + through
     return found
 
 
@@ -73,10 +77,10 @@ def _terms(loss: Loss, units: Block, read: Any) -> Any:
 
 
 def suspected_errors(loss: Loss, problem: Problem) -> list[Floats]:
-    """Errors of value, gradient (and curvature) under reduction "none" in ulps, the largest of each stacked unit."""
+    """Errors of value, gradient and curvature under reduction "none" in ulps, the largest of each stacked unit."""
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
-    got = [np.asarray(value).reshape(-1), per_loss(loss, grad)]
-    got.append(per_loss(loss, loss.curvature(problem.y, problem.yhat)))
+    bent = loss.curvature(problem.y, problem.yhat)
+    got = [np.asarray(value).reshape(-1), per_loss(loss, grad), per_loss(loss, bent)]
     units = Call(loss, problem.y, problem.yhat).units()
     scales = error_scales(loss, units)
     with np.errstate(all="ignore"):
@@ -92,9 +96,9 @@ def suspected_errors(loss: Loss, problem: Problem) -> list[Floats]:
 
 
 def certified_errors(loss: Loss, problem: Problem) -> list[float]:
-    """The proved errors of value, gradient (and curvature), the largest of each; NaN where nothing is proved."""
+    """The proved errors of value, gradient and curvature, the largest of each; NaN where nothing is proved."""
     try:
-        found = errors(loss, problem, certified(loss, *problem, strict=False))
+        found = errors(loss, problem, certified(loss, *problem, second=True, strict=False))
     except NoDerivativeError:
         return [np.nan] * len(loss.bounds)
     return [float(np.max(e, initial=0.0)) for e in found]

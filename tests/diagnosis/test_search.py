@@ -208,7 +208,7 @@ def test_a_candidate_that_raises_is_not_compared() -> None:
 @pytest.mark.parametrize("given", [{"dtype": "int8"}, {"framework": "numpi"}, {"targets": "column"}])
 def test_unknown_options_are_refused(given: dict[str, str]) -> None:
     (name,) = given
-    with pytest.raises(ValueError, match=f"^{name} is '{given[name]}', not one of "):
+    with pytest.raises(ValueError, match=f"^diagnose: {name} is '{given[name]}', not one of "):
         diagnose(each(squared), MSE, **given)
 
 

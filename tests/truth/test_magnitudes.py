@@ -17,8 +17,6 @@ from reflosses.truth.sampling import hard, moderate
 
 from magnitudes import NoSizeError, Sized, Sizes, enough_bits
 
-# With Ω the scales of slope and curvature have a factor 1 + a/δ². Where nothing cancels it counts s twice: in ρ′ too.
-GENEROUS = 2.0
 SLACK = 1 + 2.0**-40  # a scale is computed in floats
 SMALLEST = 1e-300  # below it a scale has lost digits
 
@@ -72,9 +70,8 @@ def ratios(loss: Loss, y: Any, yhat: Any) -> list[tuple[int, float]]:
 def test_a_scale_is_no_larger_than_the_terms_of_the_definition(loss: Loss) -> None:
     """It is tight too: somewhere it is more than half of them, so that twice the scale would fail here."""
     found = [r for p in points(loss) for r in ratios(loss, *p)]
-    generous = GENEROUS if getattr(loss, "information", None) is not None else 1.0
     for order in {order for order, _ in found}:
-        most = max(ratio for k, ratio in found if k == order) / (generous if order else 1.0)
+        most = max(ratio for k, ratio in found if k == order)
         assert 0.5 < most <= SLACK
 
 
