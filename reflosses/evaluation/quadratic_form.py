@@ -29,7 +29,7 @@ class Form:
             y, yhat, information = y[:, None], yhat[:, None], np.broadcast_to(1.0, (len(y), 1, 1))
         apart = information[:1] if information.strides[0] == 0 else information  # one matrix, if all vectors share it
         informed = (apart != 0).any(axis=2)  # the components that have a part in s
-        e = np.where(informed, yhat - y, 0.0)
+        e = np.where(informed, yhat - y, 0.0).copy()  # in C order: that of a sum of products is the same in any block
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
