@@ -344,10 +344,17 @@ NEAR = {  # the test files that know a module best, where the names differ
     "evaluation/softmax": ["tests/evaluation/test_numerics.py", "tests/losses/test_cross_entropy.py"],
     "evaluation/quadratic_form": ["tests/losses/test_cauchy.py", "tests/evaluation/test_numerics.py"],
     "truth/arithmetic": ["tests/truth/test_proof.py"],
+    "evaluation/output": ["tests/evaluation/test_call.py", "tests/evaluation/test_evaluate.py"],
+    "comparison/options": ["tests/test_checking.py"],
     "comparison/interview": ["tests/test_checking.py"],
     "comparison/candidate": ["tests/test_checking.py"],
 }
-FOR_ALL = ["tests/test_promises.py", "tests/truth/test_accuracy.py", "tests/evaluation/test_loss.py"]
+FOR_ALL = [
+    "tests/truth/test_magnitudes.py",
+    "tests/truth/test_accuracy.py",
+    "tests/evaluation/test_curvature.py",
+    "tests/evaluation/test_loss.py",
+]
 FOR_ALL += ["tests/evaluation/test_evaluate.py", "tests/evaluation/test_call.py", "tests/evaluation/test_parameters.py"]
 FOR_ALL += ["tests/test_gradcheck.py", "tests/test_planted.py", "tests/truth/test_proof.py", "tests/test_checking.py"]
 REST = {  # the other tests of its package, and of those that use it
