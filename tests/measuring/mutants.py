@@ -127,6 +127,7 @@ SAME = (
         "allow_nan=False",
         "keyword allow_nan",
     ),
+    Same("no margin is the largest number of a format", "comparison/battery", "< form.max", r"< form\.max →.*<="),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
 )
 FOREIGN = ("class Torch(NumPy)", "FRAMEWORKS: ")  # between them, candidate.py is seen by `make frameworks` alone
