@@ -250,7 +250,12 @@ def certify(loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None 
     """
     if not isinstance(loss, Loss):
         raise TypeError(f"certify: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
-    result = certified(loss, y, yhat, weight)
+    try:
+        result = certified(loss, y, yhat, weight)
+    except CannotCertifyError as error:
+        if str(error).startswith(f"{loss}: "):
+            raise
+        raise CannotCertifyError(f"{loss}: no proof at these y and yhat: {error}") from error
     return result.value, result.grad
 
 

@@ -545,7 +545,7 @@ class Maker:
         if name != "certify" and self.chance(0.1):
             given["candidate"] = self.hostile()
         own = target.value if isinstance(target.value, Loss) else loss
-        begins = (f"{name}: ", repr(own).partition("reduction=")[0])
+        begins = (f"{name}: ", repr(own).partition("reduction=")[0], "Huber(")  # Huber may be the candidate
         return self._call(name, function, given, begins, (*ARGUMENTS, *given, "value", "derivative", *PARAMETERS))
 
     def _call(self, name: str, function: Any, given: dict[str, Given], begins: Any = None, names: Any = None) -> Call:
@@ -567,13 +567,14 @@ class Maker:
             loss = rl.Cauchy(0.7, half @ half.T + np.eye(d), reduction=loss.reduction)
         shape = (2**20 // (d * 8), d, 8) if m is None else (2**20 // d, d)
         try:
-            layout = loss.layout.bind(shape)
+            classes = loss.layout.bind(shape).unit_shape[:1]
         except ValueError:
-            loss = cls(reduction=loss.reduction)
-            layout = loss.layout.bind(shape)
-        if isinstance(loss.domain.y, Classes) and w is not None and layout.unit_shape[0] != len(w):
-            loss = cls(reduction=loss.reduction)
-            layout = loss.layout.bind(shape)
+            classes = (0,)
+        if m is None and (
+            classes == (0,) or (loss.sums and classes > (1000,)) or (w is not None and classes != w.shape)
+        ):
+            loss = cls(reduction=loss.reduction)  # thousands of overlaps in one loss take minutes
+        layout = loss.layout.bind(shape)
         dtype = self.one(["f8", "f4", "f2", "g"])
         yhat = rng.random(shape).astype(dtype)
         y: Any = np.zeros(layout.value_shape, "i1") if isinstance(loss.domain.y, Classes) else np.ones(shape, dtype)
