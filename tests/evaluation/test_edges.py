@@ -168,3 +168,12 @@ def changed(a: Any, where: Any, x: float) -> Any:
     out = np.array(a, float)
     out[where] = x
     return out
+
+
+def test_a_kernel_takes_nan_and_no_number_below_zero() -> None:
+    kernel = rl.Cauchy(0.7)
+    for function in (kernel.rho, kernel.weight, kernel.rho_second, kernel.scipy_rho):
+        assert np.isnan(function([NAN, 4.0])).reshape(-1, 2).all(axis=0).tolist() == [True, False]
+        said = rf"^Cauchy\(.*\): {function.__name__}: s\[1\] is -\S+, not a squared error"
+        with pytest.raises(ValueError, match=said):
+            function([0.0, -TINY])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -528,7 +529,7 @@ def test_memory_mapped_inputs_are_streamed(tmp_path: Any) -> None:
 def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
     rl.set_num_threads(3)
     assert rl.get_num_threads() == 3
-    for wrong in (0, -2):
+    for wrong in (0, -2, 1025, 10**30):
         with pytest.raises(ValueError, match=f"n is {wrong}, not from 1 to 1024"):
             rl.set_num_threads(wrong)
     for wrong in (1.5, "2", None, True):
@@ -544,6 +545,8 @@ def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
         ({"OMP_NUM_THREADS": "5"}, 5),
         ({"OMP_NUM_THREADS": "7,2"}, 7),
         ({"OMP_NUM_THREADS": "many"}, None),
+        ({"OMP_NUM_THREADS": "9" * 5000}, None),
+        ({"OMP_NUM_THREADS": "5000"}, 1024),
         ({}, None),
     ],
 )
@@ -590,6 +593,23 @@ def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[Ba
     done: list[int] = []
     in_parallel(done.append, range(100))
     assert sorted(done) == list(range(100))
+
+
+def test_no_thread_is_at_work_once_the_error_of_the_caller_is_raised() -> None:
+    rl.set_num_threads(2)
+    caller, begun, done = threading.current_thread(), threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        if threading.current_thread() is caller:
+            assert begun.wait(20)
+            raise KeyError("caller")
+        begun.set()
+        time.sleep(0.2)
+        done.set()
+
+    with pytest.raises(KeyError, match="caller"):
+        in_parallel(work, range(2))
+    assert done.is_set()
 
 
 def test_user_threads_may_evaluate_at_the_same_time() -> None:

@@ -277,6 +277,17 @@ def test_where_a_form_goes_with_infinite_components(e, information, to_infinity,
         assert not to_infinity or not form.pull.any()
 
 
+def test_a_matrix_that_is_definite_by_less_than_rounding():
+    """The smaller eigenvalue of [[1, 1], [1, 1 + 2^-51]] is 2^-52, which its entries' roundings may make of 0."""
+    for extra, unclear in ((2.0**-51, True), (2.0**-40, False)):
+        for matrices in (1, 3):  # shared, and one a vector
+            information = np.array([[[1.0, 1.0], [1.0, 1.0 + extra]]] * matrices)
+            shared = np.broadcast_to(information[:1], (3, 2, 2))
+            form = Form(np.zeros((3, 2)), np.full((3, 2), np.inf), shared if matrices == 1 else information)
+            assert np.isnan(form.t).tolist() == [unclear] * 3
+            assert np.isinf(form.t).tolist() == [not unclear] * 3
+
+
 # ---- log_softmax -----------------------------------------------------------------------------------------------------
 
 ROWS = [

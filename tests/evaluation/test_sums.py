@@ -99,6 +99,16 @@ def test_one_cut_is_enough_for_ordinary_numbers(n: int) -> None:
         assert decided(near, radius, n) == quotient(exact_sum(x), n)
 
 
+@pytest.mark.parametrize("n", [3, 1000, 2**16])
+def test_the_radius_is_what_an_order_of_additions_may_err_by(n: int) -> None:
+    """One cut leaves half a unit of 2^-44 of each of n numbers up to 1; their sum in floats errs by n (n − 1) 2^-54."""
+    x = np.ldexp(1 + np.random.default_rng(n).random(n), -47)
+    x[0] = 1.0
+    near, radius = enclosed_sum(x)
+    assert abs(near - exact(x)) <= Fraction(radius)
+    assert radius >= n * (n - 1) * 2.0**-54 * 2.0**-44
+
+
 def test_a_sum_next_to_a_tie_is_undecided() -> None:
     for x in ([1.0, 2.0**-53], [1.0, 2.0**-53, TINY], [3.0, 2.0**-52, -TINY]):
         with pytest.raises(UndecidedError):
@@ -327,6 +337,7 @@ SCALINGS = [
     (3 * 2.0**-1070, 5.0, 7.0),
     (2.0**-480, 2.0**-480, 0.7),  # the product is the threshold below which it is doubted, …
     (2.0**-480, math.nextafter(2.0**-480, 1), 0.7),  # … and one ulp above
+    ((1 + 2.0**-50) * 2.0**-600, (1 + 2.0**-49) * 2.0**-460, 7 * 2.0**-1000),  # the product alone is subnormal
     (HUGE, 1.0, 1.7e308),
     (HUGE, math.nextafter(1.0, 3), 1.7e308),
 ]
@@ -349,6 +360,13 @@ def test_scaling_without_weight(a: float, divisor: float) -> None:
         assert ulps(got, q) <= 1
     else:
         assert got == math.copysign(INF, a)
+
+
+@pytest.mark.parametrize("a", [3 * 2.0**-60, 3 * 2.0**-1000, TINY])
+def test_scaling_by_a_divisor_between_two_subnormal_numbers(a: float) -> None:
+    """A sum of products of weights may be 1.3 · 2^-1074, which as a float is 2^-1074."""
+    (got,) = scaled(np.array([a]), None, Fraction(13, 10) / 2**1074)
+    assert ulps(got, Fraction(a) * 2**1074 * 10 / 13) <= 1
 
 
 @pytest.mark.parametrize("a", [HUGE, -0.7, TINY * 3, 3 * 2.0**-600])
