@@ -2,12 +2,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
+hunt: POINTS := $(if $(filter file,$(origin POINTS)),1e7,$(POINTS))
+SEED ?= 1
+MUTANTS ?= 400
 CALLS ?= 1000000
 XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep fuzz bare accuracy frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -30,6 +33,13 @@ types: .venv/check  ## mypy --strict on the package
 sweep: .venv/test  ## hold every loss to its accuracy promise on the default, AVX2 and baseline code paths of NumPy
 	$(BIN)/python tests/measuring/code_paths.py $(POINTS)
 
+hunt: .venv/test  ## search for the worst input of every loss, on each code path (POINTS=1e7 SEED=1 LOSS= KEEP=)
+	$(BIN)/python tests/measuring/hunt.py --points $(POINTS) --seed $(SEED) $(if $(LOSS),--loss $(LOSS)) $(if $(KEEP),--keep)
+	REFLOSSES_SLIPS=1 $(BIN)/python -m pytest -q tests/comparison/test_worst_inputs.py
+
+mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and count what no test notices
+	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
+
 fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
 	$(BIN)/python tests/measuring/fuzz.py $(CALLS)
 
@@ -45,7 +55,7 @@ atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json
 
-accuracy: .venv/verify  ## write derivations/accuracy.md: what `make verify` finds
+accuracy: .venv/verify  ## write derivations/accuracy.md: the largest known errors, and what `make verify` finds
 	$(BIN)/python tests/measuring/accuracy_page.py
 
 wheel: .venv/check  ## build the wheel into .cache/wheel

@@ -430,9 +430,9 @@ def _show(arguments: argparse.Namespace) -> None:
     parameters = [", ".join(f"{k}={v!r}" for k, v in example.items()) for example in cls.examples]
     print(f"{_call(cls)}\n\n{inspect.getdoc(cls)}\n\nDefinition, as it is certified:\n")
     print(textwrap.indent(textwrap.dedent(inspect.getsource(cls.definition)), "    "))
-    print("Bounds, in units in the last place (value, gradient), with the parameters that are checked:\n")
+    print("Bounds, in units in the last place (value, gradient, curvature), with the parameters that are checked:\n")
     for loss, shown in zip(catalogue.examples(cls), parameters, strict=True):
-        print(f"    {loss.bounds.value:g}, {loss.bounds.grad:g}    {shown or 'defaults'}")
+        print(f"    {', '.join(f'{bound:g}' for bound in loss.bounds)}    {shown or 'defaults'}")
     try:
         print(f"\n{'-' * 72}\n\n{catalogue.page(cls)}")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The second witness: finite differences of the value against the hand-derived gradient.
+"""The second witness: finite differences of the value against the hand-derived gradient, and of that for curvature.
 
 `scipy.optimize.approx_fprime` is a forward difference. Its error has the size of the step, and at a kink it sees one
 side only. So it is called with +h and with −h. The mean of the two is a central difference and is compared with `grad`.
@@ -52,6 +52,13 @@ class Subgradient(Gradient, Protocol):
         """The lower and the higher one-sided derivative with respect to yhat."""
 
 
+class Curvature(Gradient, Protocol):
+    """What `curvaturecheck` needs: a gradient and a curvature."""
+
+    def curvature(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Any:
+        """The derivative of each entry of `grad` with respect to the same entry of yhat."""
+
+
 @dataclass(frozen=True)
 class GradcheckResult:
     """The derivative that disagrees most, and the number of derivatives that were compared.
@@ -79,9 +86,10 @@ class GradcheckResult:
     def raise_if_wrong(self) -> None:
         """Raise AssertionError unless `ok`."""
         if not self.ok:
+            source = "gradient" if self.method == "curvature" else "value"
             raise AssertionError(
                 f"{self.subject}: {self.method} at yhat[{', '.join(map(str, self.index))}] is {self.analytic!r}, "
-                f"by differences of the value {self.numeric!r}: {self.relative:.1e} apart, {self.excess:.3g} times "
+                f"by differences of the {source} {self.numeric!r}: {self.relative:.1e} apart, {self.excess:.3g} times "
                 f"what is allowed ({self.checked} derivatives compared)"
             )
 
@@ -148,16 +156,43 @@ def _check_types(function: str, loss: Any, candidate: Any, *more: str) -> None:
             raise TypeError(f"{function}: candidate is {printed(candidate)}, no object with a method {name}")
 
 
-def _result(
-    subject: str, method: str, at: _Point, analytic: Floats, low: Floats, high: Floats, noise: Floats
+def curvaturecheck(
+    loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Curvature | None = None
 ) -> GradcheckResult:
-    """The worst of all derivatives. Each must lie from `low` to `high`, within `noise` and `RELATIVE`."""
+    """Compare `curvature` with central differences of `grad`, entry by entry; the rest as in `reductioncheck`.
+
+    Where the slope jumps, the curvature must be NaN. Where only the curvature jumps, it must lie between the one-sided
+    differences. Of a loss that holds its weight constant, the gradient is differenced with the weight held.
+    """
+    _check_types("curvaturecheck", loss, candidate, "curvature")
+    at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate
+    analytic = at.aligned(subject.curvature(y, yhat, weight=weight), f"{subject}: curvature")
+    low, high = at.bends()
+    low_slope, high_slope = (at.aligned(side, "") for side in loss.subgradient(y, yhat, weight=weight))
+    jumps = low_slope != high_slope
+    low, high = (np.where(jumps, np.where(np.isnan(analytic), 0.0, np.nan), side) for side in (low, high))
+    analytic = np.where(jumps & np.isnan(analytic), 0.0, analytic)
+    noise, size = at.noise_of_slopes()
+    return _result(f"{subject}", "curvature", at, analytic, low, high, noise, size)
+
+
+def _result(
+    subject: str,
+    method: str,
+    at: _Point,
+    analytic: Floats,
+    low: Floats,
+    high: Floats,
+    noise: Floats,
+    scale: Floats | float = 0.0,
+) -> GradcheckResult:
+    """The worst of all derivatives. Each must lie from `low` to `high`, within `noise` and `RELATIVE` of its scale."""
     if not analytic.size:
         return GradcheckResult(subject, method, (), 0.0, 0.0, 0.0, 0.0, 0, 0)
     with np.errstate(all="ignore"):
         numeric = np.where(np.isnan(analytic), low, np.clip(analytic, low, high))
         apart, size = np.abs(analytic - numeric), np.maximum(np.abs(analytic), np.abs(numeric))
-        allowed = RELATIVE * size + noise
+        allowed = RELATIVE * np.fmax(size, scale) + noise
         relative = np.where(apart == 0, 0.0, apart / size)
         excess = np.where(apart == 0, 0.0, np.where(np.isfinite(apart), apart / allowed, np.inf))
     worst = int(np.argmax(excess))
@@ -181,13 +216,18 @@ class _Point:
             raise ValueError(f"{loss}: yhat{first_index(~np.isfinite(predictions))} is not finite: no differences")
         held = loss.held_constant(units.yhat)
         self.held = held
-        self.value = held.value if candidate is None or held is not loss else candidate.value
+        subject: Any = held if candidate is None or held is not loss else candidate
+        self.value, self.grad = subject.value, subject.grad
         h, self.kink = (self._each(units.placed(a)) for a in _steps(loss, units))
         self.kink = self.kink > 0
         self.h = np.where(h > 0, h, np.maximum(2.0**-18, np.spacing(np.abs(self.flat))))  # ignored losses: any step
         numbers = np.arange(self.layout.units).reshape(-1, *[1] * len(self.layout.unit_shape))
         self.own = self._each(np.broadcast_to(numbers, (self.layout.units, *self.layout.unit_shape)))
-        self.noise = self._noise(units, replace(held, reduction="none"))
+        self.units, self.each = units, replace(held, reduction="none")
+        weights = np.ones(len(units.yhat)) if units.weight is None else units.weight
+        total = fsum(units.divisor_weight * weights) if loss.reduction == "weighted_mean" else units.count
+        self.divisor = 1.0 if loss.reduction in ("sum", "none") else total or np.inf
+        self.noise = self._noise(units, self.each)
 
     def _each(self, stacked: Any) -> Any:
         """Numbers of the stacked units, one for each prediction, in the order of yhat."""
@@ -223,6 +263,41 @@ class _Point:
         """The lower and the higher one-sided derivative, extrapolated to h = 0 from differences over h and h/2."""
         return np.sort([2 * self.difference(h / 2) - self.difference(h) for h in (self.h, -self.h)], axis=0)
 
+    def _slopes(self, flat: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return self.aligned(self.grad(self.y, flat.reshape(self.shape), weight=self.weight), "the gradient")
+
+    def bends(self) -> Floats:
+        """The lower and the higher difference of each slope by its own prediction; equal where nothing jumps."""
+        if not self.flat.size:
+            return np.zeros((2, 0))
+
+        def difference(h: Floats) -> Floats:
+            with np.errstate(all="ignore"):
+                return np.diagonal(np.atleast_2d(approx_fprime(self.flat, self._slopes, h)))
+
+        sides = difference(self.h), difference(-self.h)
+        mean = (sides[0] + sides[1]) / 2
+        return np.sort([np.where(self.kink, side, mean) for side in sides], axis=0)
+
+    def noise_of_slopes(self) -> tuple[Floats, Floats]:
+        """The largest error of such a difference that comes from the rounding of slopes; the size of the curvature."""
+        units, yhat = self.units, self.flat.reshape(self.shape)
+        with np.errstate(all="ignore"):
+            scales = self.loss.error_scale(units.y, units.yhat, *units.parameters)
+            found = [
+                np.abs(np.ravel(f(self.y, yhat, weight=self.weight))) for f in (self.each.grad, self.each.curvature)
+            ]
+        weight = np.ones(len(units.yhat)) if units.weight is None else units.weight
+        weight = weight.reshape(-1, *[1] * len(self.layout.unit_shape))
+        sizes = [
+            own if scale is None else np.fmax(own, self._each(units.placed(scale * weight)))
+            for own, scale in zip(found, scales[1:], strict=True)
+        ]
+        slope, bend = (size / self.divisor for size in sizes)
+        slope = np.fmax(slope, np.abs(self._slopes(self.flat)))  # of a candidate, too
+        return np.asarray(np.finfo(float).eps * (self.loss.bounds.grad + 2) * slope / self.h), bend
+
     def _noise(self, units: Block, each: Loss) -> Floats:
         """The largest error of a central difference that comes from the rounding of the values."""
         loss, yhat = self.loss, self.flat.reshape(self.shape)
@@ -238,9 +313,7 @@ class _Point:
             size = np.fmax(size, whole)
         rounding = loss.bounds.value * (size.sum() if loss.reads_all_predictions else size[self.own])
         if loss.reduction != "none":  # the total is rounded and then divided
-            total = fsum(units.divisor_weight * weight) if loss.reduction == "weighted_mean" else units.count
-            divisor = 1.0 if loss.reduction == "sum" else total or np.inf
-            rounding = rounding / divisor + np.fmax(size.sum() / divisor, whole.max())
+            rounding = rounding / self.divisor + np.fmax(size.sum() / self.divisor, whole.max())
         return np.asarray(np.finfo(float).eps * rounding / self.h)
 
 

@@ -29,7 +29,7 @@ from reflosses import (
     check,
     diagnose,
 )
-from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.battery import REGIMES, blocks
 from reflosses.comparison.candidate import Answer, Candidate, InProcess, NumPy
 from reflosses.comparison.expected import Scaled, exact
 from reflosses.comparison.formats import FORMATS
@@ -37,6 +37,7 @@ from reflosses.comparison.result import numbers
 
 LOGITS = BinaryCrossEntropyWithLogits(reduction="none")
 HUBER = Huber(delta=0.75, reduction="none")
+FOCAL = reflosses.Focal(gamma=0.375, reduction="none")
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -243,6 +244,115 @@ def test_who_takes_no_arrays_of_several_axes_is_not_asked_them():
     result = check(flat_only, MeanSquaredError(reduction="none"), regimes=["I"])
     assert result.ok
     assert "arrays of shape (2, 3) were not asked: it raises ValueError: one axis" in result.notes
+
+
+# ---- errors just outside what is allowed, and mistakes at kinks only -------------------------------------------------
+
+ABSOLUTE, SQUARED, LINEAR = (
+    MeanAbsoluteError(reduction="none"),
+    MeanSquaredError(reduction="none"),
+    Hinge(reduction="none"),
+)
+
+
+class Off(Candidate):
+    """A loss whose values, or slopes, are so many of their own ulps too large where they are normal numbers."""
+
+    takes_weight, differentiates, subnormals = True, True, True
+
+    def __init__(self, loss, value=0, slope=0):
+        self.loss, self.by = loss, (value, slope)
+
+    def ask(self, y, yhat, weight=None, upstream=None):
+        value, slope = self.loss.value_and_grad(y, yhat, weight=weight)
+        with np.errstate(all="ignore"):
+            slope = slope if upstream is None else slope * upstream
+            pair = [np.asarray(a) for a in (value, slope)]
+            size = [np.where((abs(a) > 1e-300) & (abs(a) < 1e308), np.spacing(a), 0) for a in pair]
+        return Answer(*(a + k * unit for a, k, unit in zip(pair, self.by, size, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("by", "right"), [({"value": 15}, True), ({"value": 17}, False), ({"slope": 19}, True), ({"slope": 21}, False)]
+)
+@pytest.mark.parametrize("regime", "DEF")
+def test_a_tenth_beyond_what_is_allowed_is_wrong(by, right, regime):
+    """|r| and its slope have no error of their own: 4 · 4 and 4 · 5 ulp are allowed."""
+    assert check(Off(ABSOLUTE, **by), ABSOLUTE, regimes=[regime], diagnose=False).ok == right
+
+
+@pytest.mark.parametrize(("loss", "regimes"), [(LOGITS, "AB"), (ABSOLUTE, "DEF"), (FOCAL, "C")])
+@pytest.mark.parametrize("what", ["value", "slope"])
+def test_half_of_the_digits_are_not_enough_where_digits_are_asked(loss, regimes, what):
+    for regime in regimes:
+        assert not check(Off(loss, **{what: 2**24}), loss, regimes=[regime], diagnose=False).ok
+    assert check(Off(loss, **{what: 2**24}), loss, regimes=["moderate", "G", "H", "I"], diagnose=False).ok
+
+
+@pytest.mark.parametrize(("slope", "right"), [(2**25, True), (2**28, False)])
+def test_slopes_that_are_multiplied_are_judged_by_the_size_of_the_product(slope, right):
+    """Half of the digits: about 2^26 ulp, whatever the multiplier; some are near 2."""
+    assert check(Off(SQUARED, slope=slope), SQUARED, regimes=["I"], diagnose=False).ok == right
+
+
+def at_kinks(loss, kinks, slope):
+    """The loss, with another slope at its kinks alone."""
+
+    def candidate(y, yhat):
+        value, grad = loss.value_and_grad(y, yhat)
+        return value, np.where(np.any([yhat == k for k in kinks(y)], axis=0), slope, grad)
+
+    return candidate
+
+
+CLAMPED = BinaryCrossEntropy(clamp=2.0**-5, reduction="none")
+CLAMPED_FOCAL = reflosses.Focal(gamma=1.5, clamp=2.0**-5, reduction="none")
+KINKS = [  # a loss, its kinks, a slope that lies between the one-sided ones and one that does not
+    (ABSOLUTE, lambda y: [y], 0.25, 1.25),
+    (ABSOLUTE, lambda y: [y], -1.0, -1.25),
+    (LINEAR, lambda y: [y], 0.0, 1.25),
+    (LINEAR, lambda y: [y], 0.0, -1.25),
+    (CLAMPED, lambda y: [0 * y + 2.0**-5, 0 * y + 1 - 2.0**-5], 0.0, 64.0),
+    (CLAMPED_FOCAL, lambda y: [0 * y + 2.0**-5, 0 * y + 1 - 2.0**-5], None, 64.0),
+]
+
+
+@pytest.mark.parametrize(("loss", "kinks", "inside", "outside"), KINKS)
+def test_a_slope_that_is_wrong_at_a_kink_alone_is_found(loss, kinks, inside, outside):
+    if inside is not None:
+        assert check(at_kinks(loss, kinks, inside), loss, diagnose=False).ok
+    result = check(at_kinks(loss, kinks, outside), loss, diagnose=False)
+    assert {d.what for d in result.worst} == {"gradient"}
+    assert {d.got for d in result.worst} == {outside}
+
+
+def test_who_has_given_up_is_not_asked_for_an_explanation():
+    class Dying(Off):
+        asked, given_up = 0, False
+
+        def ask(self, *arguments, **more):
+            assert not self.given_up
+            self.asked += 1
+            self.given_up = self.asked == 6
+            value, grad, *_ = super().ask(*arguments, **more)
+            return Answer(2 * value, grad)
+
+    result = check(Dying(ABSOLUTE), ABSOLUTE)
+    assert not result.ok
+    assert result.diagnosis == ""
+    assert any("given up" in note for note in result.notes)
+
+
+def test_an_empty_answer_to_invalid_input_is_taken_as_zero():
+    def candidate(y, yhat):
+        return (
+            np.zeros(0) if np.any(yhat > 1) or np.any(yhat < 0) else BinaryCrossEntropy(reduction="none").value(y, yhat)
+        )
+
+    result = check(candidate, BinaryCrossEntropy(reduction="none"), regimes=["K"])
+    assert {(d.verdict, d.got) for d in result.worst if d.name.startswith("prediction")} == {
+        ("accepts invalid input", 0.0)
+    }
 
 
 # ---- what else a report says -----------------------------------------------------------------------------------------
@@ -525,6 +635,66 @@ def test_deviations_are_the_calls_that_show_them():
         np.testing.assert_array_equal(names["yhat"], d.yhat)
     regimes = [row.regime for row in result.rows]
     assert regimes == [r for r in REGIMES if r in regimes]
+
+
+KINDS_OF_CALLS = [
+    CrossEntropy(reduction="none"),
+    CrossEntropy(axis=0, ignore_index=-100, reduction="mean"),
+    NegativeLogLikelihood(reduction="sum"),
+    Dice(axis=-1, reduction="none"),
+    Dice(),
+    reflosses.GeneralizedDice(axis=1, per_sample=True, reduction="none"),
+    reflosses.Cauchy(delta=0.75, information=((4.0, 1.5), (1.5, 0.75)), reduction="none"),
+    WeightedCrossEntropy(reduction="none"),
+    WeightedCrossEntropy(weight_grad="full"),
+    MeanSquaredError(reduction="mean"),
+]
+
+
+@pytest.mark.parametrize("loss", KINDS_OF_CALLS, ids=str)
+def test_a_deviation_is_a_call_and_a_place_in_its_answer(loss):
+    """Twice the value, and three times the gradient: every place is wrong unless it is 0."""
+
+    def candidate(y, yhat, weight=None):
+        value, grad = loss.value_and_grad(y, yhat, weight=weight)
+        return 2 * np.asarray(value), 3 * grad
+
+    result = check(candidate, loss, regimes=["moderate", "D", "G", "H", "I"], diagnose=False)
+    assert {d.what for d in result.worst} == {"value", "gradient"}
+    for d in result.worst:
+        given = [np.asarray(a) for a in (d.y, d.yhat)]
+        answer = candidate(*given, weight=None if d.weight is None else np.asarray(d.weight))
+        right = loss.value_and_grad(*given, weight=d.weight)
+        k = ("value", "gradient").index(d.what)
+        assert len(d.index) == np.ndim(answer[k])
+        np.testing.assert_equal(d.got, float(answer[k][d.index]))
+        np.testing.assert_allclose(d.exact, float(np.asarray(right[k])[d.index]), rtol=1e-13)
+        regime = result.row(d.regime)
+        assert getattr(regime, d.what).wrong[d.verdict] > 0
+    for row in result.rows:
+        for column in (row.value, row.gradient):
+            assert sum(column.wrong.values()) <= column.points
+
+
+def test_a_regime_counts_its_numbers():
+    """Seven losses, of which three are wrong by a factor and four right: all are counted, once each."""
+    blocks_of_d = [b for b in blocks(ABSOLUTE, FORMATS["float64"], 0) if b.regime == "D"]
+    residuals = np.concatenate([b.yhat - b.y for b in blocks_of_d])
+    wrong = int((np.abs(residuals) >= 1).sum())
+
+    def candidate(y, yhat):
+        value, grad = ABSOLUTE.value_and_grad(y, yhat)
+        return np.where(value >= 1, 2 * value, value), grad
+
+    result = check(candidate, ABSOLUTE, regimes=["D"], diagnose=False)
+    (row,) = result.rows
+    assert (row.value.points, row.gradient.points) == (len(residuals), len(residuals))
+    assert row.value.wrong == {"inaccurate": wrong}
+    assert row.gradient.wrong == {}
+    assert row.value.worst == 0
+    (deviation,) = result.worst
+    unit = np.spacing(deviation.exact)
+    assert (deviation.ulps, deviation.slack) == (deviation.exact / unit, 16 * unit)
 
 
 def test_message_markdown_and_json_say_the_same():

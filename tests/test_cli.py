@@ -695,7 +695,7 @@ def test_show_tells_all_about_a_loss(name: str, capsys: Captured) -> None:
     for part in ("Formula", "Domain", "Kinks", "Source", "def definition(m", "Bounds, in units in the last place"):
         assert part in out
     bounds = next(catalogue.examples(cls)).bounds
-    assert f"    {bounds.value:g}, {bounds.grad:g}    " in out
+    assert f"    {bounds.value:g}, {bounds.grad:g}, {bounds.curvature:g}    " in out
     assert catalogue.page(cls).strip() in out
 
 

@@ -509,6 +509,13 @@ def test_nothing_to_compare():
     assert result.checked == 0
 
 
+def test_weights_that_sum_to_zero_have_no_value_and_nothing_warns():
+    loss = reflosses.MeanSquaredError(reduction="weighted_mean")
+    result = reductioncheck(loss, [0.3, 0.7], [1.7, 2.5], [0.0, 0.0])
+    assert np.isnan(result.numeric)
+    assert result.analytic == 0
+
+
 def test_what_cannot_be_compared_raises():
     bce = reflosses.BinaryCrossEntropy(reduction="none")
     with pytest.raises(ValueError, match=r"BinaryCrossEntropy\(.*yhat\[1\] is an end of its domain"):

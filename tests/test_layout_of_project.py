@@ -112,7 +112,7 @@ def test_the_class_and_its_file_have_one_name(path: Path) -> None:
 @every_loss_file
 def test_a_loss_file_is_short_and_holds_one_class(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()
-    assert len(lines) <= 110
+    assert len(lines) <= 125
     functions = [node.name for node in tree(path).body if isinstance(node, ast.FunctionDef)]
     assert len(functions) <= 2
     assert all(name.startswith("_") for name in functions)

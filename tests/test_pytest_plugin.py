@@ -349,7 +349,7 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
             "Huber has no parameter 'delt'; it takes delta, reduction; the check takes diagnose, dtype, *",
         ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
-        ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; torch.huber_loss is"),
+        ("'torch.hubber_loss'", "as_: name: no function is named 'torch.hubber_loss'; torch.huber_loss is"),
         ("'torch.huber_loss', beta=0.75", "torch.huber_loss has no parameter 'beta' here; it takes *delta*"),
         ("", "takes one loss, by its name; *"),
         ("'Huber', 0.75", "takes one loss, by its name; *"),
@@ -376,7 +376,7 @@ def test_an_unknown_option_value_fails(pytester: pytest.Pytester) -> None:
     """
     done = run(pytester, tests)
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines(["matches_loss: dtype is 'float33', not one of float64, *"])
+    done.stdout.fnmatch_lines(["matches_loss: check: dtype is 'float33', not one of float64, *"])
 
 
 def test_without_python_flint_a_check_is_an_error(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

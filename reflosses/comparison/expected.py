@@ -140,7 +140,7 @@ def with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[A
     """Results with the sizes that errors are relative to. `results`: value, gradient, one-sided derivatives."""
     value, *slopes = results
     units = Call(loss, y, yhat, None).units()
-    value_size, grad_size = error_scales(loss, units)
+    value_size, grad_size, _ = error_scales(loss, units)
     grad, low, high = (per_loss(loss, a) for a in slopes)
     value = np.asarray(value).reshape(1, -1) if loss.reads_all_predictions else np.asarray(value).reshape(len(grad))
     with np.errstate(all="ignore"):

@@ -30,8 +30,13 @@ _BLOCK = 2**17  # predictions: a few arrays of a megabyte, which the caches hold
 _LONG = 2**17  # predictions: a unit of more than these is cut into blocks, too
 _WORTH_SHARING = 2**19  # predictions: with fewer, a second thread costs more than it saves
 
-# The method of a loss that makes derivatives of its terms, and how many arrays these are.
-DERIVATIVES = {"": 0, "slopes": 1, "one_sided_slopes": 2}
+# The method of a loss that makes derivatives: how many arrays, their place in `full`, what passes through a weight.
+DERIVATIVES = {
+    "": (0, 0, ""),
+    "slopes": (1, 1, "slope_through_weight"),
+    "one_sided_slopes": (2, 1, "slope_through_weight"),
+    "curvatures": (1, 2, "curvature_through_weight"),
+}
 
 
 def evaluate(call: Call, value: bool, derivative: str) -> tuple[Any, list[Floats]]:
@@ -158,7 +163,7 @@ class Result:
         self.lock = threading.Lock()
         self.losses = np.empty(self.layout.value_shape) if value and self.loss.reduction == "none" else None
         given = [] if call.out is None else [call.out]
-        self.outs = given or [np.empty(self.layout.shape) for _ in range(DERIVATIVES[derivative])]
+        self.outs = given or [np.empty(self.layout.shape) for _ in range(DERIVATIVES[derivative][0])]
 
     def value(self) -> Any:
         """The reduced value, once all blocks are in; UndecidedError if a radius leaves it open."""
@@ -177,19 +182,22 @@ class Result:
         arguments = (block.y, block.yhat, *block.parameters)
         terms = loss.terms(*arguments, *(sums or ()))
         rest = _not_short(loss, terms[0])
-        if rest is not None and self.derivative == "one_sided_slopes":  # the full form has one slope, and no kinks
+        if rest is not None and self.derivative not in ("", "slopes"):  # the full form knows no kinks
             for kink in loss.kinks(block.y):
                 rest = rest & (block.yhat != kink)
         full = None if rest is None else loss.full(*(chosen(a, rest) for a in arguments))
         if self.wants_value and first:
             self._add_losses(block, _patched(loss.losses(*terms), rest, full, 0))
         if self.derivative:
-            through = loss.slope_through_weight(*terms) if loss.reads_all_predictions else None
+            arrays, place, through_weight = DERIVATIVES[self.derivative]
+            through = getattr(loss, through_weight)(*terms) if loss.reads_all_predictions else None
             found = getattr(loss, self.derivative)(*terms)
-            if self.derivative == "one_sided_slopes":
+            if self.derivative == "curvatures" and loss.kinks(block.y):
+                found = np.where(np.equal(*loss.one_sided_slopes(*terms)), found, np.nan)
+            if arrays == 2:
                 found = np.minimum(*found), np.maximum(*found)
-            for out, slopes in zip(self.outs, (found,) if self.derivative == "slopes" else found, strict=True):
-                self._put(out, block, _patched(slopes, rest, full, 1), through)
+            for out, slopes in zip(self.outs, found if arrays == 2 else (found,), strict=True):
+                self._put(out, block, _patched(slopes, rest, full, place), through)
 
     def _add_losses(self, block: Block, losses: Floats) -> None:
         if block.weight is not None:
@@ -231,8 +239,7 @@ def _not_short(loss: Any, first: Floats) -> Bools | None:
 
 def _patched(short: Floats, rest: Bools | None, full: Any, which: int) -> Floats:
     """The results of the short form, with those of the full form where it is needed."""
-    if full is None:
-        return short
-    whole = np.array(short)
-    whole[rest] = full[which]
-    return whole
+    if full is not None:
+        short = np.array(short)
+        short[rest] = full[which]
+    return short

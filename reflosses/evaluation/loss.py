@@ -5,7 +5,7 @@
     → Shapes                               what the shapes decide, kept for the next call         call.py, axes.py
     → Block, one for each box of units     float64, domains checked, ignored units left out       call.py, domain.py
     → sums                                 only if a loss asks: exact over several blocks         evaluate.py, sums.py
-    → terms → losses, slopes               the formulas of the loss; `full` where they fail       losses/
+    → terms → losses, slopes, curvatures   the formulas of the loss; `full` where they fail       losses/
     → Result                               weighted, summed exactly, divided and rounded once     evaluate.py
 
 A *unit* is all that one loss reads: an element, a class row, an overlap or a residual vector. Units are stacked along
@@ -15,13 +15,14 @@ the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, clas
     terms              y, yhat, parameters → what losses and slopes share; the first term has one number a loss
     losses             the terms → the losses
     slopes             the terms → the derivative of each loss with respect to its own predictions
+    curvatures         the terms → the derivative of each slope with respect to its own prediction
     domain             `Domains(y, yhat)`: what targets and predictions may be
-    bounds             `Bounds(value, grad)`: the accuracy promise in ulps
+    bounds             `Bounds(value, grad, curvature)`: the accuracy promise in ulps
 
 A loss file says more only if it needs to:
 
     short              the interval of the first term in which losses and slopes hold (default: the finite floats)
-    full               y, yhat, parameters → losses and slopes of the other units (not at kinks)
+    full               y, yhat, parameters → losses, slopes and curvatures of the other units (not at kinks)
     one_sided_slopes   the terms → left and right derivatives, for a loss with kinks
     sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
     layout             which axes go into one unit (default: none, one loss an element)
@@ -34,13 +35,14 @@ A loss file says more only if it needs to:
     check              relations between parameters
 
 To add a loss, add losses/NAME.py, its page derivations/NAME.md, its test tests/losses/test_NAME.py (which may hold rows
-for the tables of other tests, see tests/loss_tables.py), and a line in `__init__.pyi`. Name it in the README and in
-derivations/README.md, and run `make accuracy`.
+for the tables of other tests, see tests/loss_tables.py), and two lines: its name in `__init__.pyi`, its bounds in
+tests/test_promises.py. Name it in the README and in derivations/README.md, and run `make accuracy`.
 
 One loss (WeightedCrossEntropy) reads all predictions of a call, because its weight does:
 
     reads_all_predictions  True: `definition` takes two flat sequences and returns a list; `sums` takes the weights too
-    slope_through_weight   the terms → the part of the gradient that passes through the shared weight
+    slope_through_weight   the terms → the part of the gradient that passes through the shared weight alone
+    curvature_through_weight   the same of the curvature
     held_constant          yhat → the loss that `grad` differentiates, if `grad` holds the shared weight constant
 """
 
@@ -82,10 +84,11 @@ class Domains(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """The largest distance of value and gradient to the exact result, in units in its last place (ulps)."""
+    """The largest distance of value, gradient and curvature to the exact result, in units in its last place (ulps)."""
 
     value: float
     grad: float
+    curvature: float
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(parameter,))
@@ -134,6 +137,13 @@ class Loss(ABC):
     def slopes(self, *args: Any, **kwargs: Any) -> Floats:
         """The terms → the derivative of each loss with respect to its own predictions."""
 
+    @abstractmethod
+    def curvatures(self, *args: Any, **kwargs: Any) -> Floats:
+        """The terms → the derivative of each slope with respect to its own prediction.
+
+        Where it jumps, it is the one that is nearer to 0. Where the slope jumps, it is not read.
+        """
+
     def one_sided_slopes(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
         """The terms → the left and right derivatives; a loss without kinks has one slope."""
         slopes = self.slopes(*args)
@@ -143,9 +153,9 @@ class Loss(ABC):
         """The predictions at which the formula for target `y` changes over."""
         return ()
 
-    def error_scale(self, *args: Any, **kwargs: Any) -> tuple[Floats | None, Floats | None]:
-        """As `terms` → magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
-        return None, None
+    def error_scale(self, *args: Any, **kwargs: Any) -> tuple[Floats | None, Floats | None, Floats | None]:
+        """As `terms` → what the bounds of value, gradient and curvature are relative to; None: the exact result."""
+        return None, None, None
 
     @staticmethod
     def target_row(*args: Any, **kwargs: Any) -> Sequence[Any]:
@@ -158,7 +168,11 @@ class Loss(ABC):
         return None
 
     def slope_through_weight(self, *args: Any, **kwargs: Any) -> Floats | None:
-        """The terms → the part of the gradient that passes through a shared weight; None if there is none."""
+        """The terms → the part of the gradient that passes through a shared weight alone; None if there is none."""
+        return None
+
+    def curvature_through_weight(self, *args: Any, **kwargs: Any) -> Floats | None:
+        """The terms → the part of the curvature that passes through a shared weight alone; None if there is none."""
         return None
 
     def held_constant(self, yhat: Floats) -> Loss:
@@ -196,6 +210,15 @@ class Loss(ABC):
         """The one-sided derivatives (low, high), scaled as `grad` is; equal where the loss is differentiable."""
         _, (low, high) = evaluate(Call(self, y, yhat, weight), False, "one_sided_slopes")
         return low, high
+
+    def curvature(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Floats:
+        """The derivative of each entry of `grad` with respect to the same entry of yhat: the diagonal of the Hessian.
+
+        It is shaped, reduced and weighted as `grad` is. NaN where the slope jumps. Where only the curvature jumps, it
+        is the one-sided curvature that is nearer to 0: that of Huber at |r| = delta is 0.
+        """
+        _, (curvature,) = evaluate(Call(self, y, yhat, weight), False, "curvatures")
+        return curvature
 
     @cached_property
     def shapes(self) -> dict[Any, Shapes]:

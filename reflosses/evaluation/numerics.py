@@ -11,6 +11,7 @@ from math import frexp
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from reflosses.evaluation.axes import FEW
 from reflosses.evaluation.domain import Floats, magnitude, within
@@ -24,8 +25,8 @@ def accurate_sum(x: Floats) -> Floats:
     x is so small, for n up to 2^26, that its sum may be rounded.
     """
     n = x.shape[-1]
-    if n < 3:
-        return np.asarray(np.add.reduce(x, axis=-1))
+    if n < 3 or x.itemsize != 8:  # wider floats have digits to spare
+        return np.asanyarray(np.add.reduce(x, axis=-1))
     top = magnitude(x, axis=-1)
     if not within(top, 0.0, 2.0**900):  # σ would overflow, or something is infinite or NaN
         huge = ~(top <= 2.0**900)
@@ -69,7 +70,7 @@ def product(numerators: Iterable[Any], denominators: Iterable[Any] = (), exponen
     for x in denominators:
         m, e = np.frexp(x)
         mantissa, exponent = mantissa / m, exponent - e
-    return np.asarray(np.ldexp(mantissa, exponent))
+    return np.asanyarray(np.ldexp(mantissa, exponent))
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:
@@ -80,9 +81,20 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
     return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
+def difference(z: Floats, m: Floats) -> tuple[Floats, Floats]:
+    """z − m as a rounded difference d and its error e (Knuth's two-sum), so that exp(z − m) = exp(d)(1 + e).
+
+    Without e, exp(d) is off by half an ulp of d, which is 64 ulp of the result at a gap of 700.
+    """
+    d = z - m
+    t = d - z
+    e = (z - (d - t)) - (m + t)
+    return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
+
+
 def times_exp(a: Any, x: Floats) -> Floats:
     """a·exp(x) for x ≤ 0, with every digit even if exp(x) alone is subnormal or 0."""
-    plain = np.asarray(a * np.exp(x))
+    plain: Floats = np.asanyarray(a * np.exp(x))
     if not (x < -600).any():
         return plain
     half = np.exp(x / 2)
@@ -94,14 +106,30 @@ def times(a: Floats, x: Floats) -> Floats:
     return np.where(a == 0, 0.0, a * x)
 
 
+def xlogy(a: Floats, x: Floats) -> Floats:
+    """a·log(x) with 0·log(x) = 0; of float64, or of wider floats, which SciPy does not take."""
+    return np.asarray(special.xlogy(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log(x))
+
+
+def xlog1py(a: Floats, x: Floats) -> Floats:
+    """a·log(1 + x) with 0·log(1 + x) = 0, as `xlogy`."""
+    return np.asarray(special.xlog1py(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log1p(x))
+
+
 def exp_of_product(a: float, x: Floats) -> Floats:
     """exp(−a·x) for a, x ≥ 0, corrected for the rounding of a·x (Dekker's two-product)."""
     if frexp(a)[0] == 0.5:  # a power of two: a·x is exact
-        return np.asarray(np.exp(-(a * x)))
-    x = np.minimum(x, 2.0**500)  # the exponential is 0 anyway, and splitting x does not overflow
-    p, error = two_product(np.float64(a), x)
+        return np.asanyarray(np.exp(-(a * x)))
+    if a == 0:
+        return np.where(np.isnan(x), x, 1.0)
+    if not (x > 2.0**500).any():
+        p, error = two_product(np.float64(a), x)
+    else:  # splitting x may overflow; 10,000 is far enough, and exact
+        far = x > 2.0**500
+        x = np.where(far & (x >= 1e4 / a), 1e4 / a, x)
+        p, error = two_product(a * np.where(far, 2.0**600, 1.0), np.where(far, x * 2.0**-600, x))
     grown = np.exp(-p)
-    return np.asarray(grown - grown * error)
+    return np.asanyarray(grown - grown * error)
 
 
 def _high_half(x: Any) -> Any:
@@ -112,12 +140,12 @@ def _high_half(x: Any) -> Any:
 def log1p_over(u: Floats) -> Floats:
     """log(1 + u)/u for u ≥ 0. Below 1e-290 it is 1 in every digit, so that 0/0 never occurs."""
     u = np.maximum(u, 1e-290)
-    return np.asarray(np.log1p(u) / u)
+    return np.asanyarray(np.log1p(u) / u)
 
 
 def smallest_logit(p: float) -> float:
     """The smallest float z with σ(z) ≥ p, computed in 60 digits: z < smallest_logit(p) is exactly σ(z) < p."""
     with localcontext(prec=60):
-        exact = Decimal(p).ln() - (1 - Decimal(p)).ln()
+        exact = Decimal(float(p)).ln() - (1 - Decimal(float(p))).ln()
         z = float(exact)
         return z if Decimal(z) >= exact else float(np.nextafter(z, np.inf))

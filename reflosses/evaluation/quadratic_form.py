@@ -29,7 +29,7 @@ class Form:
             y, yhat, information = y[:, None], yhat[:, None], np.broadcast_to(1.0, (len(y), 1, 1))
         apart = information[:1] if information.strides[0] == 0 else information  # one matrix, if all vectors share it
         informed = (apart != 0).any(axis=2)  # the components that have a part in s
-        e = np.subtract(yhat, y, out=np.zeros(yhat.shape), where=informed)
+        e = np.where(informed, yhat - y, 0.0)
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
@@ -56,7 +56,7 @@ class Form:
 
     def root(self) -> Floats:
         """√s, or ∞ where no short form holds: Ω e overflows, or Ω lies near the ends of the floats."""
-        root = np.asarray(np.ldexp(np.sqrt(self.t), self.n))
+        root = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
         return np.where((self.c is None) & np.isfinite(self._pulled).all(axis=1), root, np.inf)
 
     def whole_pull(self) -> Floats:
@@ -65,7 +65,11 @@ class Form:
 
     @cached_property
     def _pulled(self) -> Floats:
-        return np.asarray(np.ldexp(np.einsum("nij,nj->ni", self.given, self.e), self.far))
+        return np.asanyarray(np.ldexp(np.einsum("nij,nj->ni", self.given, self.e), self.far))
+
+    def diagonal(self) -> Floats:
+        """Ω_ii."""
+        return np.diagonal(self.given, axis1=1, axis2=2)
 
     def over(self, delta: float) -> Floats:
         """s / delta²."""
@@ -73,7 +77,7 @@ class Form:
 
     def log_over(self, delta: float) -> Floats:
         """log(s / delta²)."""
-        return np.asarray(np.log(self.t) + 2 * (self.n * np.log(2) - np.log(delta)))
+        return np.asanyarray(np.log(self.t) + 2 * (self.n * np.log(2 + 0 * delta) - np.log(delta)))
 
     def damped(self, x: Floats, delta: float, power: int) -> Floats:
         """x 2^(n·power) / (1 + s/delta²); of Ω f or f the power is 1, of t it is 2."""

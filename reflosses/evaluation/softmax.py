@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reflosses.evaluation.domain import Floats, as_array
-from reflosses.evaluation.numerics import accurate_sum, times_exp
+from reflosses.evaluation.numerics import accurate_sum, difference, times_exp
 from reflosses.evaluation.parameters import integer
 
 
@@ -23,15 +23,15 @@ class Softmax:
         self.z = z
         self.largest = np.expand_dims(np.argmax(z, axis=-1), -1)
         self.top = np.take_along_axis(z, self.largest, axis=-1)
-        self.gap, self.error = _difference(z, self.top)
+        self.gap, self.error = difference(z, self.top)
 
     def exp(self) -> Floats:
         """E."""
-        return np.asarray(np.exp(self.gap) * (1 + self.error))
+        return np.asanyarray(np.exp(self.gap) * (1 + self.error))
 
     def times_exp(self, a: Floats) -> Floats:
         """a E for a ≥ 0, also where E alone is subnormal or 0."""
-        return np.asarray(times_exp(a, self.gap) * (1 + self.error))
+        return np.asanyarray(times_exp(a, self.gap) * (1 + self.error))
 
     def rest(self, a: Any) -> Floats:
         """a T for a ≥ 0, also where T is subnormal or 0.
@@ -42,9 +42,9 @@ class Softmax:
         others = self.z.copy()
         np.put_along_axis(others, self.largest, -np.inf, axis=-1)
         second = others.max(axis=-1, keepdims=True)
-        d, e = _difference(others, np.where(np.isneginf(second), 0.0, second))
-        down, error = _difference(second, self.top)
-        return np.asarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
+        d, e = difference(others, np.where(np.isneginf(second), 0.0, second))
+        down, error = difference(second, self.top)
+        return np.asanyarray(times_exp(a * accurate_sum(np.exp(d) * (1 + e))[..., None], down) * (1 + error))
 
     @cached_property
     def t(self) -> Floats:
@@ -57,6 +57,14 @@ class Softmax:
         np.put_along_axis(lost, self.largest, self.rest(np.take_along_axis(q, self.largest, axis=-1)), axis=-1)
         return gained / (1 + self.t), lost / (1 + self.t)
 
+    def curvature(self, mass: Floats) -> Floats:
+        """mass · p_k (1 − p_k), with `mass` ≥ 0 one a row."""
+        others = Others(self.exp()).of_each() / (1 + self.t)
+        curvature = self.times_exp(mass) / (1 + self.t) * others
+        own = self.rest(mass) / (1 + self.t) / (1 + self.t)
+        np.put_along_axis(curvature, self.largest, own, axis=-1)
+        return curvature
+
     def limit(self) -> Floats:
         """The limit of the softmax for infinite logits. A single +∞ takes everything, NaN and several +∞ give NaN.
 
@@ -65,17 +73,6 @@ class Softmax:
         infinite = (self.z == np.inf) | (self.z.shape[-1] == 1)
         alone = (infinite.sum(axis=-1, keepdims=True) == 1) & ~np.isnan(self.top)
         return np.where(alone, infinite, np.nan)
-
-
-def _difference(z: Floats, m: Floats) -> tuple[Floats, Floats]:
-    """z − m as a rounded difference d and its error e (Knuth's two-sum), so that exp(z − m) = exp(d)(1 + e).
-
-    Without e, exp(d) is off by half an ulp of d, which is 64 ulp of the result at a gap of 700.
-    """
-    d = z - m
-    t = d - z
-    e = (z - (d - t)) - (m + t)
-    return d, e if np.isfinite(e).all() else np.where(np.isfinite(e), e, 0.0)
 
 
 class Others:
@@ -94,13 +91,13 @@ class Others:
 
     def of_each(self) -> Floats:
         """One sum for each entry."""
-        return np.asarray((self.largest[..., None] - self.x) + self.of_largest[..., None])
+        return np.asanyarray((self.largest[..., None] - self.x) + self.of_largest[..., None])
 
 
 def smoothed(y: Floats, like: Floats, smoothing: float) -> Floats:
     """The rows (1 − smoothing) y + smoothing/C; y holds rows, or class indices instead of one-hot rows."""
     if y.ndim == 2:
-        return np.asarray((1 - smoothing) * y + smoothing / y.shape[1]) if smoothing else y
+        return np.asanyarray((1 - smoothing) * y + smoothing / y.shape[1]) if smoothing else y
     rows = np.full_like(like, smoothing / like.shape[1])
     rows[np.arange(len(y)), y.astype(np.intp, copy=False)] += 1 - smoothing
     return rows

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
 
 from reflosses.evaluation.domain import CLAMP, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
+from reflosses.evaluation.numerics import product, ratio, xlog1py, xlogy
 from reflosses.evaluation.parameters import number, optional, parameter
 
 
@@ -31,7 +31,7 @@ class BinaryCrossEntropy(Loss):
 
     clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
 
-    short = (2.0**-1022, 1 - 2.0**-53)  # of yhat: both logarithms are finite
+    short = (2.0**-500, 1 - 2.0**-53)  # of yhat: both logarithms are finite, and squares are normal
 
     def terms(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
         return yhat, y
@@ -44,6 +44,10 @@ class BinaryCrossEntropy(Loss):
     def slopes(self, p: Floats, y: Floats) -> Floats:
         inner = (p - y) / (p * (1 - p))  # (2)
         return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)  # (5)
+
+    def curvatures(self, p: Floats, y: Floats) -> Floats:
+        inner = y / np.square(p) + (1 - y) / np.square(1 - p)  # (6)
+        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)
 
     # ---- the clamp, and the whole range ------------------------------------------------------------------------------
 
@@ -60,17 +64,20 @@ class BinaryCrossEntropy(Loss):
         inner = (p - y) / (p * (1 - p))
         return np.where(1 - p == self.clamp, inner, slopes), np.where(p == self.clamp, inner, slopes)
 
-    def full(self, y: Floats, p: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
         if self.clamp is not None:
-            return self.losses(p, y), self.slopes(p, y)
+            bend = product((y,), (p, p)) + (1 - y) / np.square(1 - p)
+            outside = (p <= self.clamp) | (1 - p <= self.clamp)
+            return self.losses(p, y), self.slopes(p, y), np.where(outside, 0 * p, bend)
+        curvatures = np.where(y == 0, 0.0, product((y,), (p, p))) + ratio(1 - y, np.square(1 - p))  # (6), 0/0 = 0
         right_for_sure = (p == y) & ((y == 0) | (y == 1))
         slopes = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
-        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slopes  # 0 log 0 = 0
+        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slopes, curvatures  # 0 log 0 = 0
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(4, 5)
+    bounds = Bounds(4, 5, 6)
     examples = ({}, {"clamp": 1e-7}, {"clamp": 0.03})
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:

@@ -49,23 +49,27 @@ class BinaryCrossEntropyWithLogits(Loss):
         tail = e / (1 + e)
         return toward - np.copysign(tail if mass is None else mass * tail, z)  # (4)
 
+    def curvatures(self, z: Floats, toward: Floats, mass: Floats | None, e: Floats) -> Floats:
+        bend = e / np.square(1 + e)
+        return bend if mass is None else mass * bend  # (5)
+
     # ---- the whole range: a factor meets exp(−|yhat|) before it underflows -------------------------------------------
 
-    def full(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats]:
-        z, toward, _, _ = self.terms(y, yhat, pos_weight)
+    def full(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[Floats, Floats, Floats]:
+        z, toward, _, e = self.terms(y, yhat, pos_weight)
         size, opposed, mass = np.abs(z), np.abs(toward), (1 - y) + pos_weight * y
         missed = np.where(z > 0, (1 - y) * size, product((pos_weight, y, size)))  # t·z, rounded once
         missed = np.where(np.isinf(z), times(opposed, size), missed)
         tail = times_exp(mass, -size)
-        return missed + tail, toward - np.copysign(tail, z)
+        return missed + tail, toward - np.copysign(tail, z), tail / np.square(1 + e)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(PROBABILITY, LOGIT)
-    bounds = Bounds(4, 5)
+    bounds = property(lambda self: Bounds(4, 5 if self.pos_weight is None else 8, 9))
     examples = ({}, {"pos_weight": 0.3}, {"pos_weight": 17.0}, {"pos_weight": 1e6}, {"pos_weight": 1e-6})
 
-    def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats]:
+    def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats, None]:
         z, toward, _, e = self.terms(y, yhat, pos_weight)
-        agreeing = np.where(z > 0, pos_weight * y, 1 - y)
-        return None, np.maximum(np.abs(toward), times_exp(agreeing, -np.abs(z))) / (1 + e)
+        agreeing = np.where(z >= 0, pos_weight * y, 1 - y)
+        return None, np.maximum(np.abs(toward), times_exp(agreeing, -np.abs(z))) / (1 + e), None

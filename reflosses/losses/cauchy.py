@@ -22,7 +22,7 @@ class Cauchy(Loss):
     Shapes: y and yhat alike, one loss an element; with Ω, of shape (d, d) or (…, d, d), one loss a vector.
     Domain: y and yhat real, delta > 0 in the unit of √s, information symmetric and positive semi-definite.
     Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
-    Accuracy: with Ω relative to a = ρ′ Σ|e_i Ω_ij e_j| (value) and 2ρ′ Σ_j|Ω_ij e_j| (1 + a/delta²) (slope).
+    Accuracy: the curvature is relative to 2ρ′; with Ω, all three to sums without signs, which the page states.
     Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
 
@@ -38,29 +38,37 @@ class Cauchy(Loss):
     delta: float = parameter(default=1.0, check=number(POSITIVE))
     information: Any = parameter(default=None, check=optional(semidefinite), broadcast=2)
 
-    def losses(self, u: Floats, root: Floats, pull: Floats) -> Floats:
+    def losses(self, u: Floats, root: Floats, pull: Floats, stiff: Any) -> Floats:
         value = self.delta * (self.delta * np.log1p(u))  # (1)
         return value if self.information is None else np.where(u > 1, value, root * (root * log1p_over(u)))  # (7)
 
-    def slopes(self, u: Floats, root: Floats, pull: Floats) -> Floats:
+    def slopes(self, u: Floats, root: Floats, pull: Floats, stiff: Any) -> Floats:
         return 2 * (pull / (1 + (u if self.information is None else u[:, None])))  # (5)
+
+    def curvatures(self, u: Floats, root: Floats, pull: Floats, stiff: Any) -> Floats:
+        if self.information is None:
+            return 2 * ((1 - u) / (1 + u)) / (1 + u)  # (9)
+        lever, v = pull / self.delta, 1 + u[:, None]
+        return 2 * ((stiff - 2 * lever * (lever / v)) / v)  # (6)
 
     short = (2.0**-1000, MAX)  # of u = s/delta²
 
-    def terms(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, ...]:
+    def terms(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, ...]:
         if information is None:
-            return np.square((e := yhat - y) / self.delta), e, e
-        form = Form(y, yhat, information)
-        return np.square(form.root() / self.delta), form.root(), form.whole_pull()  # u, √s, Ω e
+            return np.square((e := yhat - y) / self.delta), e, e, 1.0
+        form = Form(y, yhat, information)  # u, √s, Ω e, Ω_ii
+        return np.square(form.root() / self.delta), form.root(), form.whole_pull(), form.diagonal()
 
     # ---- the whole range: squares leave the floats -------------------------------------------------------------------
 
-    def full(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         form, d = Form(y, yhat, information), self.delta
         u = form.over(d)
         near = np.where(u < 1, form.over(1.0) * log1p_over(u), d * (d * np.log1p(u)))  # (7), (1)
         value = np.where(np.isinf(u), d * (d * form.log_over(d)), near)  # (8): log(1 + u) is log u
-        return value, 2 * form.damped(form.pull, d, 1).reshape(yhat.shape)
+        slope = 2 * form.damped(form.pull, d, 1)
+        curvature = 2 * form.damped(form.diagonal(), d, 0) - np.square(slope / d)  # (6)
+        return value, slope.reshape(yhat.shape), curvature.reshape(yhat.shape)
 
     # ---- ρ, ρ′ and ρ″, for least squares -----------------------------------------------------------------------------
 
@@ -92,7 +100,7 @@ class Cauchy(Loss):
 
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
-    bounds = Bounds(4, 5)
+    bounds = Bounds(8, 6, 16)
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
@@ -104,7 +112,11 @@ class Cauchy(Loss):
         trace = 1.0 if self.information is None else np.trace(self.information, axis1=-2, axis2=-1)
         return float(self.delta / np.sqrt(np.max(trace) or 1.0))
 
-    def error_scale(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any]:
-        form = Form(y, yhat, information)
-        a, pulls = (form.damped(x, self.delta, power) for x, power in zip(form.magnitudes(), (2, 1), strict=True))
-        return (None, None) if information is None else (a, 2 * pulls * (1 + a / self.delta**2)[:, None])
+    def error_scale(self, y: Floats, yhat: Floats, information: Floats | None = None) -> tuple[Any, Any, Any]:
+        form, d = Form(y, yhat, information), self.delta
+        stiff = 2 * form.damped(form.diagonal(), d, 0)
+        if information is None:
+            return None, None, stiff[:, 0]
+        a, pulls = (form.damped(x, d, power) for x, power in zip(form.magnitudes(), (2, 1), strict=True))
+        blurred = (1 + np.maximum(a - form.damped(form.t, d, 2), 0.0) / d**2)[:, None]  # ρ′, where s cancels
+        return a, 2 * pulls * blurred, (stiff + np.square(2 * pulls / d)) * blurred

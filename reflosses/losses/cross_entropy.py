@@ -54,6 +54,17 @@ class CrossEntropy(Loss):
         slopes[true] = -others * factor
         return slopes if self.class_weight is None else weight[:, None] * slopes  # (7)
 
+    def curvatures(self, size: Floats, one_class: Any, soft: Any) -> Floats:
+        if soft:
+            e, mass = soft[2], soft[3].total[:, None]
+        else:
+            true, own = one_class[4], one_class[1]
+            every = one_class[0].copy()
+            every[true] = own
+            e, mass = Others(every), 1.0 if self.class_weight is None else one_class[3][:, None]
+        factor = (1 / e.total)[:, None]
+        return mass * ((e.x * factor) * (e.of_each() * factor))  # (8)
+
     short = property(  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
         lambda self: (0.0, 300.0 if self.class_weight is None or self.class_weight.max() < 2.0**1000 else -1.0)
     )
@@ -72,7 +83,7 @@ class CrossEntropy(Loss):
 
     # ---- the whole range ---------------------------------------------------------------------------------------------
 
-    def full(self, y: Any, z: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Any, z: Floats) -> tuple[Floats, Floats, Floats]:
         row, e, w = smoothed(y, z, self.label_smoothing), Softmax(z), self._weigh(np.ones(z.shape[1]))
         q, half = self._weigh(row), np.where((row == 0) | (w == 0), 0.0, e.top / 2 - z / 2)  # m − z may overflow
         mass, t = accurate_sum(q), e.t[:, 0]
@@ -81,13 +92,14 @@ class CrossEntropy(Loss):
         p, finite = e.limit(), np.isfinite(e.top)
         limit = times(np.where(p == 1, 0.0, q + 0 * p).sum(axis=1), np.full(len(q), np.inf))  # mass elsewhere costs ∞
         slopes = np.where(finite, np.subtract(*e.gained_and_lost(q)), mass[:, None] * p - q)  # (4)
-        return np.where(finite[:, 0], losses, limit), slopes
+        curvatures = np.where(finite, e.curvature(mass[:, None]), mass[:, None] * (p * (1 - p)))  # (8)
+        return np.where(finite[:, 0], losses, limit), slopes, curvatures
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index, rows=PROBABILITY), LOGIT))
-    bounds = Bounds(4, 16)
+    bounds = Bounds(8, 16, 16)
     examples = (
         {},
         {"axis": 0, "ignore_index": -100, "label_smoothing": 0.13},
@@ -100,8 +112,8 @@ class CrossEntropy(Loss):
         smooth = [(1 - label_smoothing) * t + label_smoothing / len(row) for t in row]
         return smooth if class_weight is None else [w * t for w, t in zip(class_weight, smooth, strict=True)]
 
-    def error_scale(self, y: Any, z: Floats) -> tuple[None, Floats]:
-        return None, np.maximum(*Softmax(z).gained_and_lost(self._weigh(smoothed(y, z, self.label_smoothing))))
+    def error_scale(self, y: Any, z: Floats) -> tuple[None, Floats, None]:
+        return None, np.maximum(*Softmax(z).gained_and_lost(self._weigh(smoothed(y, z, self.label_smoothing)))), None
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is not None and y.ndim == 2:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.evaluation.domain import CLAMP, FRACTION, NON_NEGATIVE, PROBABILITY, Bools, Floats, Labels
+from reflosses.evaluation.domain import CLAMP, EXPONENT, FRACTION, PROBABILITY, Floats, Labels
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import product, ratio, times
+from reflosses.evaluation.numerics import product
 from reflosses.evaluation.parameters import number, optional, parameter
 
 
@@ -34,27 +34,35 @@ class Focal(Loss):
             return alpha_t * m.power(1 - p_t, gamma + 1)
         return alpha_t * m.power(1 - p_t, gamma) * -m.log(p_t)
 
-    gamma: float = parameter(default=2.0, check=number(NON_NEGATIVE))
+    gamma: float = parameter(default=2.0, check=number(EXPONENT))
     alpha: float | None = parameter(default=None, check=optional(number(FRACTION)))
     clamp: float | None = parameter(default=None, check=optional(number(CLAMP)))
 
-    def losses(self, q: Floats, p: Floats, nats: Floats, alpha: Any, sign: Floats, inside: Bools | None) -> Floats:
-        return alpha * (q**self.gamma * nats)  # (1)
+    def losses(self, q: Floats, p: Floats, nats: Floats, power: Floats, alpha: Any, sign: Any, free: Any) -> Floats:
+        return alpha * (power * nats)  # (1)
 
-    def slopes(self, q: Floats, p: Floats, nats: Floats, alpha: Any, sign: Floats, inside: Bools | None) -> Floats:
-        steep = 1 / p if inside is None else np.where(inside, 1 / p, 0.0)
-        return -sign * (alpha * (q**self.gamma * (self.gamma * nats / q + steep)))  # (2): one sign, no digit cancels
+    def slopes(self, q: Floats, p: Floats, nats: Floats, power: Floats, alpha: Any, sign: Any, free: Any) -> Floats:
+        steep = 1 / p if free is None else np.where(free, 1 / p, 0.0)
+        return -sign * (alpha * (power * (self.gamma * nats / q + steep)))  # (2): one sign, no digit cancels
+
+    def curvatures(self, q: Floats, p: Floats, nats: Floats, power: Floats, alpha: Any, sign: Any, free: Any) -> Floats:
+        steep = 1 / p if free is None else np.where(free, 1 / p, 0.0)
+        bend = self.gamma * ((self.gamma - 1) * nats / q + 2 * steep) / q + np.square(steep)
+        return alpha * (power * bend)  # (4)
 
     def terms(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
         positive = y == 1
         p, q = np.where(positive, yhat, 1 - yhat), np.where(positive, 1 - yhat, yhat)  # p_t and 1 − p_t
         nats = np.where(positive, -np.log(yhat), -np.log1p(-yhat))  # −log p_t
+        power = q**self.gamma
+        if self.gamma > 2:  # the rounding of q costs γ units: here it is put back
+            power = power + power * (self.gamma * ((1 - q) - p) / q)  # (5)
         alpha = 1.0 if self.alpha is None else np.where(positive, self.alpha, 1 - self.alpha)
-        inside, c = None, self.clamp
+        free, c = None, self.clamp  # where p_t is not clipped
         if c is not None:
-            inside = (p > c) & (q > c)
-            nats = np.where(inside | np.isnan(p), nats, np.where(p <= c, -np.log(c), -np.log1p(-c)))
-        return q, p, nats, alpha, np.where(positive, 1.0, -1.0), inside
+            free = (p > c) & (q > c)
+            nats = np.where(free | np.isnan(p), nats, np.where(p <= c, -np.log(c), -np.log1p(-c)))
+        return q, p, nats, power, alpha, np.where(positive, 1.0, -1.0), free
 
     @property
     def short(self) -> tuple[float, float]:
@@ -63,44 +71,44 @@ class Focal(Loss):
 
     # ---- the whole range: q = 0, p = 0, and powers that leave the floats ---------------------------------------------
 
-    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
-        q, p, nats, alpha, sign, inside = self.terms(y, yhat)
-        power = alpha * q**self.gamma
-        steep = ratio(power if inside is None else np.where(inside, power, 0.0), p)
-        return times(power, nats), -sign * (times(alpha, self._fading(q, nats)) + steep)
+    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats, Floats]:
+        q, p, nats, power, alpha, sign, free = self.terms(y, yhat)
+        g, clipped, free = self.gamma, free is not None, 1.0 if free is None else free
 
-    def _fading(self, q: Floats, nats: Floats) -> Floats:
-        """γ q^(γ − 1) nats, 0 where nats is 0."""
-        if self.gamma == 0:
-            return np.zeros(q.shape)
-        if self.gamma < 1:  # q^(γ − 1) alone may overflow, q^γ alone be subnormal
-            half = q ** (self.gamma / 2)
-            at_0 = times(nats, np.full(q.shape, np.inf))
-            return np.where(q == 0, at_0, product((self.gamma, half, half, nats), (q,)))
-        less_one = self.gamma - 1
-        error = (self.gamma - (less_one + 1)) * np.log(np.maximum(q, 5e-324))  # what rounding γ − 1 does to the power
-        return times(nats, self.gamma * q**less_one * (1 + error))
+        def times_power(less: int, *factors: Any, over: tuple[Floats, ...] = ()) -> Floats:
+            """q^(γ − less) times the factors, over `over`; 0 where a factor is 0. Nothing leaves the floats early."""
+            quarter = np.where(power > 2.0**-960, 1.0, q ** (g / 4))
+            powers = np.where(power > 2.0**-960, power, quarter), quarter, quarter, quarter
+            found = product((*powers, *factors), (*[np.where(q == 0, 1.0, q)] * less, *over))
+            found = np.where(q == 0, product(factors, over) * np.float64(0.0) ** (g - less), found)
+            absent = np.logical_or.reduce(np.broadcast_arrays(False, *[np.asarray(f) == 0 for f in factors]))
+            return np.where(absent, 0 * q, found)
 
-    def one_sided_slopes(self, q: Floats, p: Floats, nats: Floats, alpha: Any, sign: Floats, inside: Any) -> Any:
-        slopes = self.slopes(q, p, nats, alpha, sign, inside)
+        slope = times_power(1, alpha, g, nats) + times_power(0, alpha, free, over=(p,))
+        rate = np.minimum(np.where(q == 0, 1.0, nats / q), 2.0**900)  # L/q tends to 1; both are small beside 1/p²
+        bend = times_power(1, alpha, g, (g - 1) * rate + 2 / np.maximum(p, 2.0**-900), free)
+        bend = bend + times_power(0, alpha, free, over=(p, p))
+        if clipped:
+            bend = np.where(free, bend, times_power(2, alpha, g, g - 1, nats))
+        return times_power(0, alpha, nats), -sign * slope, bend
+
+    def one_sided_slopes(
+        self, q: Floats, p: Floats, nats: Floats, power: Floats, alpha: Any, sign: Any, free: Any
+    ) -> Any:
+        slopes = self.slopes(q, p, nats, power, alpha, sign, free)
         if self.clamp is None:
             return slopes, slopes
-        steep = self.slopes(q, p, nats, alpha, sign, None)
+        steep = self.slopes(q, p, nats, power, alpha, sign, None)
         inward = np.where(p == self.clamp, sign, np.where(q == self.clamp, -sign, 0.0))  # to the inside
         return np.where(inward < 0, steep, slopes), np.where(inward > 0, steep, slopes)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(Labels((0.0, 1.0)), PROBABILITY)
-    bounds = property(lambda self: Bounds(*[6 if self.gamma <= 5 else 6 + 2 * self.gamma] * 2))
+    bounds = Bounds(6, 6, 16)
     examples = (
-        {"gamma": 0.3, "alpha": 0.7},
-        {"gamma": 4.5},
-        {"gamma": 0.0, "alpha": 0.03},
-        {"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4},
-        {"gamma": 30.0},
-        {"gamma": 1.0, "alpha": 0.4},
-        {"gamma": 1e-6},
+        *({"gamma": 0.3, "alpha": 0.7}, {"gamma": 4.5}, {"gamma": 0.0, "alpha": 0.03}, {"gamma": 30.0}),
+        *({"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4}, {"gamma": 1.0, "alpha": 0.4}, {"gamma": 1e-6}),
     )
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:

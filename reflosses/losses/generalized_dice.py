@@ -21,7 +21,8 @@ class GeneralizedDice(Loss):
     Shapes: y and yhat alike, the classes along `axis`; one loss, or one for each entry of axis 0 if `per_sample`.
     Domain: y and yhat in [0, 1]; class volumes within a factor 1e150 of each other.
     Kinks: none. Limits: nothing against nothing is perfect agreement, loss 0 with slope 0.
-    Accuracy: for soft targets the slope's bound is relative to the larger term of a difference.
+    Accuracy: soft targets make slope and curvature a difference; its bound is relative to the sum of its terms without
+    their signs. Products y·yhat below 1e-308, and below 1e-308 times the largest class ratio squared, are lost.
     Source: C. H. Sudre et al., Generalised Dice overlap, 2017; derivations/generalized_dice.md.
     """
 
@@ -45,6 +46,10 @@ class GeneralizedDice(Loss):
         score = ratio(2 * intersection, total)[:, None, None]
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
+    def curvatures(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
+        own = ratio(w, total[:, None])[:, :, None]
+        return -2 * own * self.slopes(total, intersection, distance, w, y)  # (6)
+
     def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
 
@@ -58,11 +63,12 @@ class GeneralizedDice(Loss):
 
     layout = property(lambda self: class_pooled(self.axis, self.per_sample))
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(6, 8)
+    bounds = Bounds(6, 8, 10)
     examples = ({}, {"axis": 1, "per_sample": True}, {"axis": 0})
 
-    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats, Floats]:
         total, intersection, _, w, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
-        return None, np.where(hard, 0.0, ratio(w[:, :, None] * np.maximum(score, 2 * y), total[:, None, None]))
+        slopes = np.where(hard, 0.0, ratio(w[:, :, None] * (score + 2 * y), total[:, None, None]))
+        return None, slopes, 2 * ratio(w, total[:, None])[:, :, None] * slopes

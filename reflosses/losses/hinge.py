@@ -34,6 +34,9 @@ class Hinge(Loss):
     def slopes(self, gap: Floats, y: Floats) -> Floats:
         return -y * (gap > 0)  # (2)
 
+    def curvatures(self, gap: Floats, y: Floats) -> Floats:
+        return 0 * np.sign(gap)
+
     def one_sided_slopes(self, gap: Floats, y: Floats) -> tuple[Floats, Floats]:
         # from the left a positive label comes from inside the margin, a negative one from outside
         left = np.where(y > 0, 1.0, 0.0)
@@ -41,14 +44,14 @@ class Hinge(Loss):
 
     # ---- the whole range: NaN stays NaN ------------------------------------------------------------------------------
 
-    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+    def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats, Floats]:
         gap = 1 - y * yhat
-        return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0)
+        return np.maximum(gap, 0.0), -y * np.heaviside(gap, 0.0), 0 * np.sign(gap)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(Labels((-1.0, 1.0)), REAL)
-    bounds = Bounds(4, 5)
+    bounds = Bounds(4, 5, 0.5)
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return (y,)

@@ -20,8 +20,8 @@ class IoU(Loss):
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.
     Domain: y and yhat in [0, 1]; smooth_nr, smooth_dr ≥ 0, and smooth_nr > 0 needs smooth_dr > 0.
     Kinks: none. Limits: nothing against nothing (U = smooth_dr = 0) is perfect agreement, loss 0 with slope 0.
-    Accuracy: for soft targets the slope's bound, and for smooth_nr > smooth_dr the value's, are relative to the
-    larger term of a difference. Products y·yhat below 1e-308 are lost.
+    Accuracy: soft targets make slope and curvature a difference, smooth_nr > smooth_dr the value, too. The bound of a
+    difference is relative to the sum of its terms without their signs. Products y·yhat below 1e-308 are lost.
     Source: P. Jaccard, 1912; M. A. Rahman and Y. Wang, 2016; derivations/iou.md.
     """
 
@@ -50,11 +50,14 @@ class IoU(Loss):
         score = ratio(intersection + self.smooth_nr, union)
         return ratio(score[:, None] * (1 - y) - y, union[:, None])  # (4)
 
+    def curvatures(self, union: Floats, intersection: Floats, apart: Floats, y: Floats) -> Floats:
+        return ratio(-2 * (1 - y) * self.slopes(union, intersection, apart, y), union[:, None])  # (6)
+
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(6, 8)
+    bounds = Bounds(6, 8, 10)
     examples = (
         {},
         {"axis": (0, 2), "smooth_nr": 0.4, "smooth_dr": 5.0},
@@ -62,14 +65,15 @@ class IoU(Loss):
         {"smooth_nr": 5.0, "smooth_dr": 0.3},
     )
 
-    def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats]:
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[Floats | None, Floats, Floats]:
         union, intersection, apart, _ = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
         score = ratio(intersection + self.smooth_nr, union)
         hard = (y == 0) | (y == 1)  # nothing cancels
-        slopes = np.where(hard, 0.0, ratio(np.maximum(score[:, None] * (1 - y), y), union[:, None]))
+        slopes = np.where(hard, 0.0, ratio(score[:, None] * (1 - y) + y, union[:, None]))
+        curvatures = ratio(2 * (1 - y) * slopes, union[:, None])
         if self.smooth_nr <= self.smooth_dr:
-            return None, slopes
-        return ratio(np.maximum(apart, self.smooth_nr - self.smooth_dr), union), slopes
+            return None, slopes, curvatures
+        return ratio(apart + (self.smooth_nr - self.smooth_dr), union), slopes, curvatures
 
     def check(self) -> None:
         if self.smooth_nr > 0 and self.smooth_dr == 0:

@@ -33,13 +33,16 @@ class MeanAbsoluteError(Loss):
     def slopes(self, r: Floats) -> Floats:
         return np.sign(r)  # (2)
 
+    def curvatures(self, r: Floats) -> Floats:
+        return 0 * np.sign(r)
+
     def one_sided_slopes(self, r: Floats) -> tuple[Floats, Floats]:
         return np.where(r == 0, -1.0, np.sign(r)), np.where(r == 0, 1.0, np.sign(r))  # (3)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(REAL, REAL)
-    bounds = Bounds(4, 5)
+    bounds = Bounds(4, 5, 0.5)
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
         return (y,)

@@ -31,19 +31,27 @@ class SparseCategoricalCrossEntropy(Loss):
     ignore_index: int | None = parameter(default=None, check=optional(integer))
 
     def terms(self, y: Any, yhat: Floats) -> tuple[Any, ...]:
-        return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat.shape
+        return np.take_along_axis(yhat, y[:, None], axis=1)[:, 0], y, yhat
 
-    def losses(self, p: Floats, y: Any, shape: Any) -> Floats:
+    def losses(self, p: Floats, y: Any, z: Floats) -> Floats:
         return -np.log(p)  # (1)
 
-    def slopes(self, p: Floats, y: Any, shape: Any) -> Floats:
-        grad = np.zeros(shape)
-        np.put_along_axis(grad, y[:, None], -1 / p[:, None], axis=1)  # (2)
-        return grad
+    def slopes(self, p: Floats, y: Any, z: Floats) -> Floats:
+        return self._at_target(-1 / p, y, z)  # (2)
+
+    def curvatures(self, p: Floats, y: Any, z: Floats) -> Floats:
+        return self._at_target(1 / p / p, y, z)  # (3)
+
+    def _at_target(self, x: Floats, y: Any, z: Floats) -> Floats:
+        """x at the true class of each row, 0 at the others."""
+        found = np.empty_like(z, order="C")  # of the format of z
+        found[...] = 0.0
+        np.put_along_axis(found, y[:, None], x[:, None], axis=1)
+        return found
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index), PROBABILITY))
-    bounds = Bounds(4, 16)
+    bounds = Bounds(4, 16, 2)
     examples = ({}, {"axis": 0, "ignore_index": 255})

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
 
 from reflosses.evaluation.domain import NON_NEGATIVE, PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import accurate_sum, product, ratio
+from reflosses.evaluation.numerics import accurate_sum, product, ratio, xlog1py, xlogy
 from reflosses.evaluation.parameters import choice, number, parameter
 
 
@@ -22,7 +21,7 @@ class WeightedCrossEntropy(Loss):
     Shapes: y and yhat alike; one loss an element, and each reads all predictions through w. Scale: nats.
     Domain: y and yhat in [0, 1]; for the weight "sudre" Σ yhat > 0 (elements of zero weight take no part in w).
     Kinks: none. Limits: as binary cross-entropy.
-    Accuracy: for soft labels, and with "full" next to y = 0, a slope's bound is relative to its largest term.
+    Accuracy: for soft labels, and with "full", a slope's bound is relative to the sum of its terms without their signs.
     Source: C. H. Sudre et al., 2017; derivations/weighted_cross_entropy.md.
     """
 
@@ -38,9 +37,9 @@ class WeightedCrossEntropy(Loss):
     weight_grad: str = parameter(default="stop", check=choice("stop", "full"))
 
     def losses(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
-        log_p = xlogy(y, p)
-        weighted = np.where((log_p == 0) | (background == 0), 0.0, product((log_p, background), (foreground,)))
-        return -(weighted + xlog1py(1 - y, -p))  # (1)
+        free = (y == 0) | (p == 1) | (background == 0)
+        weighted = np.where(free, 0.0, product((y, -np.log(p), background), (foreground,)))
+        return weighted - xlog1py(1 - y, -p)  # (1)
 
     def slopes(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         weighted = np.where((y == 0) | (background == 0), 0.0, product((y, background), (foreground, p)))
@@ -49,7 +48,19 @@ class WeightedCrossEntropy(Loss):
     def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
         if self.weight_grad == "stop" or self.weight != "sudre":
             return None
-        return np.full(p.shape, -product((background + foreground, nats), (foreground, foreground)))  # (3)
+        return np.broadcast_to(-product((background + foreground, nats), (foreground, foreground)), p.shape)  # (3)
+
+    def curvatures(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
+        none = (y == 0) | (background == 0)
+        own = np.where(none, 0.0, product((y, background), (foreground, p, p))) + ratio(1 - y, np.square(1 - p))
+        if self.weight_grad == "stop" or self.weight != "sudre":
+            return own  # (4)
+        return own + np.where(y == 0, 0.0, product((2.0, y, background + foreground), (foreground, foreground, p)))
+
+    def curvature_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Any:
+        if self.weight_grad == "stop" or self.weight != "sudre":
+            return None
+        return np.broadcast_to(product((2.0, background + foreground, nats), (foreground,) * 3), p.shape)  # (5)
 
     def sums(self, y: Floats, yhat: Floats, weight: Floats | None = None) -> tuple[Floats, ...]:
         nats = -xlogy(y, yhat)  # what w multiplies
@@ -65,7 +76,7 @@ class WeightedCrossEntropy(Loss):
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(4, 5)
+    bounds = Bounds(6, 8, 16)
     examples = ({}, {"weight_grad": "full"}, {"weight": 3.7}, {"weight": 0.04, "weight_grad": "full"}, {"weight": 0.0})
     reads_all_predictions = True
 
@@ -74,8 +85,8 @@ class WeightedCrossEntropy(Loss):
             return self
         return replace(self, weight=float(accurate_sum(1 - yhat) / accurate_sum(yhat)))
 
-    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats]:
+    def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats, None]:
         terms = self.terms(y, yhat, *map(accurate_sum, self.sums(y, yhat)))
-        own = np.maximum(ratio(1 - y, 1 - yhat), ratio(y * terms[2] / terms[3], yhat))
+        own = ratio(1 - y, 1 - yhat) + ratio(y * terms[2] / terms[3], yhat)
         through = self.slope_through_weight(*terms)
-        return None, own if through is None else np.maximum(own, np.abs(through))
+        return None, own if through is None else own + np.abs(through), None

@@ -59,7 +59,7 @@ def _on_real_data(real: Real, seed: int) -> ReportRow:
     slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # the rounding of a pairwise sum in floating point
     columns: dict[str, Any] = {}  # Measured
     lines: list[str] = []
-    for what, got, exact, bound in zip(("value", "grad"), theirs[:2], ours, loss.bounds, strict=True):
+    for what, got, exact, bound in zip(("value", "grad"), theirs[:2], ours, loss.bounds[:2], strict=True):
         if got is not None:
             ulps = np.atleast_1d(accuracy.ulps(got, np.asarray(exact), np.zeros(1), np.asarray(function.unit)))
             beyond = int((ulps > bound + slack).sum())

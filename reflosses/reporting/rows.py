@@ -17,7 +17,7 @@ Tick = Callable[[str, str, int, int], None]  # told of progress: the leg, the jo
 
 @dataclass(frozen=True)
 class Measured:
-    """The errors of values or of gradients, in ulps; `beyond` counts the points above the bound."""
+    """The errors of values, gradients or curvatures, in ulps; `beyond` counts the points above the bound."""
 
     worst: float
     bound: float
@@ -32,8 +32,8 @@ class ReportRow:
     kind: "right"; "off" (inaccurate, or accepts invalid input); "wrong"; "missing" (it could not be asked).
     holds: whether our own certification holds here; None: the row says nothing about it.
     lines: code to paste that shows the errors.
-    Only in certification: `derivatives` were compared with finite differences, and `differences` is the largest
-        disagreement, divided by the allowed one.
+    Only in certification: `curvature`. `derivatives` were compared with finite differences, and `differences` is the
+        largest disagreement, divided by the allowed one.
     Only in real data: `data` names the predictions. Ours was certified on `sample` of them; its worst errors there are
         `own_value` and `own_grad`, in ulps.
     Only in implementations: `framework`, `result`, and `place` in the order of the functions.
@@ -49,6 +49,7 @@ class ReportRow:
     points: int = 0
     value: Measured | None = None
     grad: Measured | None = None
+    curvature: Measured | None = None
     lines: tuple[str, ...] = ()
     derivatives: int = 0
     differences: float | None = None

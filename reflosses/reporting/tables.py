@@ -72,18 +72,19 @@ def tables(report: Report) -> list[Table]:
 
 
 def _losses(leg: Leg) -> Table:
-    numbers = [Header(name, "right") for name in ("points", "value", "gradient", "approx_fprime")]
+    numbers = [Header(name, "right") for name in ("points", "value", "gradient", "curvature", "approx_fprime")]
     table = Table(
         "1. Our losses against their certified truth, and against finite differences",
         (Header("loss"), *numbers, Header("verdict")),
     )
     for row in leg.rows:
-        found = (_of_bound(row.value), _of_bound(row.grad), "" if row.differences is None else f"{row.differences:.2g}")
+        errors = (_of_bound(measured) for measured in (row.value, row.grad, row.curvature))
+        found = (*errors, "" if row.differences is None else f"{row.differences:.2g}")
         table.lines.append(Line((row.name, str(row.points or ""), *found, _verdict(table, row)), STYLE[row.kind]))
     table.notes += _notes(leg) + leg.missing
     if table.lines:
         table.notes.append(
-            "value, gradient: the worst error of the bound, in units in the last place; "
+            "value, gradient, curvature: the worst error of the bound, in units in the last place; "
             "approx_fprime: the largest disagreement, over what rounding and step allow."
         )
     return table

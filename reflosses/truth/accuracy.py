@@ -14,6 +14,8 @@ from reflosses.truth.arithmetic import NoDerivativeError
 from reflosses.truth.proof import Certified, certified
 from reflosses.truth.sampling import Problem, hard
 
+METHODS = ("value", "grad", "curvature")
+
 
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
     """|got − (exact + rest)| in ulps of the exact result, or of `scale` where that is larger.
@@ -46,38 +48,47 @@ class Sweep:
     undecided: int
     value: Worst
     grad: Worst
+    curvature: Worst
 
 
-def error_scales(loss: Loss, units: Block) -> tuple[Floats | None, Floats | None]:
-    """The magnitudes that the bounds of value and gradient are relative to; None: the exact result."""
+def error_scales(loss: Loss, units: Block) -> tuple[Floats | None, Floats | None, Floats | None]:
+    """What the bounds of value, gradient and curvature are relative to; None: the exact result."""
     with np.errstate(all="ignore"):
         return loss.error_scale(units.y, units.yhat, *units.parameters)
 
 
-def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats]:
-    """Errors of the values and gradients of a loss under reduction "none" at one problem."""
+def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floats, Floats]:
+    """Errors of the values, gradients and curvatures of a loss under reduction "none" at one problem.
+
+    Curvatures are compared if `truth` holds second derivatives; one that is not known has no error.
+    """
     value, grad = loss.value_and_grad(problem.y, problem.yhat)
     units = Call(loss, problem.y, problem.yhat, None).units()
-    value_scale, grad_scale = error_scales(loss, units)
-    if value_scale is not None:
-        value_scale = value_scale.reshape(units.layout.value_shape)
-    if grad_scale is not None:
-        grad_scale = units.layout.restore(grad_scale)
+    scales = error_scales(loss, units)
+    value_scale = None if scales[0] is None else units.placed(scales[0]).reshape(units.layout.value_shape)
+    grad_scale, curvature_scale = (None if s is None else units.layout.restore(units.placed(s)) for s in scales[1:])
+    curved = np.zeros(grad.shape)
+    if truth.second is not None and truth.second_rest is not None:
+        curvature = loss.curvature(problem.y, problem.yhat)
+        error = ulps(curvature, truth.second, truth.second_rest, curvature_scale)
+        jumps = np.isnan(curvature) & np.isnan(truth.second)
+        curved = np.where(jumps | np.isnan(truth.second_rest), 0.0, error)
     return (
         ulps(value, truth.value, truth.value_rest, value_scale),
         ulps(grad, truth.grad, truth.grad_rest, grad_scale),
+        curved,
     )
 
 
 def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
     """Compare a loss under reduction "none" with certified results, at about so many hard inputs."""
-    worst = [Worst(), Worst()]
+    worst = [Worst(), Worst(), Worst()]
     points = undecided = 0
     queue = list(hard(loss, seed, points_wanted))
     while queue:
         problem = queue.pop()
         try:
-            truth = certified(loss, problem.y, problem.yhat, strict=False)
+            truth = certified(loss, problem.y, problem.yhat, second=True, strict=False)
         except NoDerivativeError:
             elementwise = not loss.layout.groups and not loss.reads_all_predictions
             if elementwise and problem.yhat.size > 1:  # find the culprit
@@ -86,9 +97,9 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
                 undecided += 1
             continue
         points += int(np.size(truth.value))
-        for k, error in enumerate(errors(loss, problem, truth)):
+        for k, (error, method) in enumerate(zip(errors(loss, problem, truth), METHODS, strict=True)):
             if error.size and error.max() > worst[k].ulp:
-                worst[k] = Worst(float(error.max()), reproducer(loss, problem, error, ("value", "grad")[k]))
+                worst[k] = Worst(float(error.max()), reproducer(loss, problem, error, method))
     return Sweep(points, undecided, *worst)
 
 

@@ -294,12 +294,15 @@ def _times(a: Any, b: Any, sign: int = 1) -> Any:
 
 
 class Infinite(Ordered):
-    """A pole: `toward`·∞. Its derivative is `slope`·∞; if slope is 0, that of the finite `rest`."""
+    """A pole: `toward`·∞. Its derivative is `slope`·∞; if slope is 0, that of the finite `rest`.
 
-    __slots__ = ("rest", "slope", "toward")
+    moves: it is a pole of the prediction itself, such as log ε at ε = 0. Its second derivative is then toward·∞.
+    """
 
-    def __init__(self, toward: int, slope: int, rest: Any = 0) -> None:
-        self.toward, self.slope, self.rest = toward, slope, rest
+    __slots__ = ("moves", "rest", "slope", "toward")
+
+    def __init__(self, toward: int, slope: int, rest: Any = 0, moves: bool = False) -> None:
+        self.toward, self.slope, self.rest, self.moves = toward, slope, rest, moves
 
     def sign(self) -> int:
         """The sign of the infinity."""
@@ -307,15 +310,15 @@ class Infinite(Ordered):
 
     def __add__(self, other: Any) -> Infinite:
         if not isinstance(other, Infinite):
-            return Infinite(self.toward, self.slope, self.rest + other)
+            return Infinite(self.toward, self.slope, self.rest + other, self.moves)
         if other.toward != self.toward or self.slope * other.slope < 0:
             raise NoDerivativeError("∞ − ∞")
-        return Infinite(self.toward, self.slope or other.slope, self.rest + other.rest)
+        return Infinite(self.toward, self.slope or other.slope, self.rest + other.rest, self.moves or other.moves)
 
     __radd__ = __add__
 
     def __neg__(self) -> Infinite:
-        return Infinite(-self.toward, -self.slope, -self.rest)
+        return Infinite(-self.toward, -self.slope, -self.rest, self.moves)
 
     def __sub__(self, other: Any) -> Any:
         return self + -other
@@ -333,7 +336,7 @@ class Infinite(Ordered):
         slope = self.slope * side
         if not slope and len(coefficients) > 1:
             slope = self.toward * _decided_sign(coefficients[1])
-        return Infinite(self.toward * side, slope, self.rest * factor)
+        return Infinite(self.toward * side, slope, self.rest * factor, self.moves)
 
     __rmul__ = __mul__
 
@@ -411,7 +414,7 @@ class Arithmetic:
             slope = sign if order % 2 else self.side
         elif not x.is_constant():
             raise CannotCertifyError("the logarithm of 0 to an unknown power")
-        return Infinite(-1, slope, Number(self, self.exact(0)))
+        return Infinite(-1, slope, Number(self, self.exact(0)), bool(order))
 
     def power(self, x: Any, exponent: Any) -> Any:
         """x to a constant exponent; 0 to the exponent 0 is 1."""

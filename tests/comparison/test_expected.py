@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from reflosses import (
+    BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
     Huber,
     MeanSquaredError,
@@ -85,6 +86,19 @@ def test_what_cannot_be_proved_is_marked_and_the_rest_is_kept():
     each = exact(loss, np.array([1.0, 1.0]), np.array([1.0, 0.5]))
     assert each.known.tolist() == [False, True]
     assert each.value[1] == certify(Focal(gamma=0.375, clamp=0.03, reduction="none"), [1.0], [0.5])[0][0]
+
+
+def test_a_reduction_with_an_infinite_loss_or_slope_is_not_known():
+    """A function that divides before it adds may have a finite mean. Alone, or unreduced, an infinite loss is known."""
+    loss = BinaryCrossEntropy(reduction="none")
+    each = exact(loss, np.array([1.0, 0.0]), np.array([0.0, 0.25]))
+    assert each.value[0] == np.inf
+    for reduction in ("mean", "sum", "weighted_mean"):
+        known = reduced(BinaryCrossEntropy(reduction=reduction), np.array([1.0, 0.0]), each, None)[0].known
+        assert known.tolist() == [False, True]
+        alone = reduced(BinaryCrossEntropy(reduction=reduction), np.array([1.0]), each.at(slice(0, 1)), None)[0].known
+        assert alone.tolist() == [True]
+    assert reduced(loss, np.array([1.0, 0.0]), each, None)[0].known.tolist() == [True, True]
 
 
 def test_repeated_losses_are_summed_exactly():

@@ -5,8 +5,11 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from reflosses import CrossEntropy, MeanSquaredError
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.expected import ExactResults
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.verdict import FREEDOM, VERDICTS, Numbers, judged, verdict
+from reflosses.comparison.verdict import FREEDOM, LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
 
 SINGLE, DOUBLE, HALF = FORMATS["float32"], FORMATS["float64"], FORMATS["float16"]
 
@@ -47,7 +50,11 @@ def test_what_is_beyond_the_format_is_rightly_infinite():
 def test_at_a_kink_everything_between_the_sides_is_right():
     for got in (-1.0, 0.0, 0.5, 1.0):
         assert judge(got, 0.0, low=-1.0, high=1.0) == (True, 0.0)
-    assert not judge(1.5, 0.0, low=-1.0, high=1.0)[0]
+    for got in (1.5, -1.5, 1 + 1e-12, -1 - 1e-12):
+        assert not judge(got, 0.0, low=-1.0, high=1.0)[0]
+    for got in (1 + 2.0**-52, -1 - 2.0**-52):
+        assert judge(got, 0.0, low=-1.0, high=1.0, size=1.0)[0]  # within the tolerance of a side
+    assert not judge(1.5, 1.0, low=1.0, high=1.0)[0]
     assert not judge(nan, 0.0, low=-1.0, high=1.0)[0]
 
 
@@ -80,3 +87,30 @@ def test_nan_is_right_only_for_nan():
 def test_names(what, regime, got, exact, name):
     assert name in VERDICTS
     assert verdict(what, regime, got, exact, abs(exact), DOUBLE) == name
+
+
+STRICT = ("A", "B", "C", "D", "E", "F")
+
+
+def test_which_regimes_ask_for_the_formula_alone():
+    """The others ask for the digits. In K there is nothing to compare."""
+    assert set(LENIENT) == set(REGIMES) - {*STRICT, "K"}
+
+
+def truth_of(value, grad):
+    value, grad = np.array(value), np.array(grad)
+    return ExactResults(value, grad, grad, grad, np.abs(value), np.abs(grad), np.ones(len(value), bool))
+
+
+def test_what_nobody_can_avoid_in_a_row_of_logits():
+    """A distance d from the largest logit is rounded: d·eps of the slope's size, and the sum of these for the value."""
+    y, z = np.array([0.0]), np.array([[0.5, -2.5, -inf]])
+    truth = truth_of([0.25], [[0.125, -4.0, inf]])
+    for form in (DOUBLE, SINGLE):
+        value, grad = unavoidable(CrossEntropy(reduction="none"), y, z, truth, form, True)
+        assert grad.tolist() == [[0.0, 3 * 4 * form.eps, 0.0]]
+        assert value.tolist() == [12 * form.eps]
+    value, grad = unavoidable(MeanSquaredError(reduction="none"), y, y, truth_of([0.0], [0.0]), SINGLE, False)
+    assert (value.tolist(), grad.tolist()) == ([4 * SINGLE.tiny], [4 * SINGLE.tiny])
+    value, grad = unavoidable(MeanSquaredError(reduction="none"), y, y, truth_of([0.0], [0.0]), SINGLE, True)
+    assert (value.tolist(), grad.tolist()) == ([0], [0])

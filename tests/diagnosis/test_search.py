@@ -20,6 +20,7 @@ from reflosses.comparison.candidate import InProcess, NumPy
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis.cases import Cases
+from reflosses.diagnosis.hard_numbers import HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.search import Diagnosis, _Search, diagnose, explain
 
@@ -207,7 +208,7 @@ def test_a_candidate_that_raises_is_not_compared() -> None:
 @pytest.mark.parametrize("given", [{"dtype": "int8"}, {"framework": "numpi"}, {"targets": "column"}])
 def test_unknown_options_are_refused(given: dict[str, str]) -> None:
     (name,) = given
-    with pytest.raises(ValueError, match=f"^{name} is '{given[name]}', not one of "):
+    with pytest.raises(ValueError, match=f"^diagnose: {name} is '{given[name]}', not one of "):
         diagnose(each(squared), MSE, **given)
 
 
@@ -313,3 +314,12 @@ def test_a_wrong_factor_is_no_narrow_format(factor: float) -> None:
     """Dyadic inputs times such a factor are numbers of bfloat16, too."""
     found = diagnose(lambda y, yhat: (factor * (yhat - y) ** 2, 2 * factor * (yhat - y)), MeanSquaredError(**NONE))
     assert "bfloat16" not in str(found)
+
+
+def test_a_number_is_predicted_within_four_times_the_errors_that_are_right():
+    numbers: Any = HardNumbers([], FORMATS["float64"], None)  # type: ignore[arg-type]
+    numbers.known[()], numbers.errors[()] = np.array([1.0, 2.0]), np.array([0.25, 0.5])
+    numbers.counts, numbers.got = np.array([True, True]), np.array([2.0, 4.5])
+    assert numbers.tolerance((), np.array([1.0, 2.0]), ()).tolist() == [1.0, 2.0]
+    assert numbers.wrong(()).tolist() == [True, True]
+    assert numbers.met(np.array([1.0, 2.0])).tolist() == [True, False]

@@ -43,7 +43,8 @@ FUNCTIONS: list[tuple[Any, str]] = [
     (Loss.grad, "self, y, yhat, *, weight=None, out=None"),
     (Loss.value_and_grad, "self, y, yhat, *, weight=None, out=None"),
     (Loss.subgradient, "self, y, yhat, *, weight=None"),
-    (rl.certify, "loss, y, yhat, weight=None"),
+    (Loss.curvature, "self, y, yhat, *, weight=None"),
+    (rl.certify, "loss, y, yhat, weight=None, *, curvature=False"),
     (rl.as_, "name, **parameters"),
     (rl.log_softmax, "z, axis=-1"),
     (rl.get_num_threads, ""),
@@ -92,6 +93,7 @@ MAX, TINY = float(np.finfo(float).max), 5e-324
 EDGES = {  # members at the edge, and the numbers just outside
     "a finite number in (0, inf)": ([TINY, MAX], [0.0, -TINY, INF, NAN]),
     "a finite number in [0, inf)": ([0.0, TINY, MAX], [-TINY, -MAX, INF, NAN]),
+    "a number in [0, 1e+06]": ([0.0, TINY, 1e6], [-TINY, np.nextafter(1e6, INF), INF, NAN]),
     "a number in [0, 1]": ([0.0, 1.0], [-TINY, np.nextafter(1.0, 2), INF, NAN]),
     "a number in (0, 0.5)": ([TINY, np.nextafter(0.5, 0)], [0.0, -TINY, 0.5, NAN]),
     "a probability in [0, 1]": ([0.0, TINY, 1.0], [-TINY, np.nextafter(1.0, 2), -INF, INF]),
@@ -99,10 +101,10 @@ EDGES = {  # members at the edge, and the numbers just outside
     "a label in {0, 1}": ([0.0, 1.0], [TINY, -TINY, np.nextafter(1.0, 0), np.nextafter(1.0, 2), -1.0, NAN]),
     "a label in {-1, 1}": ([-1.0, 1.0], [0.0, np.nextafter(-1.0, 0), np.nextafter(1.0, 2), NAN]),
 }
-POSITIVE, NON_NEGATIVE, FRACTION, CLAMP, PROBABILITY, REAL, BINARY, SIGNED = EDGES
+POSITIVE, NON_NEGATIVE, TO_A_MILLION, FRACTION, CLAMP, PROBABILITY, REAL, BINARY, SIGNED = EDGES
 NUMBERS = {
     "delta": POSITIVE,
-    "gamma": NON_NEGATIVE,
+    "gamma": TO_A_MILLION,
     "alpha": FRACTION,
     "clamp": CLAMP,
     "label_smoothing": FRACTION,

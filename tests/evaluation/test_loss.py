@@ -1165,6 +1165,6 @@ def test_the_way_of_a_call_names_what_is_there() -> None:
 
 def test_the_contract_lists_every_word_of_a_loss_file() -> None:
     listed = re.findall(r"^    (\w+)   *\S", (contract.__doc__ or "").partition("It says:")[2], re.MULTILINE)
-    called = {"value", "grad", "value_and_grad", "subgradient", "shapes", "reduction"}
+    called = {"value", "grad", "value_and_grad", "subgradient", "curvature", "shapes", "reduction"}
     words = {name for name in {*vars(Loss), *Loss.__annotations__} if not name.startswith("_")} - called
     assert sorted(listed) == sorted(words)

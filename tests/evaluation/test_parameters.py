@@ -293,7 +293,7 @@ BAD = [
         (cls, name, bad, ValueError, text)
         for cls in (rl.Focal, rl.FocalWithLogits)
         for name, bad, text in [
-            ("gamma", -0.3, "gamma is -0.3, not a finite number in [0, inf)"),
+            ("gamma", -0.3, "gamma is -0.3, not a number in [0, 1e+06]"),
             ("gamma", INF, "gamma is inf"),
             ("gamma", NAN, "gamma is nan"),
             ("gamma", [0.3, 4.5], "gamma must be one number"),
@@ -384,6 +384,35 @@ def test_bad_parameters_raise_at_construction(cls: Any, name: str, bad: Any, err
     assert text in str(raised.value)
     assert str(raised.value).startswith(f"{cls.__name__}(")
     assert f"{name}=" in str(raised.value)
+
+
+ENDS = {  # a number just outside the domain, and the last one inside it
+    "delta": [(0.0, 5e-324)],
+    "gamma": [(-5e-324, 0.0)],
+    "alpha": [(-5e-324, 0.0), (1 + 2.0**-52, 1.0)],
+    "clamp": [(0.0, 5e-324), (0.5, 0.5 - 2.0**-54)],
+    "label_smoothing": [(-5e-324, 0.0), (1 + 2.0**-52, 1.0)],
+    "smooth_nr": [(-5e-324, 0.0)],
+    "smooth_dr": [(-5e-324, 0.0)],
+    "weight": [(-5e-324, 0.0)],
+    "pos_weight": [(-5e-324, 0.0)],
+    "class_weight": [([-5e-324, 0.3], [0.0, 0.3])],
+}
+NUMBERS = [(cls, f.name) for cls in losses().values() for f in fields(cls) if f.name in ENDS]
+
+
+@pytest.mark.parametrize(("cls", "name"), NUMBERS)
+def test_the_domain_of_a_parameter_ends_where_it_says(cls: Any, name: str) -> None:
+    more = {"smooth_dr": 0.3} if name == "smooth_nr" else {}
+    for outside, inside in ENDS[name]:
+        cls(**{**more, name: inside})
+        with pytest.raises(ValueError, match=name):
+            cls(**{**more, name: outside})
+
+
+def test_every_number_that_is_a_parameter_has_such_a_row() -> None:
+    others = {"reduction", "axis", "ignore_index", "per_sample", "weight_grad", "information"}
+    assert {f.name for cls in losses().values() for f in fields(cls)} == set(ENDS) | others
 
 
 @pytest.mark.parametrize("cls", [rl.Dice, rl.IoU])

@@ -300,3 +300,10 @@ def test_scipy_is_handed_fresh_arrays_each_time():
     first[:] = 7.0
     assert second.tolist() == kernel.scipy_rho(z).tolist()
     assert z.tolist() == [0.0, 2.25, 1e10]
+
+
+def test_the_kernel_of_nan_is_nan():
+    loss = Cauchy(delta=0.7)
+    for method in (loss.rho, loss.weight, loss.rho_second):
+        assert np.isnan(method([np.nan, 0.3])).tolist() == [True, False]
+    assert np.isnan(loss.scipy_rho([np.nan])).all()

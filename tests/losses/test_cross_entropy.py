@@ -152,7 +152,7 @@ def test_an_index_is_a_one_hot_row():
     y = np.arange(len(ROWS)) % 3
     one_hot = np.eye(3)[y]
     for loss in (NONE, CrossEntropy(label_smoothing=0.13, reduction="none")):
-        both = zip(loss.value_and_grad(y, z), loss.value_and_grad(one_hot, z), BOUNDS, strict=True)
+        both = zip(loss.value_and_grad(y, z), loss.value_and_grad(one_hot, z), BOUNDS[:2], strict=True)
         for got, other, bound in both:
             assert ulps(got.ravel(), [Fraction(x) for x in other.ravel().tolist()]) <= 2 * bound
 
@@ -161,7 +161,7 @@ def test_a_common_offset_changes_nothing():
     z = np.array([[3.0, -12.0, 40.0], [0.5, 0.25, 7.0]])
     for offset in (2.0**20, -(2.0**40)):  # the sums are exact
         moved, still = NONE.value_and_grad([0, 1], z + offset), NONE.value_and_grad([0, 1], z)
-        for got, other, bound in zip(moved, still, BOUNDS, strict=True):
+        for got, other, bound in zip(moved, still, BOUNDS[:2], strict=True):
             assert ulps(got.ravel(), [Fraction(x) for x in other.ravel().tolist()]) <= 2 * bound
 
 

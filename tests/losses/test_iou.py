@@ -130,13 +130,13 @@ def test_next_to_perfect_and_to_nothing_no_digit_is_lost(p):
         assert ulps(loss.grad(T, p), slopes) <= BOUNDS.grad
 
 
-def test_the_scale_of_errors_is_the_larger_term_of_the_slope():
-    """(J (1 − t) − t)/U, with I = 5/8, U = 13/8: ½ against 5/26. With I = 65/64, U = 79/64: 455/632 against ⅛."""
+def test_the_scale_of_errors_is_the_sum_of_the_terms_of_the_slope():
+    """(J (1 − t) + t)/U, with I = 5/8, U = 13/8: 5/26 + ½ over U. With I = 65/64, U = 79/64: 455/632 + ⅛."""
     for t, p, scale in (
-        ([0.5, 1.0], [0.25, 0.5], [4 / 13, 0]),
-        ([0.125, 1.0], [0.125, 1.0], [455 / 632 * 64 / 79, 0]),
+        ([0.5, 1.0], [0.25, 0.5], [18 / 26 * 8 / 13, 0]),
+        ([0.125, 1.0], [0.125, 1.0], [(455 / 632 + 1 / 8) * 64 / 79, 0]),
     ):
-        value, slopes = IoU().error_scale(np.array([t]), np.array([p]))
+        value, slopes, _ = IoU().error_scale(np.array([t]), np.array([p]))
         assert value is None
         assert slopes[0].tolist() == pytest.approx(scale, rel=1e-15)
 

@@ -1,4 +1,4 @@
-"""`make accuracy` runs this program. It runs `reflosses verify` and writes derivations/accuracy.md."""
+"""`make accuracy` runs this program. It measures known_errors.json, runs `reflosses verify`, and writes accuracy.md."""
 
 import json
 import os
@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hunt import KNOWN, line, measured
+
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison, Tally
 from reflosses.comparison.verdict import VERDICTS
@@ -19,10 +21,25 @@ PAGE = Path(__file__).parents[2] / "derivations" / "accuracy.md"
 FRAMEWORKS = ("scipy", "sklearn")
 
 TEXT = """\
-# Accuracy: what `make verify` finds
+# Accuracy: the largest known errors, and what `make verify` finds
 
 Written by `make accuracy`, from one `reflosses verify --against {frameworks}`. It took {seconds:.0f} s on {cpus} CPUs.
 Versions: {versions}.
+
+## The largest known errors
+
+The worst that `make hunt` has found, in units in the last place (of the exact result, or of what the bound of the class
+is relative to). A hunt draws parameters over their promised range, measures so many predictions on each code path of
+NumPy (default, AVX2, baseline), and proves the largest error. A row holds the largest part of its bound. *Here* is the
+error of the same input on the machine that wrote this page.
+
+{known}
+
+The inputs, in the order of the table:
+
+```text
+{inputs}
+```
 
 ## Our own losses
 
@@ -55,6 +72,16 @@ def number(x: float | str | None) -> str:
 def table(head: list[str], rows: list[list[str]], side: str = "--:") -> str:
     lines = [head, [":--", *[side] * (len(head) - 2), ":--"], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def known_errors(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        here, bound = measured(row)
+        points = f"{row['points']:.0e}".replace("e+0", "e")
+        asked = [f"{row['hunt']}", row["quantity"], f"{bound:.6g}", f"{row['ulp']:.3f}", row["path"], f"{here:.3f}"]
+        lines.append([*asked, points])
+    return table(["loss", "quantity", "bound", "largest known", "path", "here", "points"], lines)
 
 
 def worst(row: dict[str, Any], key: str) -> str:
@@ -116,7 +143,10 @@ def data(report: dict[str, Any]) -> str:
 
 
 def page(report: dict[str, Any], seconds: float) -> str:
+    rows = json.loads(KNOWN.read_text("utf-8"))
     return TEXT.format(
+        known=known_errors(rows),
+        inputs="\n".join(map(line, rows)),
         frameworks=",".join(FRAMEWORKS),
         seconds=seconds,
         cpus=os.cpu_count(),

@@ -230,6 +230,8 @@ def broken(monkeypatch: pytest.MonkeyPatch, method: str, change: Callable[[Any],
         ("slopes", lambda x: -x, "wrong: gradient off by"),
         ("slopes", lambda x: np.where(np.abs(x) < 1e-3, 0.0, x), "wrong: gradient off by"),
         ("slopes", lambda x: x + np.nan, "wrong: gradient off by"),
+        ("curvatures", lambda x: x * (1 + 1e-14), "wrong: curvature off by"),
+        ("curvatures", lambda x: 1 - x, "wrong: curvature off by"),
         ("terms", lambda x: x[0] / 0, "wrong: "),
     ],
 )

@@ -31,6 +31,7 @@ def test_value_and_gradient_keep_their_bounds(loss: Loss) -> None:
     assert found.undecided <= 0.02 * found.points + 1
     assert found.value.ulp <= loss.bounds.value, found.value.line
     assert found.grad.ulp <= loss.bounds.grad, found.grad.line
+    assert found.curvature.ulp <= loss.bounds.curvature, found.curvature.line
 
 
 # Parameters from 1e-6 to 1e6 (or the whole of their narrower range), for each name that a loss may have.
@@ -60,6 +61,7 @@ def test_the_bounds_hold_for_parameters_of_every_size(cls: type[Loss], seed: int
     assert found.points > 0
     assert found.value.ulp <= loss.bounds.value, found.value.line
     assert found.grad.ulp <= loss.bounds.grad, found.grad.line
+    assert found.curvature.ulp <= loss.bounds.curvature, found.curvature.line
 
 
 def tail_of(classes: int, margin: float) -> list[list[float]]:
@@ -106,9 +108,10 @@ HARD_CASES = [
 def test_inputs_that_once_broke_a_form(loss: Loss, y: object, yhat: object) -> None:
     problem = Problem(np.asarray(y), np.asarray(yhat, float))
     each = replace(loss, reduction="none")
-    value, grad = errors(each, problem, certified(each, *problem, strict=False))
+    value, grad, curvature = errors(each, problem, certified(each, *problem, second=True, strict=False))
     assert value.max() <= loss.bounds.value
     assert grad.max() <= loss.bounds.grad
+    assert curvature.max() <= loss.bounds.curvature
 
 
 def around(x: float) -> list[float]:
@@ -159,9 +162,10 @@ BORDERS = [
 def test_both_speeds_keep_the_bounds_at_their_border(loss: Loss, y: object, yhat: object) -> None:
     each = replace(loss, reduction="none")
     problem = Problem(np.asarray(y), np.asarray(yhat, float))
-    value, grad = errors(each, problem, certified(each, *problem, strict=False))
+    value, grad, curvature = errors(each, problem, certified(each, *problem, second=True, strict=False))
     assert value.max() <= loss.bounds.value
     assert grad.max() <= loss.bounds.grad
+    assert curvature.max() <= loss.bounds.curvature
 
 
 def test_the_borders_are_straddled() -> None:
@@ -174,6 +178,45 @@ def test_the_borders_are_straddled() -> None:
         sides.setdefault(type(loss), set()).add(bool((loss.short[0] <= first) & (first <= loss.short[1])))
     narrow = {cls for cls in losses().values() if cls.short != Loss.short}
     assert sides == {cls: {True, False} for cls in narrow}
+
+
+# Inputs beyond a border, where the short form errs for all to see.
+BEYOND = [
+    (reflosses.BinaryCrossEntropy(), 0.0, 0.0),  # 0 · ∞
+    (reflosses.BinaryCrossEntropy(), 1.0, 1.0),
+    (reflosses.BinaryCrossEntropyWithLogits(1e6), 1.0, 750.0),  # e^−750 is 0
+    (reflosses.BinaryCrossEntropyWithLogits(1e6), 1.0, 744.0),  # … or has few digits
+    (reflosses.Cauchy(1e6), 0.0, 1.1 * 2.0**-500),  # r²/δ² is subnormal
+    (reflosses.Cauchy(0.7), 0.0, 2.0**600),  # … or ∞
+    (reflosses.CrossEntropy(), [0], [[0.0, 800.0, 1.0]]),  # e^800 is ∞
+    (reflosses.CrossEntropy(), [0], [[-800.0, -801.0, -800.5]]),  # 0/0
+    (reflosses.CrossEntropy(class_weight=[1, 1e6, 1]), [1], [[-740.0, -0.5, -741.0]]),
+    (reflosses.CrossEntropy(class_weight=[1e306, 1, 1]), [[1e-10, 0.5, 0.5]], [[-200.0, 0.0, 1.0]]),
+    (reflosses.Focal(2.0), 0.0, 0.0),  # 0/0
+    (reflosses.FocalWithLogits(0.7), 1.0, -720.0),  # e^720 is ∞
+    (reflosses.FocalWithLogits(0.3), 0.0, 720.0),
+]
+
+
+@pytest.mark.parametrize(("loss", "y", "yhat"), BEYOND)
+def test_beyond_its_border_the_short_form_errs(loss: Loss, y: object, yhat: object) -> None:
+    each = replace(loss, reduction="none")
+    problem = Problem(np.asarray(y), np.asarray(yhat, float))
+    truth = certified(each, *problem, strict=False)
+    units = Call(each, *problem).units()
+    with np.errstate(all="ignore"):
+        terms = each.terms(units.y, units.yhat, *units.parameters)
+        value, slope = each.losses(*terms), units.layout.restore(each.slopes(*terms))
+    errs = ulps(value.reshape(np.shape(truth.value)), truth.value, truth.value_rest).max() > 2 * loss.bounds.value
+    errs |= ulps(slope, truth.grad, truth.grad_rest).max() > 2 * loss.bounds.grad
+    assert errs
+    right = errors(each, problem, truth)
+    assert right[0].max() <= loss.bounds.value
+    assert right[1].max() <= loss.bounds.grad
+
+
+def test_every_short_form_with_a_border_is_seen_to_err_beyond_it() -> None:
+    assert {type(loss) for loss, *_ in BEYOND} == {cls for cls in losses().values() if cls.short != Loss.short}
 
 
 @pytest.mark.parametrize("reduction", ["mean", "weighted_mean", "sum"])
@@ -191,16 +234,25 @@ def test_means_and_weights_add_two_ulp_to_a_gradient(loss: Loss, reduction: str)
         if not weight.any():
             continue
         units = Call(loss, y, yhat, weight).units()
-        value_scale, scale = error_scales(loss, units)
-        truth = certified(reduced, y, yhat, weight, strict=False)
-        if scale is not None:
-            divisor = {"mean": float(units.count), "sum": 1.0}.get(reduction)
-            if divisor is None:
-                divisor = float((units.divisor_weight * units.weight).sum())
-            share = units.weight.reshape(-1, *[1] * (scale.ndim - 1)) / divisor
-            scale = units.layout.restore(units.placed(scale * (share.max() if loss.reads_all_predictions else share)))
-        error = ulps(reduced.grad(y, yhat, weight=weight), truth.grad, truth.grad_rest, scale)
+        value_scale, *scales = error_scales(loss, units)
+        truth = certified(reduced, y, yhat, weight, second=True, strict=False)
+        divisor = {"mean": float(units.count), "sum": 1.0}.get(reduction)
+        if divisor is None:
+            divisor = float((units.divisor_weight * units.weight).sum())
+        for k, scale in enumerate(scales):
+            if scale is not None:
+                share = units.weight.reshape(-1, *[1] * (scale.ndim - 1)) / divisor
+                share = share.max() if loss.reads_all_predictions else share
+                scales[k] = units.layout.restore(units.placed(scale * share))
+        error = ulps(reduced.grad(y, yhat, weight=weight), truth.grad, truth.grad_rest, scales[0])
         assert error.max() <= loss.bounds.grad + 2
+        got, exact, rest = reduced.curvature(y, yhat, weight=weight), truth.second, truth.second_rest
+        assert exact is not None
+        assert rest is not None
+        tame = (exact == 0) | ((np.abs(exact) > 2.0**-960) & (np.abs(exact) < 2.0**960))
+        bends = np.where(tame, ulps(got, exact, rest, scales[1]), 0.0)
+        assert bends.max() <= loss.bounds.curvature + 2
+        assert (np.isnan(got) == np.isnan(exact))[~np.isnan(rest)].all()
         checked += units.yhat.size
         if value_scale is None and (loss.value(y, yhat, weight=weight) >= 0).all():  # of one sign: no sum cancels
             got = np.asarray(reduced.value(y, yhat, weight=weight))
@@ -260,7 +312,11 @@ def test_a_sweep_finds_a_lost_digit() -> None:
         def slopes(self, r):
             return 2 * r / (1 + r * r)
 
+        def curvatures(self, r):
+            return (2 - 2 * r * r) / (1 + r * r) ** 2
+
     found = sweep(Naive(reduction="none"), seed=20, points_wanted=400)
     assert found.value.ulp == np.inf
     assert found.grad.ulp > 1e15
+    assert found.curvature.ulp > 1e15
     assert "Naive" in found.value.line

@@ -11,6 +11,8 @@ from reflosses.evaluation import domain as domains
 from reflosses.evaluation.domain import LOGIT, PROBABILITY, REAL, Classes, Domain, Interval, Labels
 from reflosses.truth.sampling import SATURATION, accepts, hard, hard_numbers, magnitudes, moderate
 
+from fingerprints import FINGERPRINTS, of_sampling
+
 INF = math.inf
 TINY, HUGE = 5e-324, 1.7976931348623157e308
 BELOW_ONE = math.nextafter(1, 0)
@@ -74,3 +76,8 @@ def test_a_loss_that_divides_by_the_sum_of_its_predictions_is_given_some(draw: A
     problems = list(draw(loss, 3, 2000))
     assert len(problems) > 30
     assert all(accepts(loss, *problem) for problem in problems)
+
+
+@pytest.mark.parametrize("kind", FINGERPRINTS)
+def test_a_seed_means_the_same_inputs_in_every_version(kind: str) -> None:
+    assert of_sampling(kind) == FINGERPRINTS[kind][0]

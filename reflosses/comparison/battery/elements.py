@@ -50,6 +50,10 @@ def probability_blocks(loss: Loss, form: Format, rng: np.random.Generator) -> It
         yield block("C", "powers of bases near 0 and 1", [(y, p) for p in bases for y in (0.0, 1.0)])
     exact = [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5)]
     yield block("D", "probability 0, ½ and 1", [*exact, (0.5, 0.5), (0.25, 0.25), (0.75, 0.75)])
+    kinks = np.ravel(loss.kinks(np.zeros(1)))
+    ends = [p for p in kinks if p == form.round(p) and 1 - p in kinks]  # 1 − clamp may lie beside its float
+    if ends:
+        yield block("D", "where a clamp begins", [(y, p) for p in ends for y in (0.0, 0.5, 1.0)])
     yield block("G", "a probability that is not a number", [(y, nan) for y in (0.0, 1.0)])
     yield block("I", "soft labels", [(rng.integers(1, 16) / 16, rng.integers(1, 64) / 64) for _ in range(24)])
 

@@ -1,0 +1,97 @@
+"""Fingerprints of the inputs that a seed stands for: one for each kind of loss.
+
+A seed in a report, or in a test, must find the same inputs on every machine and in the next version. No other test can
+see a number of a pool of hard inputs change. Whoever changes the inputs on purpose changes the fingerprints.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from reflosses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    Cauchy,
+    CrossEntropy,
+    Dice,
+    Focal,
+    FocalWithLogits,
+    GeneralizedDice,
+    Hinge,
+    Huber,
+    NegativeLogLikelihood,
+    SparseCategoricalCrossEntropy,
+    WeightedCrossEntropy,
+)
+from reflosses.comparison.battery import blocks, calls
+from reflosses.comparison.formats import FORMATS
+from reflosses.truth.sampling import hard, moderate
+
+LOSSES = {
+    "residuals": Huber(delta=0.7, reduction="mean"),
+    "vectors": Cauchy(delta=0.75, information=((4.0, 1.5), (1.5, 0.75)), reduction="none"),
+    "margins": Hinge(reduction="sum"),
+    "probabilities": BinaryCrossEntropy(clamp=0.03, reduction="none"),
+    "focal": Focal(gamma=0.375, clamp=0.0625, reduction="none"),
+    "focal logits": FocalWithLogits(gamma=4.5, clamp=0.0625, reduction="none"),
+    "logits": BinaryCrossEntropyWithLogits(reduction="none"),
+    "logit rows": CrossEntropy(ignore_index=-100, reduction="mean"),
+    "weighted rows": CrossEntropy(class_weight=(0.25, 7.0, 0.5), reduction="none"),
+    "log rows": NegativeLogLikelihood(reduction="none"),
+    "probability rows": SparseCategoricalCrossEntropy(reduction="none"),
+    "overlaps": Dice(axis=-1, reduction="none"),
+    "classes of overlaps": GeneralizedDice(axis=0, reduction="none"),
+    "coupled": WeightedCrossEntropy(reduction="none"),
+}
+
+FINGERPRINTS = {  # of the hard and the moderate inputs, and of the battery
+    "residuals": ("cdbd97f20b706cf5", "88d7dde6c9756d18"),
+    "vectors": ("8c2a0b9d7c545668", "bd311e4f7ea37f39"),
+    "margins": ("4fc430fe5b31019c", "17d9133c09c14fb1"),
+    "probabilities": ("f05cbea895fa29c7", "0fc3121bc0404ad1"),
+    "focal": ("29723b9d25b74040", "0957d5914bccb56e"),
+    "focal logits": ("6bf2fa1c52ad6043", "5e7edac2f6c91924"),
+    "logits": ("ef812fd13a2704ca", "c45d16df869b3d66"),
+    "logit rows": ("ea0299b691e61868", "abfd8450d6a61ee0"),
+    "weighted rows": ("e5f6cea089894afc", "bd2cbd913ccf8856"),
+    "log rows": ("5c32a772521a5874", "8c5a3c12e31533af"),
+    "probability rows": ("64059a33a3791d18", "1ac7190d87bb6df5"),
+    "overlaps": ("315c00a3d53a6a3a", "92b631797bb3d771"),
+    "classes of overlaps": ("3a9f67034a84cf88", "9c7051d7937ab861"),
+    "coupled": ("3b07486daa9e5efa", "0e3991ae15113e84"),
+}
+
+
+def digest(rows: list[Any]) -> str:
+    state = hashlib.sha256()
+    for row in rows:
+        for part in row:
+            a = np.asarray("" if part is None else part)
+            if a.dtype.kind == "U":
+                state.update(str(a).encode())
+            else:
+                plain = np.where(np.isnan(a.astype("<f8")), np.float64(np.nan), a)
+                state.update(f"{a.shape}".encode() + plain.astype("<f8").tobytes())
+    return state.hexdigest()[:16]
+
+
+def of_sampling(kind: str) -> str:
+    """Of the hard and the moderate inputs of two seeds."""
+    loss = LOSSES[kind]
+    return digest([p for draw in (hard, moderate) for seed in (1, 2) for p in draw(loss, seed, 600)])
+
+
+def of_battery(kind: str) -> str:
+    """Of the blocks and the calls of the battery, in a wide and in two narrow formats."""
+    loss, rows = LOSSES[kind], []
+    for form in (FORMATS[name] for name in ("float64", "float32", "bfloat16")):
+        rows += [(b.regime, b.name, b.y, b.yhat) for b in blocks(loss, form, 5)]
+        whole = calls(loss, form, 5, weights=True, upstream=True)
+        rows += [(c.regime, c.name, c.y, c.yhat, c.weight, c.upstream, c.times, c.refuse, c.shape) for c in whole]
+    return digest(rows)
+
+
+def found() -> dict[str, tuple[str, str]]:
+    """What this machine finds in the place of FINGERPRINTS."""
+    return {kind: (of_sampling(kind), of_battery(kind)) for kind in LOSSES}
