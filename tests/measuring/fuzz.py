@@ -648,12 +648,15 @@ def _message(text: str, call: Call) -> str:
     return ""
 
 
-def fuzz(calls: int, seed: int, start: int = 0) -> tuple[Counter[str], dict[str, tuple[int, str, int]]]:
-    """How many calls had which outcome; and for each kind of failure how many, the shortest call, and its number."""
+def fuzz(calls: int, seed: int, stop: bool = False) -> tuple[Counter[str], dict[str, tuple[int, str, int]]]:
+    """How many calls had which outcome; and for each kind of failure how many, the shortest call, and its number.
+
+    stop: at the first failure.
+    """
     before = rl.get_num_threads()
     outcomes: Counter[str] = Counter()
     failures: dict[str, tuple[int, str, int]] = {}
-    for number in range(start, start + calls):
+    for number in range(calls):
         rl.set_num_threads(1)
         call = Maker(number, seed).call()
         outcome, problem = judged(call)
@@ -664,6 +667,8 @@ def fuzz(calls: int, seed: int, start: int = 0) -> tuple[Counter[str], dict[str,
             if len(call.text) < len(shortest):
                 shortest, at = call.text, number
             failures[kind] = count + 1, shortest, at
+            if stop:
+                break
     rl.set_num_threads(before)
     return outcomes, failures
 
