@@ -59,8 +59,10 @@ class Form:
     @cached_property
     def _root(self) -> Floats:
         root = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
-        short = np.isfinite(self._pulled).all(axis=1) & (self.c is None)
-        return root if short.all() else np.where(short, root, np.inf)
+        finite = np.isfinite(self._pulled)
+        if self.c is None and finite.all():
+            return root
+        return np.where(finite.all(axis=1) & (self.c is None), root, np.inf)
 
     @cached_property
     def _pulled(self) -> Floats:
