@@ -443,6 +443,24 @@ def test_options_without_a_meaning(options, error):
     assert f"{type(raised.value).__name__}: {raised.value}".startswith(error)
 
 
+def test_soft_targets_are_not_asked_of_a_loss_that_takes_none():
+    """Class weights divide a weighted mean of indices only; the candidate would answer for rows too."""
+    w = np.array([0.3, 7.0, 0.05])
+    loss = CrossEntropy(class_weight=w, reduction="weighted_mean")
+
+    def candidate(y, yhat, weight=None):
+        return (
+            loss.value(y, yhat, weight=weight) if y.ndim < yhat.ndim else -(y * w * reflosses.log_softmax(yhat)).sum()
+        )
+
+    result = check(candidate, loss, grad=None, regimes=["moderate", "I"])
+    assert result.ok
+    assert sum(row.value.points for row in result.rows) > 20
+    for other in (loss, NegativeLogLikelihood()):
+        with pytest.raises(ValueError, match=r"^check: targets is 'rows', and .* takes class indices only"):
+            check(candidate, other, targets="rows")
+
+
 @pytest.mark.parametrize(
     ("factor", "loss", "error"),
     [
@@ -709,6 +727,16 @@ def test_a_candidate_that_always_raises_crashes():
     assert result.verdict == "crash"
     assert "KeyError: 'no'" in result.message()
     assert result.rows[0].value.points == 1
+
+
+def test_an_error_is_told_in_one_line_of_300_letters():
+    def candidate(y, yhat):
+        raise ValueError("x" * 400 + "\nand more")
+
+    asked = InProcess(candidate, NumPy(FORMATS["float64"]))
+    assert asked.ask(np.zeros(1), np.zeros(1)).error == "ValueError: " + "x" * 288
+    short = InProcess(lambda y, yhat: {}["no"], NumPy(FORMATS["float64"]))
+    assert short.ask(np.zeros(1), np.zeros(1)).error == "KeyError: 'no'"
 
 
 def test_values_alone_are_said_to_be_alone():

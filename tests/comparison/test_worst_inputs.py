@@ -20,6 +20,8 @@ from reflosses.losses import binary_cross_entropy_with_logits, cauchy, cross_ent
 from reflosses.truth.sampling import Problem, Rng
 from reflosses.truth.wide import certified_errors, suspected_errors
 
+from fingerprints import SEARCHES, of_search
+
 FOCAL = FocalWithLogits(gamma=4.7, reduction="none")
 
 
@@ -149,3 +151,8 @@ def test_every_loss_is_drawn_over_the_range_of_its_parameters(cls: type[Loss]) -
         assert max(sizes) > (1e3 if name not in ("alpha", "clamp", "label_smoothing") else 0.1), name
         assert all(1e-6 <= x <= 1e6 for x in sizes), name
     assert all(loss.reduction == "none" for loss in drawn)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_seed_means_the_same_search_in_every_version(name: str) -> None:
+    assert of_search(name) == SEARCHES[name]

@@ -108,6 +108,15 @@ def test_the_radius_holds_where_all_roundings_go_one_way() -> None:
     assert near - exact(x) <= Fraction(radius) == 50 * Fraction(2) ** -98
 
 
+@pytest.mark.parametrize(
+    "x", [[], [0.0, -0.0], [3.0], [3 * TINY, -7 * TINY, TINY], [HUGE, -HUGE, 1.0], [INF, 1.0], [INF] * 2]
+)
+def test_what_is_exact_has_no_radius(x: Any) -> None:
+    near, radius = enclosed_sum(np.array(x))
+    assert radius == 0
+    assert near == (INF if INF in x else exact(x))
+
+
 def test_a_sum_next_to_a_tie_is_undecided() -> None:
     for x in ([1.0, 2.0**-53], [1.0, 2.0**-53, TINY], [3.0, 2.0**-52, -TINY]):
         with pytest.raises(UndecidedError):
@@ -359,6 +368,13 @@ def test_scaling_without_weight(a: float, divisor: float) -> None:
         assert ulps(got, q) <= 1
     else:
         assert got == math.copysign(INF, a)
+
+
+@pytest.mark.parametrize("a", [3 * 2.0**-60, 3 * 2.0**-1000, TINY])
+def test_scaling_by_a_divisor_between_two_subnormal_numbers(a: float) -> None:
+    """A sum of products of weights may be 1.3 · 2^-1074, which as a float is 2^-1074."""
+    (got,) = scaled(np.array([a]), None, Fraction(13, 10) / 2**1074)
+    assert ulps(got, Fraction(a) * 2**1074 * 10 / 13) <= 1
 
 
 @pytest.mark.parametrize("a", [HUGE, -0.7, TINY * 3, 3 * 2.0**-600])
