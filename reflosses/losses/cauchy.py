@@ -100,17 +100,13 @@ class Cauchy(Loss):
 
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
-    bounds = property(lambda self: Bounds(8 + 2 * self.components, 6 + 3 * self.components, 16 + 6 * self.components))
+    _terms = property(lambda self: 0 if self.information is None else self.information.shape[-1])  # of the sums with Ω
+    bounds = property(lambda self: Bounds(8 + 2 * self._terms, 6 + 3 * self._terms, 16 + 6 * self._terms))
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
         {"delta": 7.0, "information": ((1e4, -0.3, 0.0), (-0.3, 0.05, 0.2), (0.0, 0.2, 30.0))},
     )
-
-    @property
-    def components(self) -> int:
-        """Of a residual vector, each of which adds roundings to sums; 0 without Ω."""
-        return 0 if self.information is None else int(self.information.shape[-1])
 
     @property
     def scale(self) -> float:
