@@ -28,8 +28,10 @@ class Form:
         if information is None:
             y, yhat, information = y[:, None], yhat[:, None], np.broadcast_to(1.0, (len(y), 1, 1))
         apart = information[:1] if information.strides[0] == 0 else information  # one matrix, if all vectors share it
-        informed = (apart != 0).any(axis=2)  # the components that have a part in s
-        e = yhat - y if informed.all() else np.where(informed, yhat - y, 0.0)
+        informed = np.diagonal(apart, axis1=1, axis2=2) != 0  # the components that have a part in s
+        if not (whole := informed.all()):
+            informed = (apart != 0).any(axis=2)
+        e = yhat - y if whole else np.where(informed, yhat - y, 0.0)
         if type(e) is np.ndarray:  # sums over components take their order from memory
             e = np.ascontiguousarray(e)
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
@@ -37,7 +39,7 @@ class Form:
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
         self.e, self.far, self.given = e, far[:, None], information
         apart, c = _balanced(apart)
-        self.information = np.broadcast_to(apart, information.shape)
+        self.information = information if c is None else np.broadcast_to(apart, information.shape)
         if c is None:
             n = np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1]
             self.f = np.ldexp(e, -n[:, None])
@@ -58,7 +60,7 @@ class Form:
 
     @cached_property
     def _root(self) -> Floats:
-        root = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
+        root: Floats = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
         finite = np.isfinite(self._pulled)
         if self.c is None and finite.all():
             return root
