@@ -2,7 +2,9 @@
 
 from reflosses import overlap as overlap
 from reflosses.checking import check as check
+from reflosses.comparison.expected import Scaled as Scaled
 from reflosses.diagnosis.search import diagnose as diagnose
+from reflosses.evaluation.loss import Loss as Loss
 from reflosses.evaluation.softmax import log_softmax as log_softmax
 from reflosses.evaluation.threads import get_num_threads as get_num_threads
 from reflosses.evaluation.threads import set_num_threads as set_num_threads

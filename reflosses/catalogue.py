@@ -14,7 +14,9 @@ from reflosses.evaluation.loss import Loss
 def losses() -> dict[str, type[Loss]]:
     """Every loss that `reflosses` exports, by name."""
     names = {name: getattr(reflosses, name) for name in sorted(reflosses.__all__)}
-    return {name: cls for name, cls in names.items() if isinstance(cls, type) and issubclass(cls, Loss)}
+    return {
+        name: cls for name, cls in names.items() if isinstance(cls, type) and issubclass(cls, Loss) and cls is not Loss
+    }
 
 
 def stem(cls: type[Loss]) -> str:

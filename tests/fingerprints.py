@@ -24,8 +24,11 @@ from reflosses import (
     SparseCategoricalCrossEntropy,
     WeightedCrossEntropy,
 )
+from reflosses.catalogue import losses
 from reflosses.comparison.battery import blocks, calls
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.worst_inputs import drawn_loss, search
+from reflosses.evaluation.stack import flatten, per_loss
 from reflosses.truth.sampling import hard, moderate
 
 LOSSES = {
@@ -62,6 +65,25 @@ FINGERPRINTS = {  # of the hard and the moderate inputs, and of the battery
     "coupled": ("3b07486daa9e5efa", "0e3991ae15113e84"),
 }
 
+SEARCHES = {  # of the points of a search for the worst input
+    "BinaryCrossEntropy": "d4d87743b7614cdd",
+    "BinaryCrossEntropyWithLogits": "4da66b378b6af35b",
+    "Cauchy": "971b2ef073f56086",
+    "CrossEntropy": "66df2ff57a183986",
+    "Dice": "5a119ba9ef35c814",
+    "Focal": "46a06f7801eae1a4",
+    "FocalWithLogits": "6157c552c1034377",
+    "GeneralizedDice": "541ddb49bf810e9d",
+    "Hinge": "23213d86b41b9c30",
+    "Huber": "5483e81d46dcd08e",
+    "IoU": "5a119ba9ef35c814",
+    "MeanAbsoluteError": "6f35bc3cf46e9aec",
+    "MeanSquaredError": "c4aad88a4dc3749f",
+    "NegativeLogLikelihood": "270274654a1ee030",
+    "SparseCategoricalCrossEntropy": "60e9ac4ecacb664e",
+    "WeightedCrossEntropy": "effdb75191b5bbf7",
+}
+
 
 def digest(rows: list[Any]) -> str:
     state = hashlib.sha256()
@@ -90,6 +112,31 @@ def of_battery(kind: str) -> str:
         whole = calls(loss, form, 5, weights=True, upstream=True)
         rows += [(c.regime, c.name, c.y, c.yhat, c.weight, c.upstream, c.times, c.refuse, c.shape) for c in whole]
     return digest(rows)
+
+
+def of_search(name: str) -> str:
+    """Of the points that a search for the worst input measures, if errors are made up of the points themselves.
+
+    Numbers are rounded to float32 before: an ulp of `pow`, which draws parameters, is not seen.
+    """
+    cls, state = losses()[name], hashlib.sha256()
+
+    def rounded(a: Any) -> Any:
+        return np.asarray(a, np.float64).astype(np.float32) + np.float32(0)
+
+    def errors(loss: Any, problem: Any) -> Any:
+        y, yhat = (per_loss(loss, rounded(a)) if np.ndim(a) == np.ndim(problem.yhat) else a for a in problem)
+        state.update(repr(rounded(yhat).shape).encode() + rounded(yhat).tobytes() + rounded(y).tobytes())
+        state.update(b"".join(rounded(v).tobytes() for v in vars(loss).values() if isinstance(v, float | np.ndarray)))
+        marks = np.frexp(np.abs(flatten(yhat)) + 1.0)[0].astype(np.float32).sum(axis=1, dtype=np.float64)
+        return [marks * (k + 1) * bound for k, bound in enumerate(loss.bounds)]
+
+    def proved(loss: Any, problem: Any) -> Any:
+        return [float(e.max()) for e in errors(loss, problem)]
+
+    found = search(lambda rng: drawn_loss(cls, rng), errors, proved, seed=3, points=40_000)
+    state.update(repr((found.points, found.refuted, sorted(found.worst))).encode())
+    return state.hexdigest()[:16]
 
 
 def found() -> dict[str, tuple[str, str]]:

@@ -729,6 +729,16 @@ def test_a_candidate_that_always_raises_crashes():
     assert result.rows[0].value.points == 1
 
 
+def test_an_error_is_told_in_one_line_of_300_letters():
+    def candidate(y, yhat):
+        raise ValueError("x" * 400 + "\nand more")
+
+    asked = InProcess(candidate, NumPy(FORMATS["float64"]))
+    assert asked.ask(np.zeros(1), np.zeros(1)).error == "ValueError: " + "x" * 288
+    short = InProcess(lambda y, yhat: {}["no"], NumPy(FORMATS["float64"]))
+    assert short.ask(np.zeros(1), np.zeros(1)).error == "KeyError: 'no'"
+
+
 def test_values_alone_are_said_to_be_alone():
     result = check(lambda y, yhat: HUBER.value(y, yhat), HUBER)
     assert result.ok

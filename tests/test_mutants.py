@@ -67,6 +67,7 @@ def test_every_change_is_python_and_in_its_place(found: list[Any]) -> None:
 def test_every_file_has_tests_of_its_own() -> None:
     for package in mutants.PACKAGES:
         for path in (mutants.ROOT / "reflosses" / package).rglob("[!_]*.py"):
+            assert mutants.changes(str(path.relative_to(mutants.ROOT)))
             for stage in mutants.stages(str(path.relative_to(mutants.ROOT))):
                 files = [a for a in stage if a.startswith("tests")]
                 assert files

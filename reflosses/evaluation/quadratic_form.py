@@ -32,8 +32,7 @@ class Form:
         if not (whole := informed.all()):
             informed = (apart != 0).any(axis=2)
         e = yhat - y if whole else np.where(informed, yhat - y, 0.0)
-        if type(e) is np.ndarray:  # sums over components take their order from memory
-            e = np.ascontiguousarray(e)
+        e = e.copy()  # in C order: sums over components then do not depend on the block
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)

@@ -17,6 +17,7 @@ from reflosses import (
 )
 from reflosses.comparison.expected import Scaled, exact, parts, reduced, rounding_of_parameters
 from reflosses.comparison.formats import FORMATS
+from reflosses.evaluation.loss import Loss
 
 Y, YHAT = np.array([0.0, 1.0, 2.0, 4.0]), np.array([1.0, 3.0, -1.0, 4.5])  # r = 1, 2, −3, ½
 W = np.array([3.0, 0.0, 0.5, 2.0])
@@ -86,6 +87,19 @@ def test_what_cannot_be_proved_is_marked_and_the_rest_is_kept():
     each = exact(loss, np.array([1.0, 1.0]), np.array([1.0, 0.5]))
     assert each.known.tolist() == [False, True]
     assert each.value[1] == certify(Focal(gamma=0.375, clamp=0.03, reduction="none"), [1.0], [0.5])[0][0]
+
+
+def test_a_tie_that_nothing_decides_is_known_all_the_same():
+    """log(exp(x)) is x: 1 + 2^-53 lies in the middle of two floats, and either of them will do."""
+
+    class Tied(Loss):
+        domain, bounds, full = MeanSquaredError.domain, MeanSquaredError.bounds, None
+        definition = staticmethod(lambda m, y, yhat: m.log(m.exp(yhat)) - yhat + 1 + 2.0**-53)
+        terms = losses = slopes = curvatures = lambda self, *a: a[0]
+
+    each = exact(Tied(reduction="none"), np.zeros(1), np.array([0.7]))
+    assert each.known.all()
+    assert abs(each.value[0] - 1) <= 2.0**-52
 
 
 def test_a_reduction_with_an_infinite_loss_or_slope_is_not_known():

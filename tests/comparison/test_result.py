@@ -116,7 +116,11 @@ def test_a_wrong_comparison_as_a_table():
 
 
 def test_a_comparison_as_json():
-    data = json.loads(made(WRONG, CRASH).to_json())
+    text = made(WRONG, CRASH).to_json()
+    assert text.startswith('{\n  "name": "mine",\n')
+    assert '"diagnosis": "½"' in text
+    assert text.endswith("}\n")
+    data = json.loads(text)
     assert data["ok"] is False
     assert data["verdict"] == "crash"
     assert (data["name"], data["loss"], data["dtype"], data["seed"], data["undecided"]) == (

@@ -108,6 +108,15 @@ def test_the_radius_holds_where_all_roundings_go_one_way() -> None:
     assert near - exact(x) <= Fraction(radius) == 50 * Fraction(2) ** -98
 
 
+@pytest.mark.parametrize(
+    "x", [[], [0.0, -0.0], [3.0], [3 * TINY, -7 * TINY, TINY], [HUGE, -HUGE, 1.0], [INF, 1.0], [INF] * 2]
+)
+def test_what_is_exact_has_no_radius(x: Any) -> None:
+    near, radius = enclosed_sum(np.array(x))
+    assert radius == 0
+    assert near == (INF if INF in x else exact(x))
+
+
 def test_a_sum_next_to_a_tie_is_undecided() -> None:
     for x in ([1.0, 2.0**-53], [1.0, 2.0**-53, TINY], [3.0, 2.0**-52, -TINY]):
         with pytest.raises(UndecidedError):

@@ -156,7 +156,7 @@ def test_known_by_hand(loss, y, yhat, value, grad):
 
 
 def test_every_loss_is_known_by_hand():
-    every = {name for name, c in vars(rl).items() if isinstance(c, type) and issubclass(c, Loss)}
+    every = {name for name, c in vars(rl).items() if isinstance(c, type) and issubclass(c, Loss) and c is not Loss}
     missing = every - {type(row[0]).__name__ for row in BY_HAND}
     assert not missing, "give BY_HAND a row for each, here or in tests/losses/test_<loss>.py"
 
