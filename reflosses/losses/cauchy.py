@@ -119,5 +119,5 @@ class Cauchy(Loss):
         if information is None:
             return None, None, stiff[:, 0]
         a, pulls = (form.damped(x, d, power) for x, power in zip(form.magnitudes(), (2, 1), strict=True))
-        blurred = (1 + np.maximum(a - form.damped(form.t, d, 2), 0.0) / d**2)[:, None]  # ρ′, where s cancels
+        blurred = (1 + np.maximum(a - form.damped(form.t, d, 2), 0.0) / d / d)[:, None]  # ρ′, where s cancels
         return a, 2 * pulls * blurred, (stiff + np.square(2 * pulls / d)) * blurred
