@@ -127,6 +127,7 @@ SAME = (
         "allow_nan=False",
         "keyword allow_nan",
     ),
+    Same("a block holds more than one unit", "comparison/worst_inputs", "max(1, predictions // size", r"^1 →"),
     Same("no margin is the largest number of a format", "comparison/battery", "< form.max", r"< form\.max →.*<="),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
 )
