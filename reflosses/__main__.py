@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -278,9 +279,22 @@ def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
     if arguments.as_ and name not in {function.name for _, function in all_functions()}:
         _misuse(arguments, unknown_function(name))
     try:
-        return (as_(name, **given) if arguments.as_ else _known(name, arguments)(**given)), name
+        if arguments.as_:
+            return as_(name, **given), name
+        return _loss(_known(name, arguments), given), name
     except (ValueError, TypeError) as error:
         _misuse(arguments, str(error))
+
+
+def _loss(cls: type[Loss], given: dict[str, Any]) -> Loss:
+    """The loss with these parameters; TypeError for an unknown one."""
+    known = sorted(f.name for f in fields(cls))
+    for key in given:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise TypeError(f"{cls.__name__} has no parameter {key!r}; {hint}it takes {', '.join(known)}")
+    return cls(**given)
 
 
 def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | None:
@@ -325,7 +339,9 @@ def _writable(path: str) -> bool:
 def _known(name: str, arguments: argparse.Namespace) -> type[Loss]:
     losses = catalogue.losses()
     if name not in losses:
-        _misuse(arguments, f"no loss is named {name!r}; there are {', '.join(losses)}")
+        near = get_close_matches(name, losses, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        _misuse(arguments, f"no loss is named {name!r}; {hint}there are {', '.join(losses)}")
     return losses[name]
 
 

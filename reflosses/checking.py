@@ -70,7 +70,7 @@ def check(
     start = time.perf_counter()
     base = parts(loss)[1]
     form = FORMATS[dtype]
-    allowed = TARGET_KINDS[targets] if isinstance(base.domain.y, Classes) else range(9)
+    allowed = _kinds_of_targets(base, targets) if isinstance(base.domain.y, Classes) else range(9)
     drawn = (_within(b, inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
     everything = [b for b in drawn if len(b.y)]
     if isinstance(candidate, Candidate):
@@ -108,6 +108,21 @@ def check(
 def understood(**options: Any) -> set[str]:
     """The regimes that options of `check` ask for; TypeError or ValueError for a wrong option."""
     return checked_options("check", {"regimes": DEFAULT_REGIMES, **options})
+
+
+def _kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
+    """The dimensions of the targets of class rows that are asked; ValueError if the loss takes none of them."""
+    kinds = TARGET_KINDS[targets]
+    rows = loss.domain.y.rows is not None
+    if rows and loss.reduction == "weighted_mean":
+        try:
+            loss.divisor_weight(np.zeros((1, 2)))
+        except ValueError:
+            rows = False
+    kinds = tuple(k for k in kinds if k == 1 or rows)
+    if not kinds:
+        raise ValueError(f"check: targets is 'rows', and {loss} takes class indices only")
+    return kinds
 
 
 def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:

@@ -1,4 +1,4 @@
-"""The page of accuracy is current: every loss, every function and every metric has its line."""
+"""The page of accuracy is current: every known error, loss, function and metric has its line."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from accuracy_page import FRAMEWORKS, functions, shown
+from hunt import hunts, known_errors, line, loss_of, measured, merged, table
 
 from reflosses.catalogue import examples, losses
 from reflosses.comparison.verdict import VERDICTS
+from reflosses.comparison.worst_inputs import QUANTITIES
 from reflosses.frameworks.function import brief, frameworks
 from reflosses.reporting.tables import MARKS
 
@@ -24,6 +26,56 @@ def section(title: str) -> str:
 def cells(markdown: str) -> list[list[str]]:
     rows = [re.split(r"(?<!\\)\|", line.strip()[1:-1]) for line in markdown.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows if not set("".join(row)) <= set(":- ")]
+
+
+KNOWN = known_errors()
+
+
+def quantities() -> set[tuple[str, str]]:
+    """What is hunted: the name of a hunt, and a quantity that the loss bounds."""
+    return {(name, quantity) for name, _, _ in hunts() for quantity in QUANTITIES}
+
+
+def broken(row: dict[str, Any]) -> list[pytest.MarkDecorator]:
+    """The mark of a bound that a hunt broke, until it is mended and `make hunt KEEP=1` has measured it again."""
+    reason = f"{row['ulp']} ulp on the {row['path']} path"
+    return [pytest.mark.xfail(strict=row["path"] == "default", reason=reason)] if row["ulp"] > row["bound"] else []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=f"{row['hunt']}-{row['quantity']}", marks=broken(row)) for row in KNOWN],
+)
+def test_the_worst_known_inputs_are_within_the_bounds(row: dict[str, Any]) -> None:
+    """Proved on this machine; its code path may make a difference of an ulp, or of a part of a large bound."""
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    error, bound = measured(row)
+    assert error <= bound, line(row)
+    assert error <= row["ulp"] + max(1.0, bound / 10), "the page understates this error: make hunt KEEP=1"
+
+
+def test_the_page_has_the_largest_known_errors() -> None:
+    text = section("The largest known errors")
+    head, *rows = cells(text)
+    assert head == ["loss", "quantity", "bound", "largest known", "path", "here", "points"]
+    assert {(row[0], row[1]) for row in rows} == quantities()
+    for row, known in zip(rows, KNOWN, strict=True):
+        bound = loss_of(known).bounds[QUANTITIES.index(known["quantity"])]
+        shown = [f"{bound:.6g}", f"{known['ulp']:.3f}", known["path"]]
+        assert row[:5] == [known["hunt"], known["quantity"], *shown]
+        assert known["bound"] == bound
+        assert float(row[6]) >= 1e6
+    assert text.partition("```text\n")[2].partition("\n```")[0].splitlines() == [line(row) for row in KNOWN]
+
+
+def test_a_known_error_gives_way_to_a_larger_part_of_its_bound() -> None:
+    row = {"hunt": "Focal", "quantity": "value", "ulp": 3.0, "bound": 6.0, "path": "AVX2", "points": 100}
+    more, less = {**row, "ulp": 4.0, "points": 10}, {**row, "ulp": 4.0, "bound": 60.0, "points": 1000}
+    other = {**row, "hunt": "Dice"}
+    assert merged([row, more, less, other]) == [other, {**more, "points": 1000}]
+    told = table([{**more, "ulp": 6.5}, other])
+    assert [text.endswith("<") for text in told.splitlines()] == [False, True, False]
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_the_measured_table_has_every_loss_within_its_bounds() -> None:

@@ -443,6 +443,24 @@ def test_options_without_a_meaning(options, error):
     assert f"{type(raised.value).__name__}: {raised.value}".startswith(error)
 
 
+def test_soft_targets_are_not_asked_of_a_loss_that_takes_none():
+    """Class weights divide a weighted mean of indices only; the candidate would answer for rows too."""
+    w = np.array([0.3, 7.0, 0.05])
+    loss = CrossEntropy(class_weight=w, reduction="weighted_mean")
+
+    def candidate(y, yhat, weight=None):
+        return (
+            loss.value(y, yhat, weight=weight) if y.ndim < yhat.ndim else -(y * w * reflosses.log_softmax(yhat)).sum()
+        )
+
+    result = check(candidate, loss, grad=None, regimes=["moderate", "I"])
+    assert result.ok
+    assert sum(row.value.points for row in result.rows) > 20
+    for other in (loss, NegativeLogLikelihood()):
+        with pytest.raises(ValueError, match=r"^check: targets is 'rows', and .* takes class indices only"):
+            check(candidate, other, targets="rows")
+
+
 @pytest.mark.parametrize(
     ("factor", "loss", "error"),
     [

@@ -182,8 +182,22 @@ def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest
         (("check", "mine:right", "--loss", "Huber", "=3"), "'=3' is not KEY=VALUE"),
         (("check", "mine:right", "--loss", "Huber", "delta=-3"), "delta is -3, not a finite number in (0, inf)"),
         (("check", "mine:right", "--loss", "Huber", "delta=x"), "delta must be an array of real numbers"),
-        (("check", "mine:right", "--loss", "Huber", "gamma=3"), "unexpected keyword argument 'gamma'"),
-        (("check", "mine:right", "--as", "Huber"), "no function is named 'Huber'; there are scipy.optimize.least"),
+        (
+            ("check", "mine:right", "--loss", "Huber", "gamma=3"),
+            "Huber has no parameter 'gamma'; it takes delta, reduction",
+        ),
+        (
+            ("check", "mine:right", "--loss", "Huber", "detla=3"),
+            "Huber has no parameter 'detla'; did you mean delta? it",
+        ),
+        (("check", "mine:right", "--loss", "Hubber"), "no loss is named 'Hubber'; did you mean Huber? there are "),
+        (("verify", "--loss", "Focl"), "no loss is named 'Focl'; did you mean Focal? there are "),
+        (
+            ("check", "mine:right", "--as", "torch.smoth_l1_loss"),
+            "did you mean torch.smooth_l1_loss? reflosses explain",
+        ),
+        (("check", "mine:right", "--as", "torch.huber_loss", "detla=3"), "has no parameter 'detla' here; it takes"),
+        (("check", "mine:right", "--as", "Huber"), "no function is named 'Huber'; "),
         (("check", "mine:right", "--as", "torch.nonsense"), "reflosses explain FRAMEWORK lists those of scipy, "),
         (("check", "mine:right", "--as", "torch.huber_loss", "x=3"), "torch.huber_loss has no parameter 'x' here"),
         (("check", "mine:right", "--as", "scipy.special.huber", "--loss", "Huber"), "not allowed with argument"),
@@ -195,7 +209,7 @@ def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest
         (("explain",), "required: NAME"),
         (("explain", ""), "no function is named ''"),
         (("explain", "nonsense"), "reflosses explain FRAMEWORK lists those of scipy, "),
-        (("explain", "torch.nn.huber"), "no function is named 'torch.nn.huber'; there are scipy.optimize.least"),
+        (("explain", "torch.nn.huber"), "did you mean torch.huber_loss? there are scipy.optimize.least"),
         (("list", "Huber"), "unrecognized arguments: Huber"),
     ],
 )

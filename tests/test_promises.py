@@ -27,13 +27,13 @@ PROMISES: dict[str, tuple[float, float, float]] = {  # the largest error of valu
     "BinaryCrossEntropyWithLogits": (4, 5, 9),  # with pos_weight 8 for the gradient
     "Cauchy": (8, 6, 16),
     "CrossEntropy": (8, 16, 16),
-    "Dice": (6, 8, 10),
-    "Focal": (6, 6, 16),
+    "Dice": (8, 12, 16),
+    "Focal": (8, 8, 16),
     "FocalWithLogits": (6, 6, 16),  # and 2 gamma more
-    "GeneralizedDice": (6, 8, 10),
+    "GeneralizedDice": (8, 16, 24),
     "Hinge": (4, 5, 0.5),
     "Huber": (4, 5, 0.5),
-    "IoU": (6, 8, 10),
+    "IoU": (8, 12, 16),
     "MeanAbsoluteError": (4, 5, 0.5),
     "MeanSquaredError": (4, 5, 0.5),
     "NegativeLogLikelihood": (4, 16, 0.5),
@@ -43,7 +43,7 @@ PROMISES: dict[str, tuple[float, float, float]] = {  # the largest error of valu
 
 WITH_PARAMETERS: list[tuple[Any, tuple[float, float, float]]] = [  # where the promise depends on them
     (rl.BinaryCrossEntropyWithLogits(pos_weight=0.3), (4, 8, 9)),
-    (rl.Focal(gamma=1e6), (6, 6, 16)),
+    (rl.Focal(gamma=1e6), (8, 8, 16)),
     (rl.FocalWithLogits(gamma=0.0), (6, 6, 16)),
     (rl.FocalWithLogits(gamma=5.0), (16, 16, 26)),
     (rl.FocalWithLogits(gamma=30.0), (66, 66, 76)),

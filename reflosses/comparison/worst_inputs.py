@@ -25,6 +25,7 @@ WILD = 2.0**20  # times its bound, an error is of an infinity, a zero or a sign,
 
 _BLOCK = 2**12  # predictions that are measured at a time
 _CALLS = 32  # units that are measured at a time, where each takes a call
+_PROVABLE = 16  # members whose proof is soon done
 _WIDTHS = (51, 49, 46, 42, 36, 28, 16, 4)  # bits of the boxes that are drawn from in a climb
 _MEMBERS = (1, 2, 3, 5, 8, 33)
 
@@ -80,8 +81,8 @@ class _Point:
 def search(draw: Callable[[Rng], Loss], measure: Measure, confirm: Confirm, *, seed: int, points: int) -> Hunted:
     """The worst inputs that about so many points show; a point is one prediction, with all its quantities.
 
-    draw: a loss with random parameters. measure: the errors of each quantity, one a stacked unit. confirm: the proved
-    errors of one unit, NaN where nothing is proved.
+    draw: a loss with random parameters. measure: the errors of each quantity, one a stacked unit, or a ValueError where
+    the inputs are refused. confirm: the proved errors of one unit, NaN where nothing is proved.
     """
     hunt = _Search(measure, confirm, np.random.default_rng(seed), points)
     with np.errstate(all="ignore"):
@@ -107,6 +108,8 @@ class _Search:
             if k in self.best and self.rng.random() < 0.4:
                 start[k] = self.best[k]
             if k in start:
+                if start[k].loss.sums is not None and start[k].yhat.shape[-1] > _PROVABLE:
+                    start[k] = self._smaller(k, start[k], WILD / 2)
                 self._climb(k, start)
         for k, point in start.items():
             self._judge(k, point)
@@ -122,13 +125,7 @@ class _Search:
     def _measured(self, loss: Loss, y: Floats, yhat: Floats, start: dict[int, _Point], only: int | None = None) -> None:
         """Measure stacked units, and keep the worst of each quantity in `start`."""
         for a, b in _calls(loss, y, yhat):
-            problem = Problem(*unstack(loss, a, b))
-            try:
-                measured = self.measure(loss, problem)
-            except ValueError:  # a domain cannot always tell: predictions may need a sum above 0
-                continue
-            self.found.points += b.size
-            for k, errors in enumerate(measured):
+            for k, errors in enumerate(self._asked(loss, a, b)):
                 if not errors.size:
                     continue
                 wild = ~(errors < WILD * loss.bounds[k])
@@ -140,11 +137,20 @@ class _Search:
                 if (only is None or only == k) and (k not in start or ratios[i] > start[k].ratio):
                     start[k] = _Point(loss, a[i], b[i], float(ratios[i]))
 
+    def _asked(self, loss: Loss, y: Floats, yhat: Floats) -> Sequence[Floats]:
+        """The errors at stacked units; none if they are refused, as predictions may need a sum above 0."""
+        self.found.points += yhat.size
+        try:
+            return self.measure(loss, Problem(*unstack(loss, y, yhat)))
+        except ValueError:
+            return ()
+
     def _judge(self, k: int, point: _Point) -> None:
         """Prove the error of a point that may be the worst so far."""
         if k in self.best and point.ratio <= self.best[k].ratio:
             return
-        point = self._smaller(k, point)
+        least = self.best[k].ratio if k in self.best else 0.0
+        point = self._smaller(k, point, max(0.98 * point.ratio, np.nextafter(least, 1.0)))
         error = self._proved(k, point)
         if error is None or error.ratio < 0.9 * point.ratio:
             self.found.refuted += 1
@@ -152,24 +158,32 @@ class _Search:
         self.best[k] = replace(point, ratio=error.ratio)
         self.found.worst[error.quantity] = error
 
-    def _smaller(self, k: int, point: _Point) -> _Point:
-        """Half of the members of a unit, again and again, while these err as much; a proof of many takes long."""
-        tries = 16
-        while point.loss.sums is not None and np.ndim(point.y) == 1 and point.yhat.size > 1 and tries:
-            tries -= 1
-            part = self.rng.permutation(point.yhat.size)[: point.yhat.size // 2]
-            y, yhat = point.y[part], point.yhat[part]
-            found: dict[int, _Point] = {}
-            self._measured(point.loss, y[None], yhat[None], found, k)
-            if k in found and found[k].ratio > max(0.98 * point.ratio, self.best[k].ratio if k in self.best else 0.0):
-                point, tries = found[k], 16
+    def _smaller(self, k: int, point: _Point, goal: float) -> _Point:
+        """Halves of the members of a unit that reach the goal; where a proof would take long, the worst half anyway.
+
+        Errors above WILD do not count if the goal is below it.
+        """
+        while point.loss.sums is not None and (size := point.yhat.shape[-1]) > 1:
+            best = replace(point, ratio=-1.0)
+            for _ in range(16):
+                part = self.rng.permutation(size)[: size // 2]
+                y, yhat = point.y[..., part], point.yhat[..., part]
+                errors = self._asked(point.loss, y[None], yhat[None])
+                ratio = float(errors[k][0]) / point.loss.bounds[k] if errors else -1.0
+                if ratio > best.ratio and (ratio < WILD or goal >= WILD):
+                    best = replace(point, y=y, yhat=yhat, ratio=ratio)
+                if best.ratio >= goal:
+                    break
+            if best.ratio < goal and size <= _PROVABLE:
+                break
+            point = best
         return point
 
     def _judge_wild(self, k: int, point: _Point) -> None:
         if (k, point.loss) in self.seen_wild:
             return
         self.seen_wild.add((k, point.loss))
-        error = self._proved(k, point)
+        error = self._proved(k, self._smaller(k, point, WILD))
         if error is not None and error.ratio >= WILD:
             self.found.wild.append(error)
         else:
@@ -331,7 +345,7 @@ def _drawn(loss: Loss, rng: Rng, predictions: int) -> tuple[Floats, Floats]:
     classes = (int(rng.choice([2, 3, 4])),) if len(loss.layout.groups) == 2 else ()
     n = max(1, predictions // size // (classes or (1,))[0])
     if loss.reads_all_predictions:
-        n, size = _CALLS, int(rng.choice([3, 8, 33, 33]))
+        n, size = _CALLS, int(rng.choice([5, 16, 1000]))
     shape = (n, *classes, size)
     yhat = _numbers(loss, rng, shape)
     return _without_lost_products(loss, _masks(rng, yhat), yhat), yhat

@@ -132,6 +132,23 @@ def exp_of_product(a: float, x: Floats) -> Floats:
     return np.asanyarray(grown - grown * error)
 
 
+def power_parts(x: Floats, exponent: float) -> tuple[Any, ...]:
+    """x^exponent for 0 ≤ x ≤ 1, as factors and an integer n; the power is their product times 2^n.
+
+    With x = m 2^k, it is m^exponent 2^(k·exponent), and n is the whole part of k·exponent. m is between √½ and √2, so
+    that no factor leaves the floats; for a huge exponent it is left out where k is not 0, and the power is 0.
+    """
+    m, k = np.frexp(x)
+    small = (m < 0.5**0.5) & (m > 0)
+    m, k = np.where(small, 2 * m, m), k - small
+    m = np.where((k != 0) & (exponent > 2200) & (m > 0), 1.0, m)
+    whole, error = two_product(k * 1.0, np.float64(exponent) if isinstance(exponent, float) else exponent)
+    n = np.rint(whole)
+    fraction = np.exp(((whole - n) + error) * np.log(2 + 0 * exponent))
+    powers = (m**exponent,) if exponent < 500 else (m ** (exponent / 2),) * 2
+    return *powers, fraction, n.astype(np.int64)
+
+
 def _high_half(x: Any) -> Any:
     c = 134217729.0 * x  # 2^27 + 1
     return c - (c - x)

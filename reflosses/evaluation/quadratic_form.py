@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.evaluation.domain import Bools, Floats
+from reflosses.evaluation.domain import Bools, Floats, within
 from reflosses.evaluation.numerics import product
 
 _TOGETHER = 2**17  # numbers of the matrices whose eigenvalues are found together
@@ -29,7 +29,8 @@ class Form:
             y, yhat, information = y[:, None], yhat[:, None], np.broadcast_to(1.0, (len(y), 1, 1))
         apart = information[:1] if information.strides[0] == 0 else information  # one matrix, if all vectors share it
         informed = (apart != 0).any(axis=2)  # the components that have a part in s
-        e = np.where(informed, yhat - y, 0.0).copy()  # in C order: that of a sum of products is the same in any block
+        e = yhat - y if informed.all() else np.where(informed, yhat - y, 0.0)
+        e = e.copy()  # in C order: sums over components then do not depend on the block
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
@@ -54,18 +55,25 @@ class Form:
             self.pull = np.select([infinite[:, None], nan[:, None]], [0.0, np.nan], self.pull)
             self.t = np.select([infinite, nan], [np.inf, np.nan], self.t)
 
-    def root(self) -> Floats:
-        """√s, or ∞ where no short form holds: Ω e overflows, or Ω lies near the ends of the floats."""
+    @cached_property
+    def _root(self) -> Floats:
         root = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
-        return np.where((self.c is None) & np.isfinite(self._pulled).all(axis=1), root, np.inf)
-
-    def whole_pull(self) -> Floats:
-        """Ω e. (In Ω f 2^n a small component beside a large one may underflow.)"""
-        return self._pulled
+        finite = np.isfinite(self._pulled)
+        if self.c is None and finite.all():
+            return root
+        return np.where(finite.all(axis=1) & (self.c is None), root, np.inf)
 
     @cached_property
     def _pulled(self) -> Floats:
         return np.asanyarray(np.ldexp(np.einsum("nij,nj->ni", self.given, self.e), self.far))
+
+    def root(self) -> Floats:
+        """√s, or ∞ where no short form holds: Ω e overflows, or Ω lies near the ends of the floats."""
+        return self._root
+
+    def whole_pull(self) -> Floats:
+        """Ω e. (In Ω f 2^n a small component beside a large one may underflow.)"""
+        return self._pulled
 
     def diagonal(self) -> Floats:
         """Ω_ii."""
@@ -97,7 +105,8 @@ class Form:
 def _balanced(information: Floats) -> tuple[Floats, Any]:
     """2^−c Ω 2^−c with a diagonal near 1, and c; Ω itself and None if its diagonal is far from the ends anyway."""
     diagonal = np.abs(np.diagonal(information, axis1=1, axis2=2))
-    if ((diagonal == 0) | ((diagonal > 2.0**-500) & (diagonal < 2.0**500))).all():
+    ordinary = within(diagonal, 2.0**-500, 2.0**500)
+    if ordinary or ((diagonal == 0) | ((diagonal > 2.0**-500) & (diagonal < 2.0**500))).all():
         return information, None
     c = np.frexp(diagonal)[1] // 2
     return np.ldexp(information, -(c[:, :, None] + c[:, None, :])), c

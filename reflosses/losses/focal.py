@@ -8,7 +8,7 @@ import numpy as np
 
 from reflosses.evaluation.domain import CLAMP, EXPONENT, FRACTION, PROBABILITY, Floats, Labels
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import product
+from reflosses.evaluation.numerics import power_parts, product
 from reflosses.evaluation.parameters import number, optional, parameter
 
 
@@ -72,14 +72,14 @@ class Focal(Loss):
     # ---- the whole range: q = 0, p = 0, and powers that leave the floats ---------------------------------------------
 
     def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats, Floats]:
-        q, p, nats, power, alpha, sign, free = self.terms(y, yhat)
+        q, p, nats, _, alpha, sign, free = self.terms(y, yhat)
         g, clipped, free = self.gamma, free is not None, 1.0 if free is None else free
+        *powers, exponent = power_parts(q, g)
+        powers.append(np.where(q == 0, 1.0, 1 + g * ((1 - q) - p) / q))  # (5)
 
         def times_power(less: int, *factors: Any, over: tuple[Floats, ...] = ()) -> Floats:
             """q^(γ − less) times the factors, over `over`; 0 where a factor is 0. Nothing leaves the floats early."""
-            quarter = np.where(power > 2.0**-960, 1.0, q ** (g / 4))
-            powers = np.where(power > 2.0**-960, power, quarter), quarter, quarter, quarter
-            found = product((*powers, *factors), (*[np.where(q == 0, 1.0, q)] * less, *over))
+            found = product((*powers, *factors), (*[np.where(q == 0, 1.0, q)] * less, *over), exponent)
             found = np.where(q == 0, product(factors, over) * np.float64(0.0) ** (g - less), found)
             absent = np.logical_or.reduce(np.broadcast_arrays(False, *[np.asarray(f) == 0 for f in factors]))
             return np.where(absent, 0 * q, found)
@@ -105,7 +105,7 @@ class Focal(Loss):
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(Labels((0.0, 1.0)), PROBABILITY)
-    bounds = Bounds(6, 6, 16)
+    bounds = Bounds(8, 8, 16)
     examples = (
         *({"gamma": 0.3, "alpha": 0.7}, {"gamma": 4.5}, {"gamma": 0.0, "alpha": 0.03}, {"gamma": 30.0}),
         *({"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4}, {"gamma": 1.0, "alpha": 0.4}, {"gamma": 1e-6}),

@@ -9,7 +9,7 @@ import numpy as np
 from reflosses.evaluation.axes import class_pooled
 from reflosses.evaluation.domain import PROBABILITY, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
-from reflosses.evaluation.numerics import accurate_sum, ratio
+from reflosses.evaluation.numerics import accurate_sum, product, ratio
 from reflosses.evaluation.parameters import flag, integer, parameter
 
 
@@ -47,8 +47,9 @@ class GeneralizedDice(Loss):
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
     def curvatures(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
-        own = ratio(w, total[:, None])[:, :, None]
-        return -2 * own * self.slopes(total, intersection, distance, w, y)  # (6)
+        slopes = self.slopes(total, intersection, distance, w, y)
+        bends = product((-2.0, w[:, :, None], slopes), (total[:, None, None],))
+        return np.where(slopes == 0, 0.0, bends)  # (6)
 
     def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
@@ -63,7 +64,7 @@ class GeneralizedDice(Loss):
 
     layout = property(lambda self: class_pooled(self.axis, self.per_sample))
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(6, 8, 10)
+    bounds = Bounds(8, 16, 24)
     examples = ({}, {"axis": 1, "per_sample": True}, {"axis": 0})
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats, Floats]:
@@ -71,4 +72,5 @@ class GeneralizedDice(Loss):
         score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
         slopes = np.where(hard, 0.0, ratio(w[:, :, None] * (score + 2 * y), total[:, None, None]))
-        return None, slopes, 2 * ratio(w, total[:, None])[:, :, None] * slopes
+        bends = product((2.0, w[:, :, None], slopes), (total[:, None, None],))
+        return None, slopes, np.where(slopes == 0, 0.0, bends)

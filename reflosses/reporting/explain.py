@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from reflosses.frameworks.function import Framework, Function, brief, frameworks
+from reflosses.frameworks.function import Framework, Function, brief, frameworks, near
 
 
 def explanation(name: str) -> str:
@@ -41,7 +41,8 @@ def unknown_function(name: str) -> str:
     similar = [f.name for framework in frameworks() for f in framework.functions if last and last in f.name.lower()]
     known = ", ".join(framework.name for framework in frameworks())
     hint = f"there are {', '.join(similar)}" if similar else f"reflosses explain FRAMEWORK lists those of {known}"
-    return f"no function is named {name!r}; {hint}"
+    close = near(name)
+    return f"no function is named {name!r}; {f'did you mean {close}? ' if close else ''}{hint}"
 
 
 def _all_of(framework: Framework) -> str:

@@ -293,7 +293,7 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "greater_equal": lambda a, b: _less(b, a) | _equal(a, b),
     "equal": _equal,
     "not_equal": lambda a, b: ~_equal(a, b),
-    **{f.__name__: _of_high(f) for f in (np.isnan, np.isinf, np.isfinite, np.sign, np.signbit, np.heaviside)},
+    **{f.__name__: _of_high(f) for f in (np.isnan, np.isinf, np.isfinite, np.sign, np.signbit, np.heaviside, np.rint)},
 }
 _REDUCED = {"add": 0.0, "maximum": -np.inf, "minimum": np.inf, "logical_and": 1.0, "logical_or": 0.0}
 

@@ -276,7 +276,12 @@ def certify(
     """
     if not isinstance(loss, Loss):
         raise TypeError(f"certify: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
-    result = certified(loss, y, yhat, weight, second=curvature)
+    try:
+        result = certified(loss, y, yhat, weight, second=curvature)
+    except CannotCertifyError as error:
+        if str(error).startswith(f"{loss}: "):
+            raise
+        raise CannotCertifyError(f"{loss}: no proof at these y and yhat: {error}") from error
     return (result.value, result.grad, result.second) if curvature else (result.value, result.grad)
 
 

@@ -475,6 +475,18 @@ def test_a_matrix_for_all_vectors_is_held_once(d: int, n: int, own: bool, infini
     assert out[infinite:].all()
 
 
+@pytest.mark.parametrize("d", [2, 3, 5, 20])
+def test_a_vector_has_the_same_bits_alone_and_beside_one_that_is_left_out(d: int) -> None:
+    """Sums over components do not depend on how a block of vectors lies in memory."""
+    loss = rl.Cauchy(0.7, matrix(d), reduction="none")
+    y, yhat, weight = np.zeros((50, d)), np.random.default_rng(3).normal(size=(50, d)), np.ones(50)
+    weight[-1] = 0
+    expected = [loss.grad(y[i], yhat[i]) for i in range(49)]
+    np.testing.assert_array_equal(loss.grad(y, yhat)[:49], expected)
+    np.testing.assert_array_equal(loss.grad(y, yhat, weight=weight)[:49], expected)
+    np.testing.assert_array_equal(loss.grad(y, np.asfortranarray(yhat))[:49], expected)
+
+
 def test_vectors_with_the_same_infinite_components_are_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     whole = np.linalg.eigvalsh
@@ -543,7 +555,7 @@ def test_memory_mapped_inputs_are_streamed(tmp_path: Any) -> None:
 def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
     rl.set_num_threads(3)
     assert rl.get_num_threads() == 3
-    for wrong in (0, -2):
+    for wrong in (0, -2, 1025, 10**30):
         with pytest.raises(ValueError, match=f"n is {wrong}, not from 1 to 1024"):
             rl.set_num_threads(wrong)
     for wrong in (1.5, "2", None, True):
@@ -559,6 +571,8 @@ def test_the_number_of_threads_is_a_whole_number_from_one() -> None:
         ({"OMP_NUM_THREADS": "5"}, 5),
         ({"OMP_NUM_THREADS": "7,2"}, 7),
         ({"OMP_NUM_THREADS": "many"}, None),
+        ({"OMP_NUM_THREADS": "9" * 5000}, None),
+        ({"OMP_NUM_THREADS": "5000"}, 1024),
         ({}, None),
     ],
 )

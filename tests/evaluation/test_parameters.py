@@ -512,3 +512,25 @@ def test_indices_are_written_as_they_are_typed(shape: Any, at: Any, text: str) -
     bad[at] = True
     bad[(-1,) * len(shape)] = True  # a later one changes nothing
     assert first_index(bad) == text
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(rl.Huber, "delta"), (rl.Dice, "axis"), (rl.CrossEntropy, "ignore_index"), (rl.GeneralizedDice, "per_sample")],
+)
+def test_what_cannot_be_printed_is_named_by_its_type(cls: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\(.*{name}=<Unprintable>.*\): {name} must be "):
+        cls(**{name: Unprintable()})
+
+
+def test_an_index_of_four_hundred_digits_and_one_that_nobody_can_print() -> None:
+    loss = rl.CrossEntropy(ignore_index=-(10**400))
+    assert loss.value([0.0, 1.0], np.zeros((2, 3))) == pytest.approx(math.log(3), rel=1e-15)
+    assert str(10**400) in repr(loss)
+    with pytest.raises(ValueError, match="ignore_index is an integer of more than 14000 bits"):
+        rl.CrossEntropy(ignore_index=10**5000)

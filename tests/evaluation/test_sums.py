@@ -370,6 +370,13 @@ def test_scaling_without_weight(a: float, divisor: float) -> None:
         assert got == math.copysign(INF, a)
 
 
+@pytest.mark.parametrize("a", [3 * 2.0**-60, 3 * 2.0**-1000, TINY])
+def test_scaling_by_a_divisor_between_two_subnormal_numbers(a: float) -> None:
+    """A sum of products of weights may be 1.3 · 2^-1074, which as a float is 2^-1074."""
+    (got,) = scaled(np.array([a]), None, Fraction(13, 10) / 2**1074)
+    assert ulps(got, Fraction(a) * 2**1074 * 10 / 13) <= 1
+
+
 @pytest.mark.parametrize("a", [HUGE, -0.7, TINY * 3, 3 * 2.0**-600])
 def test_scaling_by_a_share_of_a_sum_beyond_the_floats(a: float) -> None:
     weight = np.array([1.7e308, 1.7e308, 1e308])

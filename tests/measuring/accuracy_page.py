@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hunt import KNOWN, line, measured
+from hunt import known_errors, line, measured
 
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison, Tally
@@ -30,8 +30,9 @@ Versions: {versions}.
 
 The worst that `make hunt` has found, in units in the last place (of the exact result, or of what the bound of the class
 is relative to). A hunt draws parameters over their promised range, measures so many predictions on each code path of
-NumPy (default, AVX2, baseline), and proves the largest error. A row holds the largest part of its bound. *Here* is the
-error of the same input on the machine that wrote this page.
+NumPy (default, AVX2, baseline), and proves the largest error. A row holds the largest part of its bound. Parameters
+with bounds or formulas of their own are hunted apart. *Here* is the error of the same input on the machine that wrote
+this page.
 
 {known}
 
@@ -74,7 +75,7 @@ def table(head: list[str], rows: list[list[str]], side: str = "--:") -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def known_errors(rows: list[dict[str, Any]]) -> str:
+def largest(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         here, bound = measured(row)
@@ -143,9 +144,9 @@ def data(report: dict[str, Any]) -> str:
 
 
 def page(report: dict[str, Any], seconds: float) -> str:
-    rows = json.loads(KNOWN.read_text("utf-8"))
+    rows = known_errors()
     return TEXT.format(
-        known=known_errors(rows),
+        known=largest(rows),
         inputs="\n".join(map(line, rows)),
         frameworks=",".join(FRAMEWORKS),
         seconds=seconds,

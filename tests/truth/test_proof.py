@@ -1125,3 +1125,10 @@ def test_a_number_outside_a_domain_raises_no_signal_in_a_proof():
         pytest.raises(ValueError, match=r": yhat\[0\] is \S+, not a probability in \[0, 1\]"),
     ):
         certify(rl.BinaryCrossEntropy(), [0.0], wide)
+
+
+def test_a_refusal_names_the_loss():
+    loss = rl.Focal(alpha=1.0)
+    with pytest.raises(CannotCertifyError) as error:
+        certify(loss, 0.0, 1.0)  # alpha_t = 0 times an infinite logarithm
+    assert str(error.value) == f"{loss}: no proof at these y and yhat: 0·∞"
