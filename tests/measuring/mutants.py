@@ -54,6 +54,7 @@ SAME = (
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"< c → .*<="),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"1 - p < c → .*<="),
     Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
+    Same("the correction is right for every gamma", "losses/focal.py", "if self.gamma > 2:", r"2 - 1|>= \(2|→ True"),
     Same("lengths that agree are checked once more", "", "strict=True", "True → False|keyword strict"),
     # evaluation
     Same(MEMORY, "evaluation/threads", "_WORTH_PRIMING"),
