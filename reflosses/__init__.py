@@ -7,7 +7,7 @@ import pkgutil
 import re
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LINES = (pkgutil.get_data(__name__, "__init__.pyi") or b"").decode()
 _HOMES = {name: home for home, name in re.findall(r"^from (\S+) import \(?\s*(\w+) as", _LINES, re.M)}

@@ -57,7 +57,7 @@ class Form:
 
     @cached_property
     def _root(self) -> Floats:
-        root = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
+        root: Floats = np.asanyarray(np.ldexp(np.sqrt(self.t), self.n))
         finite = np.isfinite(self._pulled)
         if self.c is None and finite.all():
             return root
