@@ -25,15 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMISES: dict[str, tuple[float, float, float]] = {  # the largest error of value, gradient and curvature, in ulps
     "BinaryCrossEntropy": (4, 5, 6),
     "BinaryCrossEntropyWithLogits": (4, 5, 9),  # with pos_weight 8 for the gradient
-    "Cauchy": (8, 6, 16),
+    "Cauchy": (8, 6, 16),  # with Ω more for each component
     "CrossEntropy": (8, 16, 16),
-    "Dice": (8, 12, 16),
+    "Dice": (8, 16, 24),
     "Focal": (8, 8, 16),
     "FocalWithLogits": (6, 6, 16),  # and 2 gamma more
     "GeneralizedDice": (8, 16, 24),
     "Hinge": (4, 5, 0.5),
     "Huber": (4, 5, 0.5),
-    "IoU": (8, 12, 16),
+    "IoU": (8, 16, 24),
     "MeanAbsoluteError": (4, 5, 0.5),
     "MeanSquaredError": (4, 5, 0.5),
     "NegativeLogLikelihood": (4, 16, 0.5),
@@ -43,6 +43,8 @@ PROMISES: dict[str, tuple[float, float, float]] = {  # the largest error of valu
 
 WITH_PARAMETERS: list[tuple[Any, tuple[float, float, float]]] = [  # where the promise depends on them
     (rl.BinaryCrossEntropyWithLogits(pos_weight=0.3), (4, 8, 9)),
+    (rl.Cauchy(information=[[3.0]]), (10, 9, 22)),
+    (rl.Cauchy(information=np.eye(5)), (18, 21, 46)),
     (rl.Focal(gamma=1e6), (8, 8, 16)),
     (rl.FocalWithLogits(gamma=0.0), (6, 6, 16)),
     (rl.FocalWithLogits(gamma=5.0), (16, 16, 26)),
@@ -54,6 +56,8 @@ WITH_PARAMETERS: list[tuple[Any, tuple[float, float, float]]] = [  # where the p
 def promise(loss: Any) -> tuple[float, ...]:
     """The row of a loss with its parameters."""
     row = PROMISES[type(loss).__name__]
+    if isinstance(loss, rl.Cauchy) and loss.information is not None:
+        return tuple(bound + more * len(loss.information) for bound, more in zip(row, (2, 3, 6), strict=True))
     if isinstance(loss, rl.FocalWithLogits):
         return tuple(bound + 2 * loss.gamma for bound in row)
     return (row[0], 8, row[2]) if getattr(loss, "pos_weight", None) is not None else row

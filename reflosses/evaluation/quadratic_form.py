@@ -28,15 +28,17 @@ class Form:
         if information is None:
             y, yhat, information = y[:, None], yhat[:, None], np.broadcast_to(1.0, (len(y), 1, 1))
         apart = information[:1] if information.strides[0] == 0 else information  # one matrix, if all vectors share it
-        informed = (apart != 0).any(axis=2)  # the components that have a part in s
-        e = yhat - y if informed.all() else np.where(informed, yhat - y, 0.0)
+        informed = np.diagonal(apart, axis1=1, axis2=2) != 0  # the components that have a part in s
+        if not (whole := informed.all()):
+            informed = (apart != 0).any(axis=2)
+        e = yhat - y if whole else np.where(informed, yhat - y, 0.0)
         e = e.copy()  # in C order: sums over components then do not depend on the block
         far: Any = ~np.isfinite(e).all(axis=1)  # e overflows, or is infinite
         if far.any():
             e = np.where(far[:, None] & informed, yhat / 2 - y / 2, e)
         self.e, self.far, self.given = e, far[:, None], information
         apart, c = _balanced(apart)
-        self.information = np.broadcast_to(apart, information.shape)
+        self.information = information if c is None else np.broadcast_to(apart, information.shape)
         if c is None:
             n = np.frexp(np.max(np.abs(e), axis=1, initial=0.0))[1]
             self.f = np.ldexp(e, -n[:, None])

@@ -100,7 +100,8 @@ class Cauchy(Loss):
 
     layout = property(lambda self: ELEMENTS if self.information is None else VECTORS)
     domain = Domains(REAL, REAL)
-    bounds = Bounds(8, 6, 16)
+    _terms = property(lambda self: 0 if self.information is None else self.information.shape[-1])  # of the sums with Ω
+    bounds = property(lambda self: Bounds(8 + 2 * self._terms, 6 + 3 * self._terms, 16 + 6 * self._terms))
     examples = (
         *({"delta": d} for d in (0.7, 1e-6, 1e6)),
         {"delta": 0.3, "information": ((4.0, 1.5), (1.5, 0.7))},
@@ -118,5 +119,5 @@ class Cauchy(Loss):
         if information is None:
             return None, None, stiff[:, 0]
         a, pulls = (form.damped(x, d, power) for x, power in zip(form.magnitudes(), (2, 1), strict=True))
-        blurred = (1 + np.maximum(a - form.damped(form.t, d, 2), 0.0) / d**2)[:, None]  # ρ′, where s cancels
+        blurred = (1 + np.maximum(a - form.damped(form.t, d, 2), 0.0) / d / d)[:, None]  # ρ′, where s cancels
         return a, 2 * pulls * blurred, (stiff + np.square(2 * pulls / d)) * blurred

@@ -57,7 +57,7 @@ class Dice(Loss):
 
     layout = property(lambda self: pooled(self.axis))
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(8, 12, 16)
+    bounds = Bounds(8, 16, 24)
     examples = (
         {},
         {"axis": (0, 2), "smooth_nr": 0.3, "smooth_dr": 7.0},

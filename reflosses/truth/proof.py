@@ -260,6 +260,7 @@ def _second(loss: Loss, derivative: Callable[..., Any], tie: bool, strict: bool)
     return min(sides, key=lambda side: abs(side[0]))
 
 
+@np.errstate(all="ignore")
 def certify(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, curvature: bool = False
 ) -> Any:

@@ -478,7 +478,8 @@ class Maker:
                 given["yhat"] = Given(both[..., 0], f"a view beside out of {given['yhat'].text}")
             a = both[..., 1]
         elif way == 18:
-            return self.hostile()
+            wrong = self.hostile()
+            return Given(wrong.value, wrong.text, np.zeros(0))
         elif way == 19:
             a = np.float64(0.5)
         elif way == 20:

@@ -123,7 +123,7 @@ def on_this_path(path: str, points: int, seed: int, only: str) -> list[dict[str,
     rows = []
     for row in known_errors(only):
         ulp, bound = measured(row)
-        rows.append({**row, "ulp": round(ulp, 3), "bound": bound, "path": path})
+        rows.append({**row, "ulp": round(ulp, 3), "bound": bound, "path": path, "points": 0})
     for name, cls, chosen in hunts(only):
         start = time.perf_counter()
         found = hunted(cls, chosen, seed, points)
