@@ -47,7 +47,7 @@ BOTH = "both branches agree at the border"
 LOOSE = "any number nearby does as well"
 
 SAME = (
-    Same("no copy is made where none is needed: speed alone", "", "copy=False", "copy"),
+    Same("no copy is made where none is needed: speed alone", "", "copy=False", "False → True|copy"),
     Same("no copy is made where none is needed: speed alone", "evaluation/axes", 'order="C"', "order"),
     Same("the length of a cache: speed alone", "", "lru_cache", ""),
     Same("a promise to type checkers", "evaluation/loss", "dataclass_transform", ""),
@@ -70,6 +70,7 @@ SAME = (
     Same(SHORTCUT, "evaluation/evaluate", "weight is None and block.keep is None and through is None"),
     Same(SHORTCUT, "evaluation/evaluate", "if divisor > 1:"),
     Same(SHORTCUT, "evaluation/axes", "self.units <= size"),
+    Same("far below any exponent", "evaluation/quadratic_form", "2**14", "^2 →|^14 →|\\*\\*"),
     Same(MEMORY, "evaluation/axes", "self.members < FEW"),
     Same(MEMORY, "evaluation/axes", "FEW = 64"),
     Same(MEMORY, "evaluation/call", "_CAUTIOUS = "),
