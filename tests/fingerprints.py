@@ -70,18 +70,18 @@ SEARCHES = {  # of the points of a search for the worst input
     "BinaryCrossEntropyWithLogits": "4da66b378b6af35b",
     "Cauchy": "971b2ef073f56086",
     "CrossEntropy": "66df2ff57a183986",
-    "Dice": "5a119ba9ef35c814",
+    "Dice": "b7883a0b5d81413a",
     "Focal": "46a06f7801eae1a4",
     "FocalWithLogits": "6157c552c1034377",
-    "GeneralizedDice": "541ddb49bf810e9d",
+    "GeneralizedDice": "da396b3aa9d5c26b",
     "Hinge": "23213d86b41b9c30",
     "Huber": "5483e81d46dcd08e",
-    "IoU": "5a119ba9ef35c814",
+    "IoU": "b7883a0b5d81413a",
     "MeanAbsoluteError": "6f35bc3cf46e9aec",
     "MeanSquaredError": "c4aad88a4dc3749f",
     "NegativeLogLikelihood": "270274654a1ee030",
     "SparseCategoricalCrossEntropy": "60e9ac4ecacb664e",
-    "WeightedCrossEntropy": "effdb75191b5bbf7",
+    "WeightedCrossEntropy": "f23ed9ab1ce919de",
 }
 
 

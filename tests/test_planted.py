@@ -141,6 +141,11 @@ def test_there_are_mistakes_of_every_kind():
     assert min(len(consistent), len(value_only), len(gradient_only)) >= 6
 
 
+def test_a_class_of_a_test_is_no_mistake():
+    """Another test file that lists the mistakes later must not meet `Untouched`, which needs an argument."""
+    assert [type(m) for m in planted.mistakes()] == [type(m) for m in MISTAKES]
+
+
 def test_every_loss_has_a_mistake():
     from reflosses.catalogue import losses
 

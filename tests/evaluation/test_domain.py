@@ -173,3 +173,14 @@ def test_what_is_not_real_numbers_is_refused(given: Any, reason: str) -> None:
     with pytest.raises(TypeError, match=r"^Huber: yhat ") as error:
         as_array(given, "Huber: yhat")
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("open_end", [False, True])
+def test_an_interval_with_one_end_holds_what_lies_on_one_side(open_end):
+    below, above = Interval("a debt", high=3.5, open_high=open_end), Interval("a debt", low=3.5, open_low=open_end)
+    for a in ([-1e300, 3.0], [3.0], [-np.inf, np.nan]):
+        assert below.holds(np.array(a))
+    for a in ([0.0, 4.0], [4.0], [np.inf]):
+        assert not below.holds(np.array(a))
+        assert above.holds(np.array(a[-1:]))
+    assert below.holds(np.array([3.5])) == above.holds(np.array([3.5])) == (not open_end)

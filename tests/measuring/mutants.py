@@ -47,13 +47,14 @@ BOTH = "both branches agree at the border"
 LOOSE = "any number nearby does as well"
 
 SAME = (
-    Same("no copy is made where none is needed: speed alone", "", "copy=False", "copy"),
+    Same("no copy is made where none is needed: speed alone", "", "copy=False", "False → True|copy"),
     Same("no copy is made where none is needed: speed alone", "evaluation/axes", 'order="C"', "order"),
     Same("the length of a cache: speed alone", "", "lru_cache", ""),
     Same("a promise to type checkers", "evaluation/loss", "dataclass_transform", ""),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"< c → .*<="),
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"1 - p < c → .*<="),
     Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
+    Same("the correction is right for every gamma", "losses/focal.py", "if self.gamma > 2:", r"2 - 1|>= \(2|→ True"),
     Same("lengths that agree are checked once more", "", "strict=True", "True → False|keyword strict"),
     # evaluation
     Same(MEMORY, "evaluation/threads", "_WORTH_PRIMING"),
@@ -69,6 +70,7 @@ SAME = (
     Same(SHORTCUT, "evaluation/evaluate", "weight is None and block.keep is None and through is None"),
     Same(SHORTCUT, "evaluation/evaluate", "if divisor > 1:"),
     Same(SHORTCUT, "evaluation/axes", "self.units <= size"),
+    Same("far below any exponent", "evaluation/quadratic_form", "2**14", "^2 →|^14 →|\\*\\*"),
     Same(MEMORY, "evaluation/axes", "self.members < FEW"),
     Same(MEMORY, "evaluation/axes", "FEW = 64"),
     Same(MEMORY, "evaluation/call", "_CAUTIOUS = "),
@@ -127,6 +129,7 @@ SAME = (
         "allow_nan=False",
         "keyword allow_nan",
     ),
+    Same("a block holds more than one unit", "comparison/worst_inputs", "max(1, predictions // size", r"^1 →"),
     Same("no margin is the largest number of a format", "comparison/battery", "< form.max", r"< form\.max →.*<="),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),
 )

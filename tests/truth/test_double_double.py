@@ -11,7 +11,7 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 import flint
 
-from reflosses.truth.double_double import DoubleDouble
+from reflosses.truth.double_double import DoubleDouble, _equal, _less
 
 RNG = np.random.default_rng(12)
 BITS = 98  # of 106: some operations err by a few units
@@ -120,3 +120,13 @@ def test_halves_that_get_lost_are_noticed() -> None:
     for lost in (lambda: a.swapaxes(0, 0) + 1, lambda: np.cos(a), lambda: np.sort(a), lambda: np.add.accumulate(a)):
         with pytest.raises(TypeError, match="double-doubles"):
             lost()
+
+
+def test_pairs_are_compared_by_their_first_number_and_then_by_the_rest() -> None:
+    """1 + 2^-60 < 1 + 2^-59 < 2 − 2^-60, whatever the rest of the larger first number is."""
+    rising = [(1.0, -(2.0**-60)), (1.0, 0.0), (1.0, 2.0**-60), (1.0, 2.0**-59), (2.0, -(2.0**-60)), (2.0, 0.0)]
+    for i, a in enumerate(rising):
+        for j, b in enumerate(rising):
+            pair_a, pair_b = ((np.float64(x), np.float64(rest)) for x, rest in (a, b))
+            assert bool(_less(pair_a, pair_b)) == (i < j)
+            assert bool(_equal(pair_a, pair_b)) == (i == j)
