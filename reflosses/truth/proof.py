@@ -140,9 +140,9 @@ class _Proof:
             return _coefficient(sum(self.terms[term].losses(m, j), start=m.lift(0.0)), 0)
 
         what = f"{self.loss}: a value at a tie"
-        here = _refine(what, lambda m: total(m, None), 1, False)[0]
+        here = _refine(what, lambda m: total(m, None), 1, False)[0][0]
         for side in (1, -1):
-            if not np.allclose(_refine(what, total, side, False)[0], here, rtol=2.0**-40, atol=0.0):
+            if not np.isclose(_refine(what, total, side, False)[0][0], here, rtol=2.0**-40, atol=0.0):
                 raise NoDerivativeError("the branches of a definition do not meet")
 
 
