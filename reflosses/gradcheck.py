@@ -159,10 +159,11 @@ def _check_types(function: str, loss: Any, candidate: Any, *more: str) -> None:
 def curvaturecheck(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, candidate: Curvature | None = None
 ) -> GradcheckResult:
-    """Compare `curvature` with central differences of `grad`, entry by entry; the rest as in `reductioncheck`.
+    """Compare `curvature` with central differences of `grad`, entry by entry, under the reduction of `loss`.
 
     Where the slope jumps, the curvature must be NaN. Where only the curvature jumps, it must lie between the one-sided
-    differences. Of a loss that holds its weight constant, the gradient is differenced with the weight held.
+    differences. If `grad` holds a weight constant, these differences hold it too. `GradcheckResult` explains the
+    result; errors and candidates are those of `gradcheck`.
     """
     _check_types("curvaturecheck", loss, candidate, "curvature")
     at, subject = _Point(loss, y, yhat, weight, candidate), loss if candidate is None else candidate

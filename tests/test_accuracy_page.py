@@ -57,7 +57,7 @@ def test_the_worst_known_inputs_are_within_the_bounds(row: dict[str, Any]) -> No
 def test_the_page_has_the_largest_known_errors() -> None:
     text = section("The largest known errors")
     head, *rows = cells(text)
-    assert head == ["loss", "quantity", "bound", "largest known", "path", "here", "points"]
+    assert head == ["loss", "quantity", "bound", "largest known", "path", "here", "points", "rests on"]
     assert {(row[0], row[1]) for row in rows} == quantities()
     for row, known in zip(rows, KNOWN, strict=True):
         bound = loss_of(known).bounds[QUANTITIES.index(known["quantity"])]

@@ -66,8 +66,12 @@ class Scaled:
         """factor · gradient."""
         return self.factor * self.loss.grad(y, yhat, weight=weight)
 
+    def curvature(self, y: Any, yhat: Any, *, weight: Any = None) -> Floats:
+        """factor · curvature."""
+        return self.factor * self.loss.curvature(y, yhat, weight=weight)
+
     def value_and_grad(self, y: Any, yhat: Any, *, weight: Any = None) -> tuple[Any, Floats]:
-        """Both, sharing the work."""
+        """Value and gradient, sharing the work."""
         value, grad = self.loss.value_and_grad(y, yhat, weight=weight)
         return self.factor * value, self.factor * grad
 

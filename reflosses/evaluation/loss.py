@@ -27,7 +27,7 @@ A loss file says more only if it needs to:
     sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
     layout             which axes go into one unit (default: none, one loss an element)
     examples           parameter sets for the checks, away from 0, 1 and 2
-    kinks              y → the predictions at which the formula changes over
+    kinks              y → the predictions at which the formula changes over, also if the slope does not jump there
     scale              the distance over which the loss bends (default: 1)
     error_scale        y, yhat, parameters → what the bounds are relative to, where the exact result may cancel
     target_row         class row, parameters → the row that `definition` takes, smoothed and weighted
@@ -141,7 +141,7 @@ class Loss(ABC):
     def curvatures(self, *args: Any, **kwargs: Any) -> Floats:
         """The terms → the derivative of each slope with respect to its own prediction.
 
-        Where it jumps, it is the one that is nearer to 0. Where the slope jumps, it is not read.
+        Where it jumps, it is the side that is nearer to 0. Where the slope jumps, NaN takes its place.
         """
 
     def one_sided_slopes(self, *args: Any, **kwargs: Any) -> tuple[Floats, Floats]:
@@ -214,8 +214,8 @@ class Loss(ABC):
     def curvature(self, y: ArrayLike, yhat: ArrayLike, *, weight: ArrayLike | None = None) -> Floats:
         """The derivative of each entry of `grad` with respect to the same entry of yhat: the diagonal of the Hessian.
 
-        It is shaped, reduced and weighted as `grad` is. NaN where the slope jumps. Where only the curvature jumps, it
-        is the one-sided curvature that is nearer to 0: that of Huber at |r| = delta is 0.
+        It is shaped, reduced and weighted as `grad` is. Where the slope jumps, it is NaN: there is no derivative. Where
+        the slope is continuous and the curvature jumps, it is the side that is nearer to 0 (Huber at |r| = delta: 0).
         """
         _, (curvature,) = evaluate(Call(self, y, yhat, weight), False, "curvatures")
         return curvature
@@ -231,6 +231,12 @@ class Loss(ABC):
         """Make the class a frozen dataclass of its parameters, so that no loss has to say it."""
         super().__init_subclass__(**options)
         dataclass(frozen=True, eq=False, repr=False)(cls)
+        for word, made in (("domain", Domains), ("bounds", Bounds)):
+            if not isinstance(getattr(cls, word, None), (made, property)):
+                raise TypeError(f"{cls.__name__} needs a line `{word} = {made.__name__}({', '.join(made._fields)})`")
+        for f in fields(cls):
+            if "check" not in f.metadata:
+                raise TypeError(f"{cls.__name__}: {f.name} needs `parameter(default=…, check=…)`")
 
     def __post_init__(self) -> None:
         for f in fields(self):

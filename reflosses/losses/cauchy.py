@@ -22,7 +22,7 @@ class Cauchy(Loss):
     Shapes: y and yhat alike, one loss an element; with Ω, of shape (d, d) or (…, d, d), one loss a vector.
     Domain: y and yhat real, delta > 0 in the unit of √s, information symmetric and positive semi-definite.
     Kinks: none. Limits: a residual of ±∞ gives ∞ with slope 0.
-    Accuracy: the curvature is relative to 2ρ′; with Ω, all three to sums without signs, which the page states.
+    Accuracy: the bound of the curvature is relative to 2ρ′. With Ω, the page says what each bound is relative to.
     Source: P. W. Holland and R. E. Welsch, 1977, as a weight; derivations/cauchy.md.
     """
 

@@ -72,7 +72,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def _losses(leg: Leg) -> Table:
-    numbers = [Header(name, "right") for name in ("points", "value", "gradient", "curvature", "approx_fprime")]
+    numbers = [Header(name, "right") for name in ("points", "value", "gradient", "curvature", "fprime")]
     table = Table(
         "1. Our losses against their certified truth, and against finite differences",
         (Header("loss"), *numbers, Header("verdict")),
@@ -84,8 +84,8 @@ def _losses(leg: Leg) -> Table:
     table.notes += _notes(leg) + leg.missing
     if table.lines:
         table.notes.append(
-            "value, gradient, curvature: the worst error of the bound, in units in the last place; "
-            "approx_fprime: the largest disagreement, over what rounding and step allow."
+            "value, gradient, curvature: the largest error of the promised one, in units in the last place; "
+            "fprime: the largest difference from approx_fprime, divided by the allowed one."
         )
     return table
 

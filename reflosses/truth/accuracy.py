@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,7 +81,8 @@ def errors(loss: Loss, problem: Problem, truth: Certified) -> tuple[Floats, Floa
 
 
 def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
-    """Compare a loss under reduction "none" with certified results, at about so many hard inputs."""
+    """Compare a loss, without reduction, with certified results at about so many hard inputs (`points_wanted`)."""
+    loss = loss if loss.reduction == "none" else replace(loss, reduction="none")
     worst = [Worst(), Worst(), Worst()]
     points = undecided = 0
     queue = list(hard(loss, seed, points_wanted))
@@ -110,4 +111,5 @@ def reproducer(loss: Loss, problem: Problem, error: Floats, method: str) -> str:
         worst = per_loss(loss, error) if error.shape == yhat.shape else error.reshape(-1)
         one = [int(np.argmax(flatten(worst).max(axis=1)))]
         y, yhat = unstack(loss, *(a[one] for a in stack(loss, y, yhat)))
-    return f"reflosses.{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"
+    ours = "reflosses." if type(loss).__module__.startswith("reflosses.") else ""
+    return f"{ours}{loss}.{method}({y.tolist()!r}, {yhat.tolist()!r})"

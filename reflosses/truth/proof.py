@@ -264,11 +264,11 @@ def _second(loss: Loss, derivative: Callable[..., Any], tie: bool, strict: bool)
 def certify(
     loss: Loss, y: ArrayLike, yhat: ArrayLike, weight: ArrayLike | None = None, *, curvature: bool = False
 ) -> Any:
-    """The correctly rounded value and gradient of a loss, proved from its textbook definition; its curvature, too.
+    """The correctly rounded value and gradient of a loss, proved from its textbook definition.
 
-    Arguments and shapes are those of `loss.value_and_grad`; every number is the float64 next to the exact result.
+    Arguments and shapes are those of `loss.value_and_grad`; every number is the float64 nearest to the exact result.
     At a kink the gradient is the number nearest to 0 between the two one-sided derivatives, and the curvature is NaN.
-    curvature: True returns (value, gradient, curvature), with the diagonal of the Hessian as in `loss.curvature`.
+    curvature: True returns (value, gradient, curvature); the third is the diagonal of the Hessian (`loss.curvature`).
     The definition is evaluated once for each prediction, in about 0.1 ms if it is short. A row of C classes, or a mask
     of C pixels, takes C² terms. Use it for thousands of points, not for millions.
     Raises ImportError without python-flint (the extra `truth`). Raises CannotCertifyError, a ValueError, for inputs

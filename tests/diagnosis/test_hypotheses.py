@@ -98,7 +98,7 @@ class Apart(Loss):
     smooth_dr: float = parameter(default=0.0, check=number(NON_NEGATIVE))
 
     layout = property(lambda self: pooled(self.axis))
-    domain = Dice.domain
+    domain, bounds = Dice.domain, Dice.bounds
 
     @staticmethod
     def definition(m, y, yhat, smooth_nr, smooth_dr):

@@ -28,11 +28,12 @@ Versions: {versions}.
 
 ## The largest known errors
 
-The worst that `make hunt` has found, in units in the last place (of the exact result, or of what the bound of the class
-is relative to). A hunt draws parameters over their promised range, measures so many predictions on each code path of
-NumPy (default, AVX2, baseline), and proves the largest error. A row holds the largest part of its bound. Parameters
-with bounds or formulas of their own are hunted apart. *Here* is the error of the same input on the machine that wrote
-this page.
+The largest errors that `make hunt` has found, in units in the last place (ulp) of the exact result, or of what the
+bound of the class is relative to. A hunt draws parameters over their promised range. It compares as many predictions as
+the column *points* says on each code path of NumPy (default, AVX2, baseline), and proves the largest error. Each row
+shows the input whose error is the largest part of its bound; some bounds depend on a parameter. *Here* is the error of
+the same input on the machine that wrote this page. A bound *rests on* a count of all roundings, which is on the page of
+the loss, or on the hunt alone.
 
 {known}
 
@@ -75,14 +76,29 @@ def table(head: list[str], rows: list[list[str]], side: str = "--:") -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+ALL = ("value", "grad", "curvature")
+COUNTED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Hinge", "Huber", "MeanAbsoluteError", "MeanSquaredError"), ALL),
+    **dict.fromkeys(("NegativeLogLikelihood", "SparseCategoricalCrossEntropy"), ALL),
+    "BinaryCrossEntropy": ("grad", "curvature"),
+    "BinaryCrossEntropyWithLogits": ("grad", "curvature"),
+    "Cauchy": ("curvature",),
+}
+
+
 def largest(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         here, bound = measured(row)
         points = f"{row['points']:.0e}".replace("e+0", "e")
         asked = [f"{row['hunt']}", row["quantity"], f"{bound:.6g}", f"{row['ulp']:.3f}", row["path"], f"{here:.3f}"]
-        lines.append([*asked, points])
-    return table(["loss", "quantity", "bound", "largest known", "path", "here", "points"], lines)
+        lines.append([*asked, points, "count" if row["quantity"] in counted(row["hunt"]) else "hunt"])
+    return table(["loss", "quantity", "bound", "largest known", "path", "here", "points", "rests on"], lines)
+
+
+def counted(hunt: str) -> tuple[str, ...]:
+    """The quantities whose bounds are derived on the page of the loss by counting roundings."""
+    return COUNTED.get(hunt, ())
 
 
 def worst(row: dict[str, Any], key: str) -> str:
@@ -130,10 +146,9 @@ def functions(report: dict[str, Any]) -> str:
 
 def accuracy(report: dict[str, Any]) -> str:
     rows = [
-        [f"`{r['name']}`", str(r["points"]), *(worst(r, k) for k in ("value", "grad")), verdict(r)]
-        for r in report["legs"][0]["rows"]
+        [f"`{r['name']}`", str(r["points"]), *(worst(r, k) for k in ALL), verdict(r)] for r in report["legs"][0]["rows"]
     ]
-    return table(["loss", "points", "value", "gradient", "verdict"], rows)
+    return table(["loss", "points", "value", "gradient", "curvature", "verdict"], rows)
 
 
 def data(report: dict[str, Any]) -> str:
