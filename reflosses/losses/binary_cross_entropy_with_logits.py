@@ -66,7 +66,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(PROBABILITY, LOGIT)
-    bounds = property(lambda self: Bounds(4, 5 if self.pos_weight is None else 8, 9))
+    bounds = property(lambda self: Bounds(4, 5, 9) if self.pos_weight is None else Bounds(6, 8, 9))
     examples = ({}, {"pos_weight": 0.3}, {"pos_weight": 17.0}, {"pos_weight": 1e6}, {"pos_weight": 1e-6})
 
     def error_scale(self, y: Floats, yhat: Floats, pos_weight: Floats) -> tuple[None, Floats, None]:

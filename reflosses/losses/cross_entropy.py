@@ -99,7 +99,7 @@ class CrossEntropy(Loss):
 
     layout = property(lambda self: rows(self.axis))
     domain = property(lambda self: Domains(Classes(self.ignore_index, rows=PROBABILITY), LOGIT))
-    bounds = Bounds(8, 16, 16)
+    bounds = Bounds(10, 16, 16)
     examples = (
         {},
         {"axis": 0, "ignore_index": -100, "label_smoothing": 0.13},

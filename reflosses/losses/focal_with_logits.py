@@ -109,7 +109,7 @@ class FocalWithLogits(Loss):
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(Labels((0.0, 1.0)), LOGIT)
-    bounds = property(lambda self: Bounds(6 + 2 * self.gamma, 6 + 2 * self.gamma, 16 + 2 * self.gamma))
+    bounds = property(lambda self: Bounds(8 + 2 * self.gamma, 8 + 2 * self.gamma, 16 + 2 * self.gamma))
     examples = (
         *({"gamma": 0.3, "alpha": 0.7}, {"gamma": 4.5}, {"gamma": 0.0, "alpha": 0.03}, {"gamma": 30.0}),
         *({"gamma": 1.7, "alpha": 0.2, "clamp": 1e-4}, {"gamma": 1.0, "alpha": 0.4}, {"gamma": 1e-6, "clamp": 1e-6}),

@@ -64,7 +64,7 @@ class GeneralizedDice(Loss):
 
     layout = property(lambda self: class_pooled(self.axis, self.per_sample))
     domain = Domains(PROBABILITY, PROBABILITY)
-    bounds = Bounds(8, 16, 24)
+    bounds = Bounds(8, 16, 28)
     examples = ({}, {"axis": 1, "per_sample": True}, {"axis": 0})
 
     def error_scale(self, y: Floats, yhat: Floats) -> tuple[None, Floats, Floats]:
