@@ -84,7 +84,7 @@ def _losses(leg: Leg) -> Table:
     table.notes += _notes(leg) + leg.missing
     if table.lines:
         table.notes.append(
-            "value, gradient, curvature: the largest error of the promised one, in units in the last place; "
+            "value, gradient, curvature: the largest error, of so many promised, in units in the last place; "
             "fprime: the largest difference from approx_fprime, divided by the allowed one."
         )
     return table
