@@ -5,7 +5,7 @@ on the other losses of a block, and exact sums not on the order: the bits are th
 the sign of a NaN.
 
 The first pass makes sums that several blocks share: over all units, or over a unit that is longer than a block. Most
-losses need none. The second pass makes losses and slopes.
+losses need none. The second pass makes losses and derivatives.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Result:
         return decided(*self.total, self.divisor)
 
     def add(self, box: Box, sums: Sequence[Floats] | None) -> None:
-        """Losses and slopes of a block, weighted, reduced and put in place. Without `sums`, each unit has its own."""
+        """Losses and derivatives of a block, weighted, reduced and put in place. Without `sums`, a unit has its own."""
         first = not any(s.start for s in box[len(self.layout.outer) :])  # the box starts its units, or holds them
         if not first and not self.derivative:
             return
@@ -182,9 +182,9 @@ class Result:
         arguments = (block.y, block.yhat, *block.parameters)
         terms = loss.terms(*arguments, *(sums or ()))
         rest = _not_short(loss, terms[0])
-        if rest is not None and self.derivative not in ("", "slopes"):  # the full form knows no kinks
-            for kink in loss.kinks(block.y):
-                rest = rest & (block.yhat != kink)
+        jumps = self._jumps(block, terms)
+        if rest is not None and jumps is not None and self.derivative == "one_sided_slopes":
+            rest = rest & ~jumps  # the full form has one slope
         full = None if rest is None else loss.full(*(chosen(a, rest) for a in arguments))
         if self.wants_value and first:
             self._add_losses(block, _patched(loss.losses(*terms), rest, full, 0))
@@ -192,12 +192,22 @@ class Result:
             arrays, place, through_weight = DERIVATIVES[self.derivative]
             through = getattr(loss, through_weight)(*terms) if loss.reads_all_predictions else None
             found = getattr(loss, self.derivative)(*terms)
-            if self.derivative == "curvatures" and loss.kinks(block.y):
-                found = np.where(np.equal(*loss.one_sided_slopes(*terms)), found, np.nan)
             if arrays == 2:
                 found = np.minimum(*found), np.maximum(*found)
             for out, slopes in zip(self.outs, found if arrays == 2 else (found,), strict=True):
-                self._put(out, block, _patched(slopes, rest, full, place), through)
+                slopes = _patched(slopes, rest, full, place)
+                if jumps is not None and self.derivative == "curvatures":
+                    slopes = np.where(jumps, np.nan, slopes)
+                self._put(out, block, slopes, through)
+
+    def _jumps(self, block: Block, terms: Sequence[Any]) -> Bools | None:
+        """The kinks at which the slope jumps, if they matter: where the one-sided slopes differ as floats."""
+        kinks = self.loss.kinks(block.y) if self.derivative not in ("", "slopes") else ()
+        if not kinks:
+            return None
+        left, right = self.loss.one_sided_slopes(*terms)
+        differ: Bools = (left < right) | (left > right) | (np.isnan(left) != np.isnan(right))
+        return np.asarray(differ & np.logical_or.reduce([block.yhat == kink for kink in kinks]))
 
     def _add_losses(self, block: Block, losses: Floats) -> None:
         if block.weight is not None:

@@ -12,7 +12,7 @@ A *unit* is all that one loss reads: an element, a class row, an overlap or a re
 the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, classes, members). It says:
 
     definition         the textbook formula of one loss, in generic arithmetic `m` (see `reflosses.truth.arithmetic`)
-    terms              y, yhat, parameters → what losses and slopes share; the first term has one number a loss
+    terms              y, yhat, parameters → what the next three share; the first term has one number a loss
     losses             the terms → the losses
     slopes             the terms → the derivative of each loss with respect to its own predictions
     curvatures         the terms → the derivative of each slope with respect to its own prediction
@@ -21,7 +21,7 @@ the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, clas
 
 A loss file says more only if it needs to:
 
-    short              the interval of the first term in which losses and slopes hold (default: the finite floats)
+    short              the interval of the first term in which these formulas hold (default: the finite floats)
     full               y, yhat, parameters → losses, slopes and curvatures of the other units (not at kinks)
     one_sided_slopes   the terms → left and right derivatives, for a loss with kinks
     sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
@@ -194,7 +194,7 @@ class Loss(ABC):
         """The derivative of the value with respect to yhat, shaped like yhat (under "none": of the sum).
 
         out: a float64 array of that shape, which takes the gradient and is returned. It must not share memory with y,
-        yhat or weight. TypeError or ValueError if it cannot take the gradient.
+        yhat or weight. TypeError or ValueError if it cannot take the gradient. An error may leave a part of it there.
         """
         _, (grad,) = evaluate(Call(self, y, yhat, weight, out), False, "slopes")
         return grad if out is None else out
@@ -216,6 +216,7 @@ class Loss(ABC):
 
         It is shaped, reduced and weighted as `grad` is. Where the slope jumps, it is NaN: there is no derivative. Where
         the slope is continuous and the curvature jumps, it is the side that is nearer to 0 (Huber at |r| = delta: 0).
+        A weight that `grad` holds constant (WeightedCrossEntropy) is held here, too.
         """
         _, (curvature,) = evaluate(Call(self, y, yhat, weight), False, "curvatures")
         return curvature

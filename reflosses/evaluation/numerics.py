@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from reflosses.evaluation.axes import FEW
-from reflosses.evaluation.domain import Floats, magnitude, within
+from reflosses.evaluation.domain import MAX, Floats, magnitude, within
 
 
 def accurate_sum(x: Floats) -> Floats:
@@ -125,9 +125,11 @@ def exp_of_product(a: float, x: Floats) -> Floats:
     if not (x > 2.0**500).any():
         p, error = two_product(np.float64(a), x)
     else:  # splitting x may overflow; 10,000 is far enough, and exact
-        far = x > 2.0**500
-        x = np.where(far & (x >= 1e4 / a), 1e4 / a, x)
+        far, infinite = x > 2.0**500, np.isinf(x)
+        x = np.where(infinite | (far & (x >= 1e4 / a)), np.minimum(1e4 / a, MAX), x)
         p, error = two_product(a * np.where(far, 2.0**600, 1.0), np.where(far, x * 2.0**-600, x))
+        p = np.where(infinite, np.inf, p)
+        error = np.where(infinite, 0.0, error)
     grown = np.exp(-p)
     return np.asanyarray(grown - grown * error)
 

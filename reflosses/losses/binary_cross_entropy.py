@@ -81,4 +81,5 @@ class BinaryCrossEntropy(Loss):
     examples = ({}, {"clamp": 1e-7}, {"clamp": 0.03})
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
-        return () if self.clamp is None else (0 * y + self.clamp, 0 * y + (1 - self.clamp))
+        c = self.clamp
+        return () if c is None else tuple(np.full(y.shape, end) for end in (c, 1 - c) if end != 1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.evaluation.axes import rows
-from reflosses.evaluation.domain import FRACTION, LOGIT, NON_NEGATIVE, PROBABILITY, Classes, Floats
+from reflosses.evaluation.domain import FRACTION, LOGIT, MAX, NON_NEGATIVE, PROBABILITY, Classes, Floats
 from reflosses.evaluation.loss import Bounds, Domains, Loss
 from reflosses.evaluation.numerics import accurate_sum, product, times
 from reflosses.evaluation.parameters import array, integer, number, optional, parameter
@@ -114,6 +114,10 @@ class CrossEntropy(Loss):
 
     def error_scale(self, y: Any, z: Floats) -> tuple[None, Floats, None]:
         return None, np.maximum(*Softmax(z).gained_and_lost(self._weigh(smoothed(y, z, self.label_smoothing)))), None
+
+    def check(self) -> None:
+        if self.class_weight is not None and self.class_weight.max(initial=0.0) > MAX / max(1, len(self.class_weight)):
+            raise ValueError(f"{self}: the sum of class_weight may leave the floats")
 
     def divisor_weight(self, y: Any) -> Floats | None:
         if self.class_weight is not None and y.ndim == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class Focal(Loss):
         if self.gamma > 2:  # the rounding of q costs γ units: here it is put back
             power = power + power * (self.gamma * ((1 - q) - p) / q)  # (5)
         alpha = 1.0 if self.alpha is None else np.where(positive, self.alpha, 1 - self.alpha)
-        free, c = None, self.clamp  # where p_t is not clipped
-        if c is not None:
+        free = None  # where p_t is not clipped
+        if (c := self.clamp) is not None:
             free = (p > c) & (q > c)
             nats = np.where(free | np.isnan(p), nats, np.where(p <= c, -np.log(c), -np.log1p(-c)))
         return q, p, nats, power, alpha, np.where(positive, 1.0, -1.0), free
@@ -74,16 +75,7 @@ class Focal(Loss):
     def full(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats, Floats]:
         q, p, nats, _, alpha, sign, free = self.terms(y, yhat)
         g, clipped, free = self.gamma, free is not None, 1.0 if free is None else free
-        *powers, exponent = power_parts(q, g)
-        powers.append(np.where(q == 0, 1.0, 1 + g * ((1 - q) - p) / q))  # (5)
-
-        def times_power(less: int, *factors: Any, over: tuple[Floats, ...] = ()) -> Floats:
-            """q^(γ − less) times the factors, over `over`; 0 where a factor is 0. Nothing leaves the floats early."""
-            found = product((*powers, *factors), (*[np.where(q == 0, 1.0, q)] * less, *over), exponent)
-            found = np.where(q == 0, product(factors, over) * np.float64(0.0) ** (g - less), found)
-            absent = np.logical_or.reduce(np.broadcast_arrays(False, *[np.asarray(f) == 0 for f in factors]))
-            return np.where(absent, 0 * q, found)
-
+        times_power = self._times_power(q, p)
         slope = times_power(1, alpha, g, nats) + times_power(0, alpha, free, over=(p,))
         rate = np.minimum(np.where(q == 0, 1.0, nats / q), 2.0**900)  # L/q tends to 1; both are small beside 1/p²
         bend = times_power(1, alpha, g, (g - 1) * rate + 2 / np.maximum(p, 2.0**-900), free)
@@ -92,15 +84,32 @@ class Focal(Loss):
             bend = np.where(free, bend, times_power(2, alpha, g, g - 1, nats))
         return times_power(0, alpha, nats), -sign * slope, bend
 
+    def _times_power(self, q: Floats, p: Floats) -> Callable[..., Floats]:
+        g, (*powers, exponent) = self.gamma, power_parts(q, self.gamma)
+        powers.append(np.where(q == 0, 1.0, 1 + g * ((1 - q) - p) / q))  # (5)
+
+        def times_power(less: int, *factors: Any, over: tuple[Floats, ...] = ()) -> Floats:
+            """q^(γ − less) times the factors, over `over`; 0 where a factor is 0. Nothing leaves the floats early."""
+            found = product((*powers, *factors), (*[np.where(q == 0, 1.0, q)] * less, *over), exponent)
+            limit = product([np.sign(1.0 * f) for f in factors]) * np.float64(0.0) ** (g - less)
+            found = np.where(q == 0, product(factors, over) if g == less else limit, found)
+            absent = np.logical_or.reduce(np.broadcast_arrays(False, *[np.asarray(f) == 0 for f in factors]))
+            return np.where(absent, 0 * q, found)
+
+        return times_power
+
     def one_sided_slopes(
         self, q: Floats, p: Floats, nats: Floats, power: Floats, alpha: Any, sign: Any, free: Any
     ) -> Any:
         slopes = self.slopes(q, p, nats, power, alpha, sign, free)
         if self.clamp is None:
             return slopes, slopes
-        steep = self.slopes(q, p, nats, power, alpha, sign, None)
+        times_power, far = self._times_power(q, p), (q < self.short[0]) | (q > self.short[1])
+        clipped = np.where(far, -sign * times_power(1, alpha, self.gamma, nats), slopes)
+        inner = self.slopes(q, p, nats, power, alpha, sign, None)
+        steep = np.where(far, clipped - sign * times_power(0, alpha, over=(p,)), inner)
         inward = np.where(p == self.clamp, sign, np.where(q == self.clamp, -sign, 0.0))  # to the inside
-        return np.where(inward < 0, steep, slopes), np.where(inward > 0, steep, slopes)
+        return np.where(inward < 0, steep, clipped), np.where(inward > 0, steep, clipped)
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
@@ -112,4 +121,5 @@ class Focal(Loss):
     )
 
     def kinks(self, y: Floats) -> tuple[Floats, ...]:
-        return () if self.clamp is None else (0 * y + self.clamp, 0 * y + (1 - self.clamp))
+        c = self.clamp
+        return () if c is None else tuple(np.full(y.shape, end) for end in (c, 1 - c) if end != 1)

@@ -104,7 +104,7 @@ class FocalWithLogits(Loss):
     def _times_power(self, y: Floats, z: Floats, x: Floats) -> Floats:
         """α q^γ x."""
         half, alpha = self._power(z, self.gamma / 2), self._weighted(2 * y - 1, np.ones(z.shape))
-        return np.where(alpha == 0, 0.0, product((alpha, half, half, x)))
+        return np.where((alpha == 0) & (z == z), 0.0, product((alpha, half, half, x)))
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 

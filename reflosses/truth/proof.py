@@ -277,6 +277,8 @@ def certify(
     """
     if not isinstance(loss, Loss):
         raise TypeError(f"certify: loss is {printed(loss)}, no loss such as Huber(delta=0.7)")
+    if not isinstance(curvature, bool):
+        raise TypeError(f"certify: curvature is {printed(curvature)}, not True or False")
     try:
         result = certified(loss, y, yhat, weight, second=curvature)
     except CannotCertifyError as error:

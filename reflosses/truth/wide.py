@@ -51,19 +51,16 @@ def wide_results(loss: Loss, units: Block) -> list[Any]:
     terms = _terms(wide, units, widened)
     arguments = [widened(a) for a in (units.y, units.yhat, *units.parameters)]
     found = [f(*terms).copy() for f in (wide.losses, wide.slopes, wide.curvatures)]
-    kinks = loss.kinks(units.y)
-    if kinks:
-        left, right = wide.one_sided_slopes(*terms)
-        found[2][left != right] = np.nan
     if loss.full is not None:
         rest = ~((short[0] >= own[0]) & (short[0] <= own[1]))
         if rest.any():
             full = wide.full(*(a[rest] for a in arguments))
-            for whole, part, smooth in zip(found, full, (False, False, True), strict=True):
-                at_kink = np.logical_or.reduce(
-                    [np.zeros(rest.shape, bool), *(units.yhat == k for k in kinks if smooth)]
-                )
-                whole[rest & ~at_kink] = part[~at_kink[rest]]
+            for whole, part in zip(found, full, strict=True):
+                whole[rest] = part
+    kinks = loss.kinks(units.y)
+    if kinks:
+        left, right = (np.asarray(side.astype(np.float64)) for side in wide.one_sided_slopes(*terms))
+        found[2][((left < right) | (left > right)) & np.logical_or.reduce([units.yhat == k for k in kinks])] = np.nan
     if loss.reads_all_predictions:
         for k, through in ((1, wide.slope_through_weight(*terms)), (2, wide.curvature_through_weight(*terms))):
             found[k] = found[k] if through is None else found[k] + through

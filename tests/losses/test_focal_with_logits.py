@@ -150,3 +150,16 @@ def test_the_clamp_at_gamma_zero_is_flat_outside():
 def test_labels_are_zero_and_one(label):
     with pytest.raises(ValueError, match=r"y\[1\] is .*, not a label in \{0, 1\}"):
         CUBE.value([1, label], [0.3, 0.3])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_logit_that_is_not_a_number_gives_none_whatever_its_weight_is(alpha):
+    loss = FocalWithLogits(alpha=alpha, reduction="none")
+    for y in (0.0, 1.0):
+        assert np.isnan(loss.value(y, np.nan))
+        assert np.isnan(loss.grad(y, np.nan))
+        assert np.isnan(loss.curvature(y, np.nan))
+
+
+def test_a_tiny_gamma_at_an_infinite_logit():
+    assert FocalWithLogits(gamma=1e-304, reduction="none").value([1.0, 1.0], [np.inf, 1e300]).tolist() == [0, 0]

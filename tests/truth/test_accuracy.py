@@ -20,7 +20,7 @@ from reflosses.truth.accuracy import error_scales, errors, sweep, ulps
 from reflosses.truth.proof import certified
 from reflosses.truth.sampling import Problem, hard
 
-POINTS = int(os.environ.get("REFLOSSES_POINTS", "240"))
+POINTS = int(os.environ.get("REFLOSSES_POINTS", "180"))
 EVERY = [pytest.param(loss, id=str(loss)) for cls in losses().values() for loss in examples(cls)]
 
 
