@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import expm1, log
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class FocalWithLogits(Loss):
         bend = self.gamma * nats * (self.gamma - e) + (2 * self.gamma + 1) * steep
         return self._weighted(sign, power * (bend / np.square(1 + e)))  # (6), (7)
 
-    short = property(lambda self: (-300.0, log(expm1(600 / max(self.gamma, 2)))))  # of z_t: e^(−z_t), q^γ are normal
+    short = cached_property(lambda self: (-300.0, float(np.log(np.expm1(600 / max(self.gamma, 2))))))  # of z_t
 
     def terms(self, y: Floats, yhat: Floats) -> tuple[Any, ...]:
         sign = 2 * y - 1
