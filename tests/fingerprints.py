@@ -72,7 +72,7 @@ SEARCHES = {  # of the points of a search for the worst input
     "CrossEntropy": "66df2ff57a183986",
     "Dice": "b7883a0b5d81413a",
     "Focal": "46a06f7801eae1a4",
-    "FocalWithLogits": "6157c552c1034377",
+    "FocalWithLogits": "b64023acdacbc61a",
     "GeneralizedDice": "da396b3aa9d5c26b",
     "Hinge": "23213d86b41b9c30",
     "Huber": "5483e81d46dcd08e",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accuracy_page import FRAMEWORKS, functions, shown
+from accuracy_page import COUNTED, FRAMEWORKS, functions, shown
 from hunt import hunts, known_errors, line, loss_of, measured, merged, table
 
 from reflosses.catalogue import examples, losses
@@ -59,6 +59,7 @@ def test_the_page_has_the_largest_known_errors() -> None:
     head, *rows = cells(text)
     assert head == ["loss", "quantity", "bound", "largest known", "path", "here", "points", "rests on"]
     assert {(row[0], row[1]) for row in rows} == quantities()
+    assert {name for name, *_, why in rows if why == "count"} == set(COUNTED)
     for row, known in zip(rows, KNOWN, strict=True):
         bound = loss_of(known).bounds[QUANTITIES.index(known["quantity"])]
         shown = [f"{bound:.6g}", f"{known['ulp']:.3f}", known["path"]]
@@ -83,11 +84,12 @@ def test_the_measured_table_has_every_loss_within_its_bounds() -> None:
     rows = {row[0].strip("`"): row for row in cells(section("Our own losses"))[1:]}
     assert set(losses()) <= set(rows)
     for name, cls in losses().items():
-        _, points, value, grad, verdict = rows[name]
+        _, points, value, grad, curvature, verdict = rows[name]
         loosest = [max(bound) for bound in zip(*(loss.bounds for loss in examples(cls)), strict=True)]
         assert int(points) >= 50
         assert float(value) <= loosest[0]
         assert float(grad) <= loosest[1]
+        assert float(curvature) <= loosest[2]
         assert verdict == "certified"
 
 

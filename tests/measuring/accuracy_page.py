@@ -83,6 +83,7 @@ COUNTED: dict[str, tuple[str, ...]] = {
     "BinaryCrossEntropy": ("grad", "curvature"),
     "BinaryCrossEntropyWithLogits": ("grad", "curvature"),
     "Cauchy": ("curvature",),
+    "Cauchy, information": ALL,
 }
 
 
