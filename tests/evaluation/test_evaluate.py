@@ -603,7 +603,7 @@ def test_every_item_is_worked_on_once() -> None:
 def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[BaseException], by_helper: bool) -> None:
     rl.set_num_threads(3)
     caller = threading.current_thread()
-    both = threading.Barrier(2, timeout=20)
+    both, raised = threading.Barrier(2, timeout=20), threading.Event()
     begun: list[int] = []
 
     def work(item: int) -> None:
@@ -611,7 +611,9 @@ def test_what_a_thread_raises_is_raised_and_leaves_nothing_behind(error: type[Ba
         if item < 2:
             both.wait()  # one is with the caller, one with a helper, or two with helpers
         if (threading.current_thread() is not caller) == by_helper:
+            raised.set()
             raise error(f"item {item}")
+        raised.wait(20)  # the others do not run ahead
 
     with pytest.raises(error, match="item"):
         in_parallel(work, range(100_000))

@@ -79,7 +79,7 @@ def everything() -> Iterator[Report]:
     needs_flint()
     needs_sklearn()
     with pytest.MonkeyPatch.context() as fewer:
-        fewer.setattr(certification, "DIFFERENCES", 4)
+        fewer.setattr(certification, "DIFFERENCES", 2)
         fewer.setattr(certification, "MEMBERS", 2)
         fewer.setattr(real_data, "SAMPLE", 24)
         yield verify(Wanted(LOSSES, INSTALLED, 0, POINTS, ("float64",), ("moderate", "D")))
