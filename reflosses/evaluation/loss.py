@@ -22,8 +22,8 @@ the first axis, so a loss file sees y and yhat as (n,), (n, members) or (n, clas
 A loss file says more only if it needs to:
 
     short              the interval of the first term in which these formulas hold (default: the finite floats)
-    full               y, yhat, parameters → losses, slopes and curvatures of the other units (not at kinks)
-    one_sided_slopes   the terms → left and right derivatives, for a loss with kinks
+    full               y, yhat, parameters → losses, slopes and curvatures of the other units
+    one_sided_slopes   the terms → left and right derivatives, for a loss with kinks; right at every kink
     sums               y, yhat → arrays; `terms` then also takes the sums of each along its last axis
     layout             which axes go into one unit (default: none, one loss an element)
     examples           parameter sets for the checks, away from 0, 1 and 2
