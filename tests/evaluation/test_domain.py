@@ -8,6 +8,7 @@ import pytest
 
 from reflosses.evaluation.domain import (
     CLAMP,
+    EXPONENT,
     FRACTION,
     LOGIT,
     NON_NEGATIVE,
@@ -19,6 +20,7 @@ from reflosses.evaluation.domain import (
     Domain,
     Interval,
     Labels,
+    OutsideDomain,
     as_array,
 )
 
@@ -184,3 +186,27 @@ def test_an_interval_with_one_end_holds_what_lies_on_one_side(open_end):
         assert not below.holds(np.array(a))
         assert above.holds(np.array(a[-1:]))
     assert below.holds(np.array([3.5])) == above.holds(np.array([3.5])) == (not open_end)
+
+
+INTERVALS = [PROBABILITY, POSITIVE, NON_NEGATIVE, SQUARED, FRACTION, CLAMP, EXPONENT]
+
+
+@pytest.mark.parametrize("domain", INTERVALS, ids=str)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_an_end_is_inside_if_it_is_closed_and_its_neighbour_beyond_is_not(domain, size):
+    """However many numbers there are: `holds` and `read` have a way of their own for one number, and for many."""
+    middle = (domain.low + min(domain.high, 4.0)) / 2
+    for end, open_end, beyond in (
+        (domain.low, domain.open_low, np.nextafter(domain.low, -np.inf)),
+        (domain.high, domain.open_high, np.nextafter(domain.high, np.inf)),
+    ):
+        for x, inside in ((end, not open_end), (beyond, beyond == end and not open_end)):
+            a = np.full(size, middle)
+            a[-1] = x
+            assert domain.holds(a) == inside
+            assert bool(domain.outside(a)[-1]) != inside
+            if inside:
+                assert domain.read(a)[-1] == x
+            else:
+                with pytest.raises(OutsideDomain):
+                    domain.read(a)

@@ -108,8 +108,13 @@ SAME = (
     Same(LOOSE, "evaluation/sums", "size > 2.0**-960", r">= \(2"),
     Same(SHORTCUT, "evaluation/sums", "if 1.0 <= plain < np.inf:", r"1\.0 →|→ False"),
     Same(SHORTCUT, "evaluation/sums", "if divisor == 1 else quotient"),
+    Same(LOOSE, "evaluation/output", "_EFFORT = "),
+    Same(MEMORY, "evaluation/output", "_PLACES = "),
     # truth
     Same(LOOSE, "truth/proof", "PLAN = "),
+    Same(
+        "three ways to see one switch, which a process cannot set for one of them", "truth/proof", "(tiny * one == 0)"
+    ),
     Same("a bound of what is shifted: the result is the same beyond", "truth/arithmetic", "min(exponent, 1100)"),
     Same("a bound of what is shifted: the result is the same beyond", "truth/arithmetic", "< -1080"),
     Same(LOOSE, "truth/arithmetic", "e <= 64", r"64"),
@@ -119,6 +124,7 @@ SAME = (
     Same("balls do not overflow: speed alone", "truth/arithmetic", "if _sign(x.coefficient(0)) > 0:", "→ False|>="),
     Same("a side is a sign: +2 is as good as +1", "truth/proof", "_refine(", r"^1 → \(1 (\*|\+)"),
     # comparison
+    Same("an array of any length is as good", "comparison/candidate", "self.arrays.array(np.zeros(1))"),
     Same(
         "one of one left out, or none of one taken: the same", "comparison/expected", "unknown.at(slice(0, 0))", "- 1"
     ),
