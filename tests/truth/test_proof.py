@@ -1132,3 +1132,8 @@ def test_a_refusal_names_the_loss():
     with pytest.raises(CannotCertifyError) as error:
         certify(loss, 0.0, 1.0)  # alpha_t = 0 times an infinite logarithm
     assert str(error.value) == f"{loss}: no proof at these y and yhat: 0·∞"
+
+
+def test_zero_to_a_negative_power_is_refused():
+    with pytest.raises(CannotCertifyError, match="0 to a negative power"):
+        certify(written(lambda m, y, x: x + m.power(y, -0.5)), 0.0, 1.0)
