@@ -110,7 +110,7 @@ SAME = (
     Same(SHORTCUT, "evaluation/sums", "if divisor == 1 else quotient"),
     Same(LOOSE, "evaluation/output", "_EFFORT = "),
     Same(MEMORY, "evaluation/call", "max(layout.members, *own, 1)", r"^1 →"),
-    Same("beyond the border the exact product gives the same", "evaluation/sums", "size > 2.0**-960", r"2\.0\*\*-1022 <="),
+    Same("at the border the exact product is the same", "evaluation/sums", "size > 2.0**-960", r"2\.0\*\*-1022 <="),
     Same(MEMORY, "evaluation/output", "_PLACES = "),
     # truth
     Same(LOOSE, "truth/proof", "PLAN = "),
