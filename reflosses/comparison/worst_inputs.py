@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from reflosses.evaluation.domain import PROBABILITY, REAL, Classes, Domain, Floats, Labels, Logit
-from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.loss import Bounds, Loss
 from reflosses.evaluation.stack import one_loss_a_call, unstack
 from reflosses.truth.sampling import SATURATION, Problem, Rng, hard_numbers, magnitudes
 
-QUANTITIES = ("value", "grad", "curvature")
+QUANTITIES = Bounds._fields
 WILD = 2.0**20  # times its bound, an error is of an infinity, a zero or a sign, and would hide all others
 
 _BLOCK = 2**12  # predictions that are measured at a time

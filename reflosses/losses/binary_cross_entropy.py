@@ -42,14 +42,16 @@ class BinaryCrossEntropy(Loss):
         return self._clamped_losses(p, y)
 
     def slopes(self, p: Floats, y: Floats) -> Floats:
-        inner = (p - y) / (p * (1 - p))  # (2)
-        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)  # (5)
+        return self._inside((p - y) / (p * (1 - p)), p)  # (2)
 
     def curvatures(self, p: Floats, y: Floats) -> Floats:
-        inner = y / np.square(p) + (1 - y) / np.square(1 - p)  # (6)
-        return inner if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, inner)
+        return self._inside(y / np.square(p) + (1 - y) / np.square(1 - p), p)  # (6)
 
     # ---- the clamp, and the whole range ------------------------------------------------------------------------------
+
+    def _inside(self, x: Floats, p: Floats) -> Floats:
+        """x, and 0 where p is clipped (5)."""
+        return x if self.clamp is None else np.where((p <= self.clamp) | (1 - p <= self.clamp), 0 * p, x)
 
     def _clamped_losses(self, p: Floats, y: Floats) -> Floats:
         c: Any = self.clamp
@@ -65,14 +67,12 @@ class BinaryCrossEntropy(Loss):
         return np.where(1 - p == self.clamp, inner, slopes), np.where(p == self.clamp, inner, slopes)
 
     def full(self, y: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
+        bend = np.where(y == 0, 0.0, product((y,), (p, p))) + ratio(1 - y, np.square(1 - p))  # (6), 0/0 = 0
         if self.clamp is not None:
-            bend = product((y,), (p, p)) + (1 - y) / np.square(1 - p)
-            outside = (p <= self.clamp) | (1 - p <= self.clamp)
-            return self.losses(p, y), self.slopes(p, y), np.where(outside, 0 * p, bend)
-        curvatures = np.where(y == 0, 0.0, product((y,), (p, p))) + ratio(1 - y, np.square(1 - p))  # (6), 0/0 = 0
+            return self.losses(p, y), self.slopes(p, y), self._inside(bend, p)
         right_for_sure = (p == y) & ((y == 0) | (y == 1))
         slopes = np.where(right_for_sure, 1 - 2 * y, (p - y) / (p * (1 - p)))  # (3), (2)
-        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slopes, curvatures  # 0 log 0 = 0
+        return -(xlogy(y, p) + xlog1py(1 - y, -p)), slopes, bend  # 0 log 0 = 0
 
     # ---- what the checks need ----------------------------------------------------------------------------------------
 

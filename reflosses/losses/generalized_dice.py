@@ -47,9 +47,7 @@ class GeneralizedDice(Loss):
         return ratio(w[:, :, None] * (score - 2 * y), total[:, None, None])  # (4)
 
     def curvatures(self, total: Floats, intersection: Floats, distance: Floats, w: Floats, y: Floats) -> Floats:
-        slopes = self.slopes(total, intersection, distance, w, y)
-        bends = product((-2.0, w[:, :, None], slopes), (total[:, None, None],))
-        return np.where(slopes == 0, 0.0, bends)  # (6)
+        return -_bends(self.slopes(total, intersection, distance, w, y), w, total)  # (6)
 
     def sums(self, y: Floats, yhat: Floats) -> tuple[Floats, ...]:
         return y, yhat * y, yhat * (1 - y) + y * (1 - yhat)  # R, I and R + P − 2I, of which no digit cancels (5)
@@ -72,5 +70,9 @@ class GeneralizedDice(Loss):
         score = ratio(2 * intersection, total)[:, None, None]
         hard = (y == 0) | (y == 1)  # nothing cancels
         slopes = np.where(hard, 0.0, ratio(w[:, :, None] * (score + 2 * y), total[:, None, None]))
-        bends = product((2.0, w[:, :, None], slopes), (total[:, None, None],))
-        return None, slopes, np.where(slopes == 0, 0.0, bends)
+        return None, slopes, _bends(slopes, w, total)
+
+
+def _bends(slopes: Floats, w: Floats, total: Floats) -> Floats:
+    """2 w/Q of the slopes; no factor leaves the floats early."""
+    return np.where(slopes == 0, 0.0, product((2.0, w[:, :, None], slopes), (total[:, None, None],)))

@@ -46,19 +46,21 @@ class WeightedCrossEntropy(Loss):
         return ratio(1 - y, 1 - p) - weighted  # (2)
 
     def slope_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats | None:
-        if self.weight_grad == "stop" or self.weight != "sudre":
+        if not self._moves:
             return None
         return np.broadcast_to(-product((background + foreground, nats), (foreground, foreground)), p.shape)  # (3)
 
     def curvatures(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Floats:
         none = (y == 0) | (background == 0)
         own = np.where(none, 0.0, product((y, background), (foreground, p, p))) + ratio(1 - y, np.square(1 - p))
-        if self.weight_grad == "stop" or self.weight != "sudre":
+        if not self._moves:
             return own  # (4)
-        return own + np.where(y == 0, 0.0, product((2.0, y, background + foreground), (foreground, foreground, p)))
+        return own + np.where(
+            y == 0, 0.0, product((2.0, y, background + foreground), (foreground, foreground, p))
+        )  # (5)
 
     def curvature_through_weight(self, p: Floats, y: Floats, background: Any, foreground: Any, nats: Any) -> Any:
-        if self.weight_grad == "stop" or self.weight != "sudre":
+        if not self._moves:
             return None
         return np.broadcast_to(product((2.0, background + foreground, nats), (foreground,) * 3), p.shape)  # (5)
 
@@ -73,6 +75,11 @@ class WeightedCrossEntropy(Loss):
             raise ValueError(f'{self}: yhat sums to 0, and the weight "sudre" divides by this sum')
         return yhat, y, background, foreground, nats  # w is the third over the fourth
 
+    @property
+    def _moves(self) -> bool:
+        """Whether the gradient passes through the weight, too."""
+        return self.weight == "sudre" and self.weight_grad == "full"
+
     # ---- what the checks need ----------------------------------------------------------------------------------------
 
     domain = Domains(PROBABILITY, PROBABILITY)
@@ -81,7 +88,7 @@ class WeightedCrossEntropy(Loss):
     reads_all_predictions = True
 
     def held_constant(self, yhat: Floats) -> WeightedCrossEntropy:
-        if self.weight != "sudre" or self.weight_grad == "full":
+        if self.weight != "sudre" or self._moves:
             return self
         return replace(self, weight=float(accurate_sum(1 - yhat) / accurate_sum(yhat)))
 

@@ -8,13 +8,11 @@ import numpy as np
 
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import Floats
-from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.loss import Bounds, Loss
 from reflosses.evaluation.stack import flatten, per_loss, stack, unstack
 from reflosses.truth.arithmetic import NoDerivativeError
 from reflosses.truth.proof import Certified, certified
 from reflosses.truth.sampling import Problem, hard
-
-METHODS = ("value", "grad", "curvature")
 
 
 def ulps(got: Floats, exact: Floats, rest: Floats, scale: Floats | None = None) -> Floats:
@@ -98,7 +96,7 @@ def sweep(loss: Loss, seed: int, points_wanted: int) -> Sweep:
                 undecided += 1
             continue
         points += int(np.size(truth.value))
-        for k, (error, method) in enumerate(zip(errors(loss, problem, truth), METHODS, strict=True)):
+        for k, (error, method) in enumerate(zip(errors(loss, problem, truth), Bounds._fields, strict=True)):
             if error.size and error.max() > worst[k].ulp:
                 worst[k] = Worst(float(error.max()), reproducer(loss, problem, error, method))
     return Sweep(points, undecided, *worst)
