@@ -15,6 +15,7 @@ from hunt import known_errors, line, measured
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison, Tally
 from reflosses.comparison.verdict import VERDICTS
+from reflosses.comparison.worst_inputs import QUANTITIES
 from reflosses.reporting.tables import legend, letter_of, marks_of
 
 PAGE = Path(__file__).parents[2] / "derivations" / "accuracy.md"
@@ -76,7 +77,7 @@ def table(head: list[str], rows: list[list[str]], side: str = "--:") -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-ALL = ("value", "grad", "curvature")
+ALL = QUANTITIES
 COUNTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Hinge", "Huber", "MeanAbsoluteError", "MeanSquaredError"), ALL),
     **dict.fromkeys(("NegativeLogLikelihood", "SparseCategoricalCrossEntropy"), ALL),

@@ -56,6 +56,7 @@ SAME = (
     Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
     Same("the correction is right for every gamma", "losses/focal.py", "if self.gamma > 2:", r"2 - 1|>= \(2|→ True"),
     Same("lengths that agree are checked once more", "", "strict=True", "True → False|keyword strict"),
+    Same("labels are −1 and 1", "losses/hinge", "np.where(y > 0", "y > 0"),
     # evaluation
     Same(MEMORY, "evaluation/threads", "_WORTH_PRIMING"),
     Same(MEMORY, "evaluation/threads", "np.empty(2**22"),
@@ -117,8 +118,8 @@ SAME = (
     Same(
         "three ways to see one switch, which a process cannot set for one of them", "truth/proof", "(tiny * one == 0)"
     ),
-    Same("a bound of what is shifted: the result is the same beyond", "truth/arithmetic", "min(exponent, 1100)"),
-    Same("a bound of what is shifted: the result is the same beyond", "truth/arithmetic", "< -1080"),
+    Same("such a number is 0 or infinite anyway", "truth/arithmetic", "min(exponent, 1100)"),
+    Same("such a number is 0 or infinite anyway", "truth/arithmetic", "< -1080"),
     Same(LOOSE, "truth/arithmetic", "e <= 64", r"64"),
     Same("a sign of ±1: product and quotient are the same", "truth/arithmetic", "self.m.side if k % 2", r"\) / \("),
     Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
@@ -369,7 +370,7 @@ FOR_ALL = [
 ]
 FOR_ALL += ["tests/evaluation/test_evaluate.py", "tests/evaluation/test_call.py", "tests/evaluation/test_parameters.py"]
 FOR_ALL += ["tests/test_gradcheck.py", "tests/test_planted.py", "tests/truth/test_proof.py", "tests/test_checking.py"]
-REST = {  # the other tests of its package, and of those that use it
+REST = {  # run next: the tests of the package, then those of its users
     "losses": [
         "tests/evaluation",
         "tests/truth",
