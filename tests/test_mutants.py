@@ -80,6 +80,24 @@ def test_a_seed_means_the_same_changes() -> None:
     assert len(first) == 8
 
 
+def test_an_edit_elsewhere_leaves_the_sample_as_it_is(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    for package in mutants.PACKAGES:
+        (tmp_path / "reflosses" / package).mkdir(parents=True)
+    path = tmp_path / "reflosses" / "losses" / "made.py"
+    samples = []
+    for text in (SOURCE, SOURCE.replace("def f(", "def g(self) -> None:\n        pass\n\n    def f(")):
+        path.write_text(text, "utf-8")
+        samples.append([(m.was, m.now) for m in mutants.chosen(12, 5, "")])
+    assert samples[0] == samples[1]
+
+
+def test_a_sample_fails_where_it_refutes_the_promise() -> None:
+    """By the binomial distribution: of 20 changes, 5 or more survive in 0.26 %, 4 or more in 1.6 % of the samples."""
+    for number, fewest in ((20, 5), (60, 8), (150, 15)):
+        assert [mutants.too_many(n, number) for n in (0, fewest - 1, fewest, number)] == [False, False, True, True]
+
+
 def test_what_cannot_be_seen_is_left_out() -> None:
     every = mutants.changes("reflosses/evaluation/threads.py")
     left = list(mutants.chosen(0, 0, "evaluation/threads"))

@@ -5,7 +5,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from reflosses import CrossEntropy, MeanSquaredError
+from reflosses import CrossEntropy, Huber, MeanSquaredError
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.expected import ExactResults
 from reflosses.comparison.formats import FORMATS
@@ -114,3 +114,11 @@ def test_what_nobody_can_avoid_in_a_row_of_logits():
     assert (value.tolist(), grad.tolist()) == ([4 * SINGLE.tiny], [4 * SINGLE.tiny])
     value, grad = unavoidable(MeanSquaredError(reduction="none"), y, y, truth_of([0.0], [0.0]), SINGLE, True)
     assert (value.tolist(), grad.tolist()) == ([0], [0])
+
+
+def test_a_parameter_that_a_format_rounds_moves_value_and_slope():
+    """Huber beyond delta: the value is delta·(|r| − delta/2) and the slope is delta."""
+    y, yhat, delta = np.zeros((1, 1)), np.full((1, 1), 2.0), float(np.float32(0.7))
+    value, grad = unavoidable(Huber(delta=0.7, reduction="none"), y, yhat, truth_of([1.155], [[0.7]]), SINGLE, True)
+    assert value == pytest.approx([abs(0.7 * (2 - 0.35) - delta * (2 - delta / 2))], rel=1e-6)
+    assert grad[0] == pytest.approx([abs(0.7 - delta)], rel=1e-6)

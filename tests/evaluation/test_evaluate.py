@@ -347,6 +347,11 @@ def test_out_whose_entries_have_places_of_their_own_is_filled() -> None:
     ):
         assert rl.MeanSquaredError(reduction="sum").grad(y, yhat, out=out) is out
         np.testing.assert_array_equal(out, expected)
+    woven = as_strided(np.zeros(30), (2, 3, 2), (64, 40, 8))  # pairs at 0, 5, 10 and at 8, 13, 18
+    y, yhat, ones = np.zeros((2, 3, 2)), np.arange(12.0).reshape(2, 3, 2), np.ones((2, 3, 2))
+    assert rl.MeanAbsoluteError(reduction="sum").grad(y, yhat + 1, out=woven) is woven
+    np.testing.assert_array_equal(woven, ones)
+    y, yhat = np.zeros((2, 3)), np.arange(6.0).reshape(2, 3)
     with tempfile.TemporaryFile() as file:
         mapped = np.memmap(file, np.float64, "w+", shape=(2, 3))
     assert rl.MeanSquaredError(reduction="sum").grad(y, yhat, out=mapped) is mapped

@@ -808,7 +808,9 @@ def test_a_result_next_to_zero_is_no_minus_zero():
         assert (got, math.copysign(1, got)) == (0, 1)
     with arithmetic.precision(160):
         got = arithmetic.proved(arithmetic.Arithmetic(rational=True), flint.fmpq(-1, 2**1200))
+        above = arithmetic.proved(arithmetic.Arithmetic(rational=True), flint.fmpq(2**1100))
     assert math.copysign(1, got[0]) == 1
+    assert above == (math.inf, 0.0)
 
 
 def test_one_thread_at_a_time_has_a_precision_of_its_own():
