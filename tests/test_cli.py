@@ -328,7 +328,7 @@ def test_known_deviations_of_others_are_written_and_expected(tmp_path: Path, cap
     whole = json.loads(capsys.readouterr().out)
     assert whole["ok"] is True  # of ours
     assert [line.partition(":")[0] for line in whole["unlisted"]] == ["unlisted"]
-    assert "scipy.optimize.least_squares huber(f_scale=0.75), float64: F, " in whole["unlisted"][0]
+    assert "scipy.optimize.least_squares huber(f_scale=0.75), float64: huge (F): " in whole["unlisted"][0]
     (vanished,) = whole["vanished"]
     assert vanished.startswith("vanished: scipy.special.huber, *, F, value: overflow (")
 
@@ -340,7 +340,7 @@ def test_differences_from_a_list_are_printed(tmp_path: Path, capsys: Captured) -
     for more in ([], ["--format", "markdown"]):
         assert main([*OTHERS, "--expect", str(known), *more]) == 1
         out = capsys.readouterr().out
-        assert "unlisted: scipy.optimize.least_squares huber(f_scale=0.75), float64: F, " in out
+        assert "unlisted: scipy.optimize.least_squares huber(f_scale=0.75), float64: huge (F): " in out
         assert "vanished: scipy.special.huber, *, F, value: overflow" in out
         assert "unlisted deviations, 1 vanished." in " ".join(out.split())
 
@@ -421,7 +421,7 @@ def test_check_says_right_by_its_table_and_its_status(capsys: Captured) -> None:
     assert main(["check", "mine:right", *HUBER]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("mine:right against Huber(delta=0.75, reduction='mean'), float64: right\n")
-    assert "D, exact points and their neighbours" in out
+    assert "exact points and their neighbours (D)" in out
     assert err == ""
 
 
@@ -463,7 +463,7 @@ def test_check_writes_junit_and_markdown_to_a_file(tmp_path: Path, capsys: Captu
 
     file = tmp_path / "found.md"
     assert main(["check", "mine:right", *HUBER, "--out", str(file)]) == 0
-    assert "| D, exact points and their neighbours | 21 | right (0 ulp) | right (0 ulp) |" in file.read_text("utf-8")
+    assert "| exact points and their neighbours (D) | 21 | right (0 ulp) | right (0 ulp) |" in file.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("candidates", "no_rich")
@@ -585,7 +585,7 @@ def test_known_deviations_of_a_candidate_are_written_and_expected(capsys: Captur
     assert main([*arguments, "--expect", str(known)]) == 1
     out, err = capsys.readouterr()
     assert ET.fromstring(out.encode()).get("failures") == "1"
-    assert "unlisted: mine:half, float64: D, " in err
+    assert "unlisted: mine:half, float64: exact points and their neighbours (D): " in err
 
     known.write_text(text, "utf-8")
     assert main(["check", "mine:right", *HUBER, "--format", "junit", "--expect", str(known)]) == 0

@@ -29,13 +29,14 @@ from reflosses.evaluation.parameters import printed
 class Answer(NamedTuple):
     """A candidate's answer to one call: float64 arrays, None for one that it does not give, or the error it raised.
 
-    note: anything else that a reader must know.
+    note: anything else that a reader must know. changed: the arguments that the call has changed.
     """
 
     value: Floats | None = None
     grad: Floats | None = None
     error: str = ""
     note: str = ""
+    changed: str = ""
 
 
 class Candidate(ABC):
@@ -281,9 +282,10 @@ class InProcess(Candidate):
                     value, grad = result if isinstance(result, tuple) else (result, None)
                     if self.grad != "auto":
                         grad = self.grad(make(y), make(yhat), **given) if callable(self.grad) else None
-                kept = all(map(partial(np.array_equal, equal_nan=True), before, (read(a), read(b))))
-                note = "" if kept else "it changes the arrays that it is given"
-                return Answer(None if value is None else read(value), None if grad is None else read(grad), note=note)
+                kept = map(partial(np.array_equal, equal_nan=True), before, (read(a), read(b)))
+                changed = " and ".join(name for name, same in zip(("y", "yhat"), kept, strict=True) if not same)
+                value, grad = (None if x is None else read(x) for x in (value, grad))
+                return Answer(value, grad, changed=changed)
         except Exception as error:
             return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])
 

@@ -27,12 +27,11 @@ import numpy as np
 from reflosses.comparison.battery import family
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import LEVELS as LEVELS
-from reflosses.comparison.result import Deviation
+from reflosses.comparison.result import ORDINARY, Deviation
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import stack
 
-ORDINARY = ("moderate", "I", "H")  # regimes of inputs that every sensible formula gets right
 NOTHING = ("empty mask, empty prediction", "an empty batch", "all weights 0", "all ignored")  # nothing is averaged
 CANCELLED = 2.0**10  # a value of fewer ulps of 1 may be what is left of a difference: no clip
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
