@@ -54,7 +54,20 @@ class Answer(NamedTuple):
     @property
     def fault(self) -> str:
         """The error as a clause: "it raises ValueError: …", or "its value is complex"; "" for none."""
-        return self.error if not self.error or self.error.startswith(("it ", "its ")) else f"it raises {self.error}"
+        for start, clause in FAULTS.items():
+            if self.error.startswith(start):
+                return clause + self.error.removeprefix(start)
+        return f"it raises {self.error}" if self.error else ""
+
+
+FAULTS = {  # the errors that are no exceptions of a candidate, as clauses
+    "it ": "it ",
+    "its ": "its ",
+    "ProcessDied: killed ": "its process was killed ",
+    "ProcessDied: ": "its process ",
+    "TimeoutError: no answer ": "it gives no answer ",
+    "GivenUp: ": "it is ",
+}
 
 
 class Candidate(ABC):
