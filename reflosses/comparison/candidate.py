@@ -8,13 +8,14 @@ that needs one has imported it.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -148,7 +149,9 @@ def real_numbers(a: Any) -> Floats:
         array = np.asarray(a)
     except ValueError:  # a list of lists of different lengths
         raise NotNumbersError(f"of type {type(a).__name__}, no array of numbers") from None
-    kind = "c" if "complex" in array.dtype.name else array.dtype.kind
+    kind = array.dtype.kind
+    if kind == "V" and "complex" in array.dtype.name:  # narrower ones than NumPy has
+        kind = "c"
     if kind in KINDS_OF_RESULTS:
         raise NotNumbersError(KINDS_OF_RESULTS[kind])
     if kind == "O" or array.dtype.type is np.void:  # bfloat16 has the kind "V" too
@@ -343,10 +346,31 @@ def ordered(candidate: Callable[..., Any], order: str) -> Callable[..., Any]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of a candidate reaches the user."""
+    """No warning of a candidate reaches the user, and no rounding mode or flush to zero outlives its call."""
+    library, environment = _floating_point(), ctypes.create_string_buffer(256)  # more than any system needs
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        yield
+        if library is None:
+            yield
+            return
+        library.fegetenv(environment)
+        try:
+            yield
+        finally:
+            library.fesetenv(environment)
+
+
+@cache
+def _floating_point() -> Any:
+    """The C library that knows the modes of arithmetic; None where it is not found, as on Windows."""
+    for name in (None, "libm.so.6"):
+        try:
+            library = ctypes.CDLL(name)
+            library.fegetenv.argtypes = library.fesetenv.argtypes = (ctypes.c_char_p,)
+        except (OSError, TypeError, AttributeError):
+            continue
+        return library
+    return None
 
 
 # ---- a candidate -----------------------------------------------------------------------------------------------------

@@ -133,18 +133,19 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
+_NO_MEMORY = ("can't allocate memory", "RESOURCE_EXHAUSTED", "out of memory")  # of PyTorch, JAX and TensorFlow, CUDA
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
 def told(error: BaseException) -> str:
-    """An exception as "Type: first line"."""
-    kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
+    """An exception as "Type: first line". Too little memory is a MemoryError in every framework."""
     try:
         text = str(error).strip()
     except Exception:  # of its own __str__
         text = ""
-    return f"{kind}: {text}".partition("\n")[0][:300]
+    memory = isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+    return f"{'MemoryError' if memory else type(error).__name__}: {text}".partition("\n")[0][:300]
 
 
 def place_of(error: BaseException, candidate: Any = None) -> str:

@@ -1,5 +1,7 @@
 """A candidate in this process: which results are numbers, how it is called, and what an answer says besides numbers."""
 
+import ctypes
+import platform
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -126,6 +128,20 @@ def test_more_memory_than_there_is() -> None:
         return np.empty((2**30, 2**20))
 
     assert made(bomb).ask(Y, YHAT).error.startswith("MemoryError: Unable to allocate")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="the number of a mode")
+def test_a_rounding_mode_does_not_outlive_the_call() -> None:
+    library, upward = ctypes.CDLL("libm.so.6"), 0x800
+
+    def rounds_up(y: Any, yhat: Any) -> Any:
+        library.fesetround(upward)
+        return y / 3
+
+    third = np.full(1, 1.0)
+    assert made(rounds_up).ask(third, third).value[0] > 1 / 3  # the candidate has its mode
+    assert library.fegetround() == 0
+    assert library.fesetround(0) == 0
 
 
 # ---- what it returns -------------------------------------------------------------------------------------------------

@@ -147,3 +147,21 @@ def test_a_change_of_tensors_is_seen_where_autodiff_works(name: str) -> None:
     assert answer.changed == name
     assert is_right(answer)
     assert made(changes, "jax").ask(Y, YHAT).changed == ""  # arrays of JAX cannot be changed
+
+
+def test_a_flush_to_zero_does_not_outlive_the_call() -> None:
+    def flushes(y: Any, yhat: Any) -> Any:
+        assert torch.set_flush_denormal(True)
+        return torch.square(yhat - y)
+
+    smallest = np.array([5e-324])
+    made(flushes, "torch").ask(Y, YHAT)
+    assert (smallest * 1.0 == smallest).all()
+    assert smallest[0] > 0
+
+
+def test_too_little_memory_has_one_name() -> None:
+    def bomb(y: Any, yhat: Any) -> Any:
+        return torch.ones(2**50)
+
+    assert made(bomb, "torch").ask(Y, YHAT).error.startswith("MemoryError: ")
