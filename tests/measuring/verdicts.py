@@ -22,11 +22,10 @@ if __name__ == "__main__":  # this file has the name of the package of rows
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
+from verdicts.rows import FRAMEWORKS, LEVELS, LIES, Row, table
 
 import reflosses
 from reflosses.comparison.result import Comparison
-
-from verdicts.rows import FRAMEWORKS, LEVELS, LIES, Row, table
 
 WRONG_SECONDS = {"numpy": 0.6, "torch": 2.0, "jax": 5.0}  # the most that a median may be
 RIGHT_SECONDS = 0.1
@@ -137,7 +136,7 @@ def counts(found: list[Said]) -> dict[str, str]:
     """The figures of one framework."""
     right, wrong = ([s for s in found if s.kind == kind] for kind in ("right", "wrong"))
     sentences, lies = (
-        (sum(len(part) for part in parts) for parts in zip(*((s.sentences, s.lies) for s in wrong)))
+        (sum(len(part) for part in parts) for parts in zip(*((s.sentences, s.lies) for s in wrong), strict=True))
         if wrong
         else (0, 0)
     )

@@ -7,7 +7,6 @@ from jax.nn import log_sigmoid, log_softmax, one_hot, relu, sigmoid, softplus
 from jax.scipy.special import logsumexp, xlog1py, xlogy
 
 import reflosses as R
-
 from verdicts.rows import Row, right_into
 
 ROWS: list[Row] = []

@@ -6,7 +6,6 @@ from numpy import exp, log, log1p, maximum, sign, where
 
 import reflosses as R
 from reflosses.comparison.expected import Scaled
-
 from verdicts.rows import Row, right_into
 
 ROWS: list[Row] = []

@@ -6,7 +6,6 @@ from torch import nn
 
 import reflosses as R
 from reflosses.comparison.expected import Scaled
-
 from verdicts.rows import Row, right_into
 
 ROWS: list[Row] = []

@@ -5,7 +5,6 @@ import scipy.special as sp
 from numpy import exp, log, log1p, maximum, sign, where
 
 import reflosses as R
-
 from verdicts.rows import Row, wrong_into
 
 ROWS: list[Row] = []
