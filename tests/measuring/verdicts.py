@@ -22,7 +22,7 @@ if __name__ == "__main__":  # this file has the name of the package of rows
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np
-from verdicts.rows import FRAMEWORKS, LEVELS, LIES, Row, table
+from verdicts.rows import FRAMEWORKS, LEVELS, Row, lies_of, table
 
 import reflosses
 from reflosses.comparison.result import Comparison
@@ -73,7 +73,7 @@ class Said:
     @property
     def lies(self) -> list[str]:
         """The sentences that are not true of the row."""
-        patterns = [*self.row.false, *(p for name, p in LIES.items() if name not in self.row.does)]
+        patterns = lies_of(self.row)
         return [s for s in self.sentences if any(re.search(p, s, re.I) for p in patterns)]
 
     @property

@@ -19,6 +19,14 @@ LIES: dict[str, str] = {
 }
 
 
+def lies_of(row: Row) -> list[str]:
+    """Patterns of sentences that are not true of a row."""
+    lies = [*row.false, *(pattern for name, pattern in LIES.items() if name not in row.does)]
+    lies += [r"below γ = 1|γ < 1|gamma < 1"] if getattr(row.loss, "gamma", 0) >= 1 else []
+    lies += [r"slope 1 beyond delta"] if getattr(row.loss, "delta", 0) == 1 else []
+    return lies
+
+
 @dataclass(frozen=True)
 class Row:
     """An implementation.

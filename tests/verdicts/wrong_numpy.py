@@ -191,7 +191,9 @@ def percentage_error(y, yhat):
     return np.abs((y - yhat) / y), sign(yhat - y) / np.abs(y)
 
 
-@wrong(R.MeanAbsoluteError(**NONE), "digits", r"square|under|overflow|sqrt|root|0\b")
+@wrong(
+    R.MeanAbsoluteError(**NONE), "digits", r"square|under|overflow|sqrt|root|0\b", at=(np.zeros(1), np.full(1, 1e-200))
+)
 def mae_root_of_square(y, yhat):
     r = yhat - y
     return np.sqrt(r * r), r / np.sqrt(r * r + (r == 0))
@@ -444,7 +446,9 @@ def bce_in_bits(y, p):
     return -np.mean(y * np.log2(p) + (1 - y) * np.log2(1 - p))
 
 
-@wrong(R.BinaryCrossEntropy(), "formula", r"1e-0?7|clip|clamp", does=("clip", "epsilon"))
+@wrong(
+    R.BinaryCrossEntropy(), "formula", r"1e-0?7|clip|clamp", does=("clip", "epsilon"), at=(np.ones(1), np.full(1, 1e-9))
+)
 def bce_clipped_at_1e_7(y, p):
     p = np.clip(p, 1e-7, 1 - 1e-7)
     return -np.mean(y * log(p) + (1 - y) * log(1 - p)), (p - y) / (p * (1 - p)) / p.size

@@ -97,7 +97,12 @@ def mae_without_abs(y, yhat):
     return yhat - y
 
 
-@wrong(R.MeanAbsoluteError(**NONE), "digits", r"square|under|overflow|sqrt|root|NaN|0\b")
+@wrong(
+    R.MeanAbsoluteError(**NONE),
+    "digits",
+    r"square|under|overflow|sqrt|root|NaN|0\b",
+    at=(np.zeros(1), np.full(1, 1e-200)),
+)
 def mae_root_of_square(y, yhat):
     return torch.sqrt((yhat - y) ** 2)
 
@@ -164,7 +169,13 @@ def bce_epsilon_in_the_log(y, p):
     return -(y * torch.log(p + 1e-6) + (1 - y) * torch.log(1 - p + 1e-6)).mean()
 
 
-@wrong(R.BinaryCrossEntropy(**NONE), "formula", r"1e-0?7|clip|clamp", does=("clip", "epsilon"))
+@wrong(
+    R.BinaryCrossEntropy(**NONE),
+    "formula",
+    r"1e-0?7|clip|clamp",
+    does=("clip", "epsilon"),
+    at=(np.ones(1), np.full(1, 1e-9)),
+)
 def bce_clamped(y, p):
     return F.binary_cross_entropy(p.clamp(1e-7, 1 - 1e-7), y, reduction="none")
 
@@ -500,7 +511,7 @@ def dice_smoothed_above_alone(y, p):
     return 1 - (2 * (y * p).sum(-1) + 1) / (y + p).sum(-1)
 
 
-@wrong(R.Dice(axis=-1, smooth_nr=1.0, smooth_dr=1.0, **NONE), "formula", r"smooth|1e-0?5|parameter")
+@wrong(R.Dice(axis=-1, smooth_nr=1.0, smooth_dr=1.0, **NONE), "formula", r"smooth|1e-0?5|parameter", does=("epsilon",))
 def dice_with_little_smoothing(y, p):
     return 1 - (2 * (y * p).sum(-1) + 1e-5) / ((y + p).sum(-1) + 1e-5)
 
