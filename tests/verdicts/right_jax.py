@@ -21,6 +21,14 @@ def mse_mean(y, yhat):
     return jnp.mean((yhat - y) ** 2)
 
 
+FIRST = {"prediction_first": True}  # as the functions of Optax are
+
+right(R.BinaryCrossEntropyWithLogits(**NONE), name="bare optax logits", **FIRST)(optax.sigmoid_binary_cross_entropy)
+right(R.CrossEntropy(**NONE), name="bare optax entropy", targets="index", **FIRST)(
+    optax.softmax_cross_entropy_with_integer_labels
+)
+
+
 @right(R.MeanSquaredError(**NONE), name="mse_optax")
 def mse_optax(y, yhat):
     return optax.squared_error(yhat, y)

@@ -39,6 +39,13 @@ right(R.Huber(delta=0.7), name="huber_module")(prediction_first(nn.HuberLoss(del
 right(R.Huber(), name="smooth_l1_module")(prediction_first(nn.SmoothL1Loss()))
 right(Scaled(2.0, R.Huber(delta=0.5)), name="smooth_l1_beta")(prediction_first(nn.SmoothL1Loss(beta=0.5)))
 
+FIRST = {"prediction_first": True}  # as PyTorch's own functions and modules are
+
+right(R.BinaryCrossEntropyWithLogits(), name="bare logits module", **FIRST)(nn.BCEWithLogitsLoss())
+right(R.CrossEntropy(), name="bare entropy module", **FIRST)(nn.CrossEntropyLoss())
+right(R.Huber(), name="bare huber module", **FIRST)(nn.HuberLoss())
+right(R.BinaryCrossEntropy(), "digits", name="bare bce function", **FIRST)(F.binary_cross_entropy)
+
 
 @right(R.MeanSquaredError())
 def mse_by_operators(y, yhat):

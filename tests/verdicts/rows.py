@@ -36,7 +36,7 @@ class Row:
     named: patterns; if the text that a person reads has one of them, the person can mend the code.
     false: patterns of sentences that are not true of it. does: names of `LIES` that are true of it.
     at: inputs (y, yhat) at which it shows, where ordinary ones do not.
-    given: options of `check`.
+    given: options of `check`. prediction_first: it takes the prediction before the target, as its names say.
     """
 
     name: str
@@ -50,14 +50,26 @@ class Row:
     does: tuple[str, ...] = ()
     at: tuple[Any, Any] | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    prediction_first: bool = False
 
 
 def right_into(rows: list[Row], framework: str) -> Callable[..., Callable[[Any], Any]]:
     """A decorator that adds a right implementation to a table."""
 
-    def right(loss: Any, fails: str = "", *, name: str = "", dtype: str = "float64", **given: Any) -> Any:
+    def right(
+        loss: Any,
+        fails: str = "",
+        *,
+        name: str = "",
+        dtype: str = "float64",
+        prediction_first: bool = False,
+        **given: Any,
+    ) -> Any:
         def add(function: Any) -> Any:
-            rows.append(Row(name or function.__name__, function, loss, framework, dtype, fails, given=given))
+            own = name or function.__name__
+            rows.append(
+                Row(own, function, loss, framework, dtype, fails, given=given, prediction_first=prediction_first)
+            )
             return function
 
         return add

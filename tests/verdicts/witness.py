@@ -15,7 +15,8 @@ from reflosses.comparison.expected import Scaled
 from verdicts.rows import Row
 
 SIZES = (5, 64)  # losses in a call
-EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10}
+UPSTREAM = 0.5  # what the frameworks multiply the losses by: a gradient that ignores it shows
 SOFT = (R.BinaryCrossEntropy, R.BinaryCrossEntropyWithLogits, R.WeightedCrossEntropy)
 OVERLAPS = (R.Dice, R.IoU, R.GeneralizedDice)
 
@@ -96,6 +97,10 @@ def asked(row: Row, y: Any, yhat: Any) -> Call:
         return {"numpy": _numpy, "torch": _torch, "jax": _jax}[row.framework](row, y.copy(), yhat.copy(), (y, yhat))
 
 
+def _call(row: Row, target: Any, x: Any) -> Any:
+    return row.function(x, target) if row.prediction_first else row.function(target, x)
+
+
 def _array(x: Any) -> Any:
     return None if x is None else np.asarray(x, dtype=np.float64)
 
@@ -114,11 +119,11 @@ def _torch(row: Row, y: Any, yhat: Any, were: tuple[Any, Any]) -> Call:
     import torch
 
     target, x = torch.from_numpy(y), torch.from_numpy(yhat).requires_grad_()
-    value = row.function(target, x)
+    value = _call(row, target, x)
     grad = torch.zeros_like(x)
     if value.requires_grad:
-        (found,) = torch.autograd.grad(value.sum(), x, allow_unused=True)
-        grad = grad if found is None else found
+        (found,) = torch.autograd.grad((UPSTREAM * value).sum(), x, allow_unused=True)
+        grad = grad if found is None else found / UPSTREAM
     return Call(*were, _array(value.detach()), _array(grad), _differ((y, yhat), were))
 
 
@@ -127,9 +132,9 @@ def _jax(row: Row, y: Any, yhat: Any, were: tuple[Any, Any]) -> Call:
 
     with jax.enable_x64(row.dtype == "float64"):
         target = jax.numpy.asarray(y)
-        value, back = jax.vjp(lambda x: row.function(target, x), jax.numpy.asarray(yhat))
-        (grad,) = back(jax.numpy.ones_like(value))
-        return Call(*were, _array(value), _array(grad), False)
+        value, back = jax.vjp(lambda x: _call(row, target, x), jax.numpy.asarray(yhat))
+        (grad,) = back(UPSTREAM * jax.numpy.ones_like(value))
+        return Call(*were, _array(value), _array(grad / UPSTREAM), False)
 
 
 def expected(row: Row, y: Any, yhat: Any) -> tuple[Any, Any]:

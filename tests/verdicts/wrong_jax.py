@@ -269,3 +269,25 @@ def dice_for_iou(y, p):
 def generalized_dice_inverse_volume(y, p):
     w = 1 / jnp.maximum(y.sum(0), 1e-2)
     return 1 - 2 * jnp.sum(w * jnp.sum(y * p, 0)) / jnp.sum(w * jnp.sum(y + p, 0))
+
+
+# ---- gradients that are written by hand ------------------------------------------------------------------------------
+
+
+@jax.custom_vjp
+def _squares(r):
+    return r**2
+
+
+_squares.defvjp(lambda r: (r**2, r), lambda r, upstream: (2 * r,))
+
+
+@wrong(R.MeanSquaredError(**NONE), "formula", r"upstream|cotangent|chain|incoming|multipl")
+def squares_that_ignore_upstream(y, yhat):
+    return _squares(yhat - y)
+
+
+@wrong(R.FocalWithLogits(gamma=2.0, **NONE), "formula", r"gradient|constant|detach|held|stop|factor")
+def focal_with_a_stopped_factor(y, z):
+    t = (2 * y - 1) * z
+    return -(jax.lax.stop_gradient(sigmoid(-t)) ** 2) * log_sigmoid(t)

@@ -16,7 +16,7 @@ OMEGA = np.array([[4.0, 1.5], [1.5, 0.75]])
 
 # Words with which a person can mend the code.
 TWICE = r"twice|doubl|× ?2\b|\b2 ?×|factor (of )?2\b|times 2\b|\b2 times|without (its |the )?(½|half)|½ is missing|no ½"
-HALF = r"half|½|0\.5\b|divided by 2|/ ?2\b|factor 2 is missing|without (its |the )?(factor )?2"
+HALF = r"half|halv|½|0\.5\b|divided by 2|/ ?2\b|factor 2 is missing|without (its |the )?(factor )?2"
 SIGN = r"sign|negat|−1|-1\b|opposite|minus"
 SUMS = r"\bsum\b|not divided|no division|without dividing|times N\b|× ?N\b|number of (losses|elements|rows)"
 DIVIDED = r"divi|mean|1/N|/ ?N\b|number of"
@@ -24,7 +24,7 @@ SATURATED = (
     r"digits|cancel|satur|p − y|p - y|rounds to 1|1 − p|1 - p|tail|far side|right side|\b(is|gives|of) 0\b|vanish"
 )
 OVERFLOW = r"overflow|exp\(|exponential|inf|too large"
-ZERO_LOG = r"0 ?(·|\*|×)? ?log\(? ?0|0 ?· ?∞|0 \* inf|NaN|p = 0|probabilit(y|ies) (is |of )?0"
+ZERO_LOG = r"0 by log 0|0 ?(·|\*|×)? ?log\(? ?0|0 ?· ?∞|0 \* inf|NaN|p = 0|probabilit(y|ies) (is |of )?0"
 GRADIENT = r"gradient|slope|derivative"
 
 
@@ -239,7 +239,7 @@ def huber_branches_swapped(y, yhat):
     return where(near, 0.5 * r * r, 0.7 * (np.abs(r) - 0.35)), where(near, r, 0.7 * sign(r))
 
 
-@wrong(R.Huber(delta=0.7, **NONE), "formula", r"delta ?= ?1\b|Huber\(delta=1|other (delta|parameter)")
+@wrong(R.Huber(delta=0.7, **NONE), "formula", r"delta ?= ?1\b|1 for delta|Huber\(delta=1|other (delta|parameter)")
 def huber_of_delta_one(y, yhat):
     r = yhat - y
     return where(np.abs(r) < 1, 0.5 * r * r, np.abs(r) - 0.5), np.clip(r, -1, 1)
@@ -343,7 +343,7 @@ def cauchy_information_squared(y, yhat):
 @wrong(
     R.Cauchy(information=OMEGA.tolist(), **NONE),
     "formula",
-    r"identity|without (the )?(information|Ω)|ignor|no (information|Ω)",
+    r"identity|leaves .*(information|Ω).* out|without (the )?(information|Ω)|ignor|no (information|Ω)",
 )
 def cauchy_without_information(y, yhat):
     e = yhat - y
@@ -421,7 +421,11 @@ def bce_log_p_twice(y, p):
     return -(y * log(p) + (1 - y) * log(p)), -1 / p
 
 
-@wrong(R.BinaryCrossEntropy(**NONE), "formula", r"without (its |the )?log|missing log|no log|y = 0|second term|label 0")
+@wrong(
+    R.BinaryCrossEntropy(**NONE),
+    "formula",
+    r"1 − p for log|without (its |the )?log|missing log|no log|y = 0|second term|label 0",
+)
 def bce_without_second_log(y, p):
     return -(sp.xlogy(y, p) + (1 - y) * (1 - p)), (1 - y) - y / p
 
@@ -847,7 +851,7 @@ def entropy_ignored_rows_have_a_gradient(y, z):
 @wrong(
     R.CrossEntropy(**NONE),
     "range",
-    r"mask|−∞|-inf|infinite|0 ?· ?∞|NaN|∞",
+    r"mask|0 by log 0|−∞|-inf|infinite|0 ?· ?∞|NaN|∞",
     targets="index",
     at=(np.array([0]), np.array([[0.0, -np.inf]])),
 )
@@ -887,7 +891,7 @@ def nll_next_class(y, log_p):
     return -picked(log_p, k), -one_hot(k, log_p.shape[1])
 
 
-@wrong(R.SparseCategoricalCrossEntropy(**NONE), "formula", r"normali|sum of|divided by|Σ|row")
+@wrong(R.SparseCategoricalCrossEntropy(**NONE), "formula", r"normali|sum of|their sum|divided by|Σ|row")
 def sparse_normalised(y, p):
     return -log(picked(p / p.sum(1, keepdims=True), y))
 
@@ -1062,3 +1066,177 @@ def generalized_dice_along_the_other_axis(y, p):
 def generalized_dice_volumes_of_the_prediction(y, p):
     w = 1 / maximum(p.sum(0), 1e-9) ** 2
     return 1 - 2 * (w * (y * p).sum(0)).sum() / (w * (y + p).sum(0)).sum()
+
+
+# ---- more of each kind, in another style -----------------------------------------------------------------------------
+
+
+@wrong(R.Huber(delta=0.7), "formula", r"reduction|each|none|elementwise|mean")
+def huber_of_each_for_the_mean(y, yhat):
+    r = yhat - y
+    c = np.clip(r, -0.7, 0.7)
+    return c * (r - c / 2), c
+
+
+@wrong(
+    R.MeanAbsoluteError(),
+    "range",
+    r"65504|\bsum|overflow|too large|inf",
+    dtype="float16",
+    does=("narrow",),
+    at=(np.zeros(9000, "f2"), np.full(9000, 10, "f2")),
+)
+def mae_sum_in_float16(y, yhat):
+    return np.float16(np.sum(np.abs(yhat - y), dtype=np.float16)) / np.float32(y.size)
+
+
+@wrong(R.BinaryCrossEntropy(**NONE), "range", r"nan_to_num|largest|finite|∞|inf|cap", at=(np.ones(1), np.zeros(1)))
+def bce_nan_to_num(y, p):
+    return np.nan_to_num(-(sp.xlogy(y, p) + sp.xlog1py(1 - y, -p))), (1 - y) / (1 - p) - y / p
+
+
+@wrong(R.Hinge(), "formula", r"positive|divi|nonzero|not 0|inside the margin|number|violat|mean")
+def hinge_over_the_violations(y, s):
+    losses = maximum(0, 1 - y * s)
+    return losses.sum() / max((losses > 0).sum(), 1)
+
+
+@wrong(R.FocalWithLogits(gamma=2.0), "formula", r"positive|divi|number|y = 1|Σ ?y|labels")
+def focal_divided_by_the_positives(y, z):
+    return np.sum(sp.expit(-(2 * y - 1) * z) ** 2 * logits(y, z)[0]) / max(y.sum(), 1)
+
+
+@wrong(R.CrossEntropy(), "formula", r"exp|perplex", targets="index")
+def perplexity(y, z):
+    return exp(entropy(y, z)[0].mean())
+
+
+@wrong(
+    R.CrossEntropy(**NONE),
+    "formula",
+    r"temperature|logits? (times|over|divided)|half|½|2 ?·|scal|factor",
+    targets="index",
+)
+def entropy_of_halved_logits(y, z):
+    v, g = entropy(y, z / 2)
+    return v, g / 2
+
+
+@wrong(R.CrossEntropy(**NONE), "formula", r"factor|temperature|half|halv|½|chain|0\.5", targets="index")
+def entropy_of_halved_logits_in_the_gradient_alone(y, z):
+    v, g = entropy(y, z)
+    return v, g / 2
+
+
+@wrong(
+    R.CrossEntropy(**NONE), "formula", r"arg ?max|predict|largest|ignor|label|target|not (use|read)", targets="index"
+)
+def entropy_of_the_predicted_class(y, z):
+    return entropy(z.argmax(1), z)
+
+
+@wrong(R.Dice(axis=-1, **NONE), "formula", r"1 − |1 - |background|swap|complement|exchang")
+def dice_of_the_background(y, p):
+    return 1 - 2 * ((1 - y) * (1 - p)).sum(-1) / (2 - y - p).sum(-1)
+
+
+@wrong(R.Dice(axis=-1, **NONE), "formula", r"first|index 0|background|entry|drop|left out|leaves out")
+def dice_without_the_first(y, p):
+    y, p = y[:, 1:], p[:, 1:]
+    return 1 - 2 * (y * p).sum(-1) / maximum((y + p).sum(-1), 1e-300)
+
+
+@wrong(R.Dice(axis=-1, smooth_nr=1.0, smooth_dr=1.0, **NONE), "formula", r"smooth|2 ?(·|×)|twice|½|half|numerator")
+def dice_smoothing_of_one_in_a_mean(y, p):
+    return 1 - 2 * ((y * p).sum(-1) + 1) / ((y + p).sum(-1) + 2)
+
+
+@wrong(R.IoU(axis=-1, **NONE), "formula", r"1 −|1 - |score|complement|sign|negat|one less")
+def iou_score_for_loss(y, p):
+    both = (y * p).sum(-1)
+    return both / ((y + p).sum(-1) - both)
+
+
+@wrong(R.IoU(axis=-1, **NONE), "formula", r"log")
+def iou_minus_log(y, p):
+    both = (y * p).sum(-1)
+    return -log(both / ((y + p).sum(-1) - both))
+
+
+@wrong(R.MeanSquaredError(), "formula", r"roll|shift|permut|next|previous|order|neighbour|pair")
+def mse_of_the_next_target(y, yhat):
+    return np.mean((yhat - np.roll(y, 1, axis=0)) ** 2)
+
+
+@wrong(R.MeanAbsoluteError(), "formula", r"sort|permut|order|pair")
+def mae_of_sorted_numbers(y, yhat):
+    return np.mean(np.abs(np.sort(yhat, axis=0) - np.sort(y, axis=0)))
+
+
+@wrong(R.MeanSquaredError(**NONE), "formula", r"log")
+def mse_of_logarithms(y, yhat):
+    r = log1p(np.abs(yhat)) - log1p(np.abs(y))
+    return r**2, 2 * r * sign(yhat) / (1 + np.abs(yhat))
+
+
+@wrong(R.Cauchy(delta=0.5, **NONE), "formula", r"Geman|r² ?/|saturat|bounded|Cauchy|1 \+ ")
+def geman_mcclure_for_cauchy(y, yhat):
+    u = ((yhat - y) / 0.5) ** 2
+    return 0.25 * u / (1 + u), 2 * (yhat - y) / (1 + u) ** 2
+
+
+@wrong(R.Cauchy(delta=0.5, **NONE), "formula", r"Welsch|exp|bounded|saturat")
+def welsch_for_cauchy(y, yhat):
+    u = ((yhat - y) / 0.5) ** 2
+    return 0.25 * (1 - exp(-u)), 2 * (yhat - y) * exp(-u)
+
+
+@wrong(R.Cauchy(delta=0.5, **NONE), "formula", r"abs|\|r\||square|²")
+def cauchy_of_the_absolute_value(y, yhat):
+    return 0.25 * log1p(np.abs(yhat - y) / 0.5)
+
+
+@wrong(R.Cauchy(delta=0.7, **NONE), "formula", r"Huber")
+def huber_for_cauchy(y, yhat):
+    r = yhat - y
+    c = np.clip(r, -0.7, 0.7)
+    return c * (r - c / 2), c
+
+
+@wrong(R.Cauchy(delta=0.5, **NONE), "formula", HALF)
+def cauchy_slope_without_two(y, yhat):
+    u = (yhat - y) / 0.5
+    return 0.25 * log1p(u * u), (yhat - y) / (1 + u * u)
+
+
+@wrong(R.Huber(delta=0.7), "formula", rf"({GRADIENT}).*({SUMS}|{DIVIDED})|({SUMS}|{DIVIDED}).*({GRADIENT})")
+def huber_gradient_not_divided(y, yhat):
+    r = yhat - y
+    c = np.clip(r, -0.7, 0.7)
+    return np.mean(c * (r - c / 2)), c
+
+
+@wrong(R.BinaryCrossEntropyWithLogits(**NONE), "formula", r"float32|single|narrow|digits", does=("narrow",))
+def logits_in_float32(y, z):
+    v, g = logits(y.astype("f4"), z.astype("f4"))
+    return v.astype("f8"), g.astype("f8")
+
+
+@wrong(R.BinaryCrossEntropy(**NONE), "formula", rf"({GRADIENT}).*(p|1 − p|logit|sigmoid|chain|another)|p − y|p - y")
+def bce_gradient_by_the_logit(y, p):
+    return bce(y, p)[0], p - y
+
+
+@wrong(R.BinaryCrossEntropy(**NONE), "formula", r"Brier|squared?|MeanSquaredError|²")
+def brier_for_bce(y, p):
+    return (p - y) ** 2, 2 * (p - y)
+
+
+@wrong(R.NegativeLogLikelihood(ignore_index=-1), "formula", r"ignor")
+def nll_ignored_as_the_last_class(y, log_p):
+    return -picked(log_p, y).mean(), -one_hot(y, log_p.shape[1]) / len(y)
+
+
+@wrong(R.SparseCategoricalCrossEntropy(**NONE), "formula", rf"({GRADIENT}).*(p|another|logit|softmax)|1/p|p − ")
+def sparse_gradient_of_logits(y, p):
+    return -log(picked(p, y)), p - one_hot(y, p.shape[1])

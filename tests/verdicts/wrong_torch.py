@@ -519,7 +519,7 @@ def dice_with_little_smoothing(y, p):
 @wrong(
     R.Dice(smooth_nr=1.0, smooth_dr=1.0),
     "formula",
-    r"sign|negat|1 −|constant|differ|less by 1|− ?score|-score",
+    r"sign|negat|1 −|constant|differ|less by 1|less 1|minus the score|− ?score|-score",
     name="dice_negative",
 )
 def minus_the_score(y, p):
@@ -570,3 +570,57 @@ def generalized_dice_epsilon_in_the_weight(y, p):
 @wrong(R.BinaryCrossEntropy(**NONE), "formula", r"base|10|log10|ratio|factor|0\.434|2\.30")
 def bce_to_base_ten(y, p):
     return F.binary_cross_entropy(p, y, reduction="none") / math.log(10)
+
+
+# ---- gradients that are written by hand ------------------------------------------------------------------------------
+
+
+class HuberThatIgnoresUpstream(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, yhat, y):
+        r = yhat - y
+        ctx.save_for_backward(r)
+        return torch.where(r.abs() < 0.7, 0.5 * r**2, 0.7 * (r.abs() - 0.35))
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (r,) = ctx.saved_tensors
+        return r.clamp(-0.7, 0.7), None
+
+
+class SquaresWithTheSignOfY(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, yhat, y):
+        ctx.save_for_backward(yhat, y)
+        return (yhat - y) ** 2
+
+    @staticmethod
+    def backward(ctx, upstream):
+        yhat, y = ctx.saved_tensors
+        return 2 * (y - yhat) * upstream, None
+
+
+@wrong(R.Huber(delta=0.7, **NONE), "formula", r"upstream|grad_output|chain|incoming|multipl")
+def huber_ignores_upstream(y, yhat):
+    return HuberThatIgnoresUpstream.apply(yhat, y)
+
+
+@wrong(R.MeanSquaredError(**NONE), "formula", SIGN)
+def squares_with_the_sign_of_y(y, yhat):
+    return SquaresWithTheSignOfY.apply(yhat, y)
+
+
+@wrong(R.BinaryCrossEntropy(), "formula", NO_GRADIENT + r"|round|threshold|hard")
+def bce_of_rounded_predictions(y, p):
+    return F.binary_cross_entropy(torch.round(p), y)
+
+
+@wrong(R.CrossEntropy(), "formula", r"ratio|factor|twice|half|temperature|logits|scal|arguments?", targets="index")
+def entropy_of_halved_logits(y, z):
+    return F.cross_entropy(z / 2, y)
+
+
+@wrong(R.CrossEntropy(), "formula", r"focal|1 − p|weight|factor|p_t", targets="index")
+def focal_for_entropy(y, z):
+    nats = F.cross_entropy(z, y, reduction="none")
+    return ((1 - torch.exp(-nats)) ** 2 * nats).mean()
