@@ -62,7 +62,7 @@ class Said:
     @property
     def named(self) -> bool:
         """Whether the text says what a person needs in order to mend the code."""
-        explained = UNEXPLAINED.sub("", self.text)
+        explained = UNEXPLAINED.sub("", self.text).replace(str(self.row.loss), "").replace(self.row.name, "")
         return any(re.search(pattern, explained, re.I) for pattern in self.row.named)
 
     @property
