@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES, Inputs, blocks
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect
+from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, NumPy, detect, looks_like_objective
 from reflosses.comparison.expected import Scaled, parts
-from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
@@ -32,7 +32,7 @@ Tick = Callable[[int, int], None]  # told of progress: questions done, all quest
 
 @np.errstate(all="ignore")
 def check(
-    candidate: Callable[..., Any] | Candidate,
+    candidate: Callable[..., Any] | Candidate | None,
     loss: Loss | Scaled,
     *,
     dtype: str = "float64",
@@ -41,6 +41,8 @@ def check(
     seed: int = 0,
     framework: str = "auto",
     targets: str = "auto",
+    order: str = "auto",
+    returns: str = "auto",
     name: str = "",
     inputs: Inputs | None = None,
     unit: float = 0.0,
@@ -62,6 +64,10 @@ def check(
     regimes: one or several of `reflosses.comparison.battery.REGIMES`; by default all but K, the inputs to refuse.
     framework: "numpy", "torch", "jax" or "tensorflow", for the arrays that the candidate gets; by default found out.
     targets: "index" or "rows", for the y of a loss of class rows; by default each kind that the candidate takes.
+    order: "target_first" or "prediction_first", the order of the candidate's arguments; by default the names of its
+        parameters tell, such as (input, target) in PyTorch.
+    returns: the "value"; the "pair" (value, gradient); the "gradient"; the "objective" (gradient, curvature) of XGBoost
+        and LightGBM. By default the value or the pair, and the first answer tells.
     name: its name in the report. inputs: a function of (y, yhat, eps) that moves inputs into a smaller domain of the
         candidate. unit: errors are relative to at least this. diagnose: whether to look for an explanation. script:
         writes a deviation for the report. tick: is told of progress.
@@ -77,11 +83,18 @@ def check(
     else:
         first = next(b for b in blocks(base, form, seed) if len(b.y))
         probe = unstack(base, first.y[:1], first.yhat[:1])
-        arrays = detect(candidate, form, *probe) if framework == "auto" else FRAMEWORKS[framework](form)
-        asked = InProcess(candidate, arrays, grad)
+        auto = framework == "auto" and candidate is not None
+        arrays = detect(candidate, form, *probe, order) if auto else FRAMEWORKS.get(framework, NumPy)(form)  # type: ignore[arg-type]
+        asked = InProcess(candidate, arrays, grad, order, returns)
+    if isinstance(asked, InProcess) and returns == "auto" and (why := _objective(asked, base, form, seed)):
+        assert not isinstance(candidate, Candidate)
+        asked = InProcess(candidate, asked.arrays, grad, order, "objective")
+    else:
+        why = ""
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
     rows = [RegimeRow(r) for r in REGIMES if r in wanted]
     found = Comparison(shown, str(loss), dtype, seed, rows, script=script, level=level)
+    found.notes += [f"read as (gradient, curvature), an objective of XGBoost or LightGBM: {why}"] if why else []
     run = Interview(asked, loss, unit, form, found)
     ordinary = partial(ordinary_calls, loss, form, asked.takes_weight, inputs)
     interview(run, regimes=wanted, seed=seed, targets=targets, inputs=inputs, ordinary=ordinary, tick=tick)
@@ -96,6 +109,14 @@ def check(
         found.diagnosis += f' It gives one value for each loss. With reduction="none": {each.summary()}{why}'
     found.seconds = time.perf_counter() - start
     return found
+
+
+def _objective(asked: InProcess, loss: Loss, form: Format, seed: int) -> str:
+    """The reason to read a candidate's pair as (gradient, curvature); "" if there is none."""
+    first = next(b for b in blocks(loss, form, seed) if len(b.y))
+    y, yhat = unstack(loss, first.y[:12], first.yhat[:12])
+    answer = asked.ask(y, yhat)
+    return looks_like_objective(answer.value, answer.grad, yhat, loss.reduction)
 
 
 def understood(**options: Any) -> set[str]:

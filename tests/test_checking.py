@@ -668,7 +668,9 @@ def test_a_deviation_is_a_call_and_a_place_in_its_answer(loss):
         k = ("value", "gradient").index(d.what)
         assert len(d.index) == np.ndim(answer[k])
         np.testing.assert_equal(d.got, float(answer[k][d.index]))
-        np.testing.assert_allclose(d.exact, float(np.asarray(right[k])[d.index]), rtol=1e-13)
+        np.testing.assert_allclose(
+            d.exact, float(np.asarray(right[k])[d.index]), rtol=2.0**-40
+        )  # the place: another number is far away
         regime = result.row(d.regime)
         assert getattr(regime, d.what).wrong[d.verdict] > 0
     for row in result.rows:
@@ -742,7 +744,7 @@ def test_an_error_is_told_in_one_line_of_300_letters():
 def test_values_alone_are_said_to_be_alone():
     result = check(lambda y, yhat: HUBER.value(y, yhat), HUBER)
     assert result.ok
-    assert "Value only: no gradient was asked, because it returns none" in result.summary()
+    assert "Value only: no gradient was asked, because NumPy has no autodiff" in result.summary()
 
 
 def test_only_one_kind_of_targets():

@@ -470,10 +470,9 @@ class InProcess(Candidate):
             raise _Wrong("it returns None")
         numbers = self._read("value", value), self._read("gradient", grad)
         changed = [name for name, was in before.items() if not np.array_equal(was, read(handed[name]), equal_nan=True)]
-        notes = [self._note, "it changes the arrays that it is given" if changed else ""]
         return Answer(
             *numbers,
-            note="; ".join(filter(None, notes)),
+            note=self._note,
             curvature=self._read("curvature", curvature),
             changed=" and ".join(changed),
         )

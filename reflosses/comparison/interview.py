@@ -105,7 +105,7 @@ class Interview:
         self.rest: list[Callable[[], None]] = []  # ordinary calls that were not asked for
         self.unreduced = False  # whether it gives one value for each loss where one for all is due
         self.unanswered: set[tuple[int, int, bool]] = set()  # shapes and targets of ordinary calls at which it raises
-        self.refused: list[tuple[_Question, str]] = []  # moderate calls at which it raises
+        self.refused: list[tuple[_Question, Answer]] = []  # moderate calls at which it raises
 
     def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
         """The dimensions of the targets that the candidate takes: 1 for class indices, 2 for rows of probabilities."""
@@ -118,27 +118,27 @@ class Interview:
                 whole = self._question([block], np.rint(block.y[few]), block.yhat[few])
                 if not np.array_equal(whole.y, question.y) and not self.asked.ask(*whole.arrays).error:
                     self.hard_labels = True
-                    self.found.notes.append(f"labels between 0 and 1 were not asked: it raises {answer.error}")
+                    self.found.notes.append(f"labels between 0 and 1 were not asked: {answer.fault}")
                     kinds.add(block.y.ndim)
                     continue
             if answer.error:
-                errors.append((question, answer.error))
+                errors.append((question, answer))
             else:
                 kinds.add(block.y.ndim)
         self.refused = errors
         if kinds:
-            self.found.notes += [f"{KINDS[q.y.ndim]} were not asked: it raises {e}" for q, e in errors]
+            self.found.notes += [f"{KINDS[q.y.ndim]} were not asked: {a.fault}" for q, a in errors]
         return kinds
 
     def note_refusals(self) -> None:
         """A candidate that answers no ordinary call crashes; one that answers some takes arrays of other shapes."""
-        for question, error in self.refused[:1]:
+        for question, answer in self.refused[:1]:
             if any(a.answer.error == "" for a in self.record):
                 shape = np.shape(question.arrays[1])
-                self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {error}")
+                self.found.notes.append(f"arrays of shape {shape} were not asked: {answer.fault}")
             else:
                 self._count("moderate", "value")
-                self._note(question, 0, "value", "crash", error=f"raises {error}")
+                self._note(question, 0, "value", "crash", error=_crash(answer))
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
@@ -314,7 +314,7 @@ class Interview:
         truth, total = reduced(self.loss, question.y, each, question.weight)
         if answer.error and question.optional:
             shape = question.arrays[1].shape
-            note = f"arrays of shape {shape} were not asked: it raises {answer.error}"
+            note = f"arrays of shape {shape} were not asked: {answer.fault}"
             self.found.notes += [note] if note not in self.found.notes else []
             return True
         if answer.error:
@@ -323,7 +323,7 @@ class Interview:
             self._count(question.regimes[0], "value")
             # An error is a right answer to an empty batch, and to NaN.
             if len(question.y) and not (np.isnan(truth.value).any() or np.isnan(question.yhat).any()):
-                self._note(question, 0, "value", "crash", error=f"raises {answer.error}")
+                self._note(question, 0, "value", "crash", error=_crash(answer))
             return True
         if question.upstream is not None:
             times = align(question.upstream, truth.grad)
@@ -493,14 +493,20 @@ class Interview:
         found.rows.sort(key=lambda r: order.index(r.regime))
         values = sum(r.value.points for r in found.rows)
         if values > 1 and not self.differentiated:
-            why = "its value cannot be differentiated" if self.asked.differentiates else "it returns none"
-            found.limits.insert(0, f"Value only: no gradient was asked, because {why}; pass grad= or framework=.")
+            why = self.asked.why_no_gradient or "it returns none: return (value, gradient), or pass grad= or framework="
+            found.limits.insert(0, f"Value only: no gradient was asked, because {why}.")
         if not available():
             found.notes.append(UNPROVED)
         if self.asked.given_up:
             found.notes.append("the rest was not asked: given up after crashes or calls that took too long")
         if found.undecided:
             found.notes.append(f"{found.undecided} losses were not asked: no certified result exists there")
+
+
+def _crash(answer: Answer) -> str:
+    """What happened instead of an answer, and where, without its subject."""
+    where = f" ({answer.where})" if answer.where else ""
+    return f"{answer.fault.removeprefix('it ')}{where}"
 
 
 def _length(d: Deviation) -> tuple[int, int]:

@@ -6,15 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reflosses.comparison.battery import REGIMES, TARGET_KINDS
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, one_of
+from reflosses.comparison.candidate import FRAMEWORKS, RESULTS, Candidate, one_of
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.inspection import ORDERS
 from reflosses.comparison.result import LEVELS
 from reflosses.evaluation.domain import NON_NEGATIVE
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import flag, number, printed, whole
 
-_NAMES = {"dtype": FORMATS, "level": LEVELS, "framework": ("auto", *FRAMEWORKS), "targets": TARGET_KINDS}
+_NAMES = {
+    "dtype": FORMATS,
+    "level": LEVELS,
+    "order": ("auto", *ORDERS),
+    "returns": RESULTS,
+    "framework": ("auto", *FRAMEWORKS),
+    "targets": TARGET_KINDS,
+}
 
 
 def checked_options(function: str, given: Mapping[str, Any]) -> set[str]:
@@ -29,7 +37,7 @@ def checked_options(function: str, given: Mapping[str, Any]) -> set[str]:
         what = f"{function}: {name}"
         if name in _NAMES:
             one_of(what, value, _NAMES[name])
-        elif name == "candidate" and not (callable(value) or isinstance(value, Candidate)):
+        elif name == "candidate" and not (callable(value) or isinstance(value, Candidate) or _is_gradient(given)):
             raise refuse(name, "not a callable of (y, yhat)")
         elif name == "loss" and not isinstance(value, Loss | Scaled):
             raise refuse(name, "neither a loss such as Huber(delta=0.7) nor Scaled(factor, loss)")
@@ -48,3 +56,8 @@ def checked_options(function: str, given: Mapping[str, Any]) -> set[str]:
         elif name == "diagnose":
             flag(what, value)
     return {one_of(f"{function}: regimes", r, REGIMES) for r in ([asked] if isinstance(asked, str) else asked)}
+
+
+def _is_gradient(given: Mapping[str, Any]) -> bool:
+    """Whether a gradient is handed over without a value: candidate None, and a function as `grad`."""
+    return given["candidate"] is None and callable(given.get("grad"))

@@ -86,6 +86,8 @@ def diagnose(
     grad: Callable[..., Any] | str | None = "auto",
     framework: str = "auto",
     targets: str = "auto",
+    order: str = "auto",
+    returns: str = "auto",
 ) -> Diagnosis:
     """The known convention or defect, or the two, that explain where a candidate differs from the loss.
 
@@ -96,8 +98,9 @@ def diagnose(
     if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)
     first = next(moderate_questions(parts(loss)[1], form, TARGET_KINDS[targets], False))
-    arrays = detect(candidate, form, first.y, first.yhat) if framework == "auto" else FRAMEWORKS[framework](form)
-    return explain(InProcess(candidate, arrays, grad), loss, form, targets=targets)
+    auto = framework == "auto"
+    arrays = detect(candidate, form, first.y, first.yhat, order) if auto else FRAMEWORKS[framework](form)
+    return explain(InProcess(candidate, arrays, grad, order, returns), loss, form, targets=targets)
 
 
 def ordinary_calls(

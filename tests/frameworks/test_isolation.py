@@ -221,7 +221,7 @@ def test_everything_that_an_answer_says_comes_back(isolated: Make) -> None:
     answer = asked.ask(Y, YHAT)
     assert (answer.value, answer.grad.tolist(), answer.curvature.tolist()) == (None, [-0.5, 8.0], [2.0, 2.0])
     assert answer.changed == "yhat"
-    assert answer.note.startswith("it takes the prediction first, as its parameter names say; it changes the arrays")
+    assert answer.note.startswith("it takes the prediction first, as its parameter names say")
     assert isolated("prediction_first", order="target_first").ask(Y, YHAT).value.tolist() == [0.5, -8.0]
     valued = isolated("Losses.value")
     valued.ask(Y, YHAT)
