@@ -23,7 +23,7 @@ from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.diagnosis.search import explained, ordinary_calls
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import unstack
+from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # a loss need not validate its inputs
 
@@ -113,6 +113,8 @@ def check(
 
 def _objective(asked: InProcess, loss: Loss, form: Format, seed: int) -> str:
     """The reason to read a candidate's pair as (gradient, curvature); "" if there is none."""
+    if one_loss_a_call(loss):
+        return ""
     first = next(b for b in blocks(loss, form, seed) if len(b.y))
     y, yhat = unstack(loss, first.y[:12], first.yhat[:12])
     answer = asked.ask(y, yhat)

@@ -184,7 +184,8 @@ class Interview:
             judged_value = True
             if whole:
                 other = self._alone(block.y[:1], block.yhat[:1])
-                judged_value = other is not None and other[0]
+                huge = bool((np.abs(each.value) > self.form.max / 16).any())  # the sum may overflow
+                judged_value = other is not None and other[0] and not huge
             for what, numbers, bound, known in self._numbers(question, answer, truth, self._of_a_sum(2, total)):
                 if what == "value" and not judged_value:
                     continue
@@ -266,8 +267,11 @@ class Interview:
         names = np.repeat(f"arrays of shape {np.shape(yhat)}", max(1, len(stacked[0])))
         regimes = np.repeat("moderate", len(names))
         question = _Question(regimes, names, *stacked, (y, yhat), w, period=len(stacked[0]), optional=True, tame=True)
-        answered = len(self.record)
+        answered, silent = len(self.record), self.silent
+        usual = np.ndim(unstack(self.loss, *(a[:1] for a in stacked))[1])
+        self.silent |= bool(self.loss.layout.groups) and np.ndim(yhat) > usual  # the formula may be for fewer axes
         self._ask(question, each, weight)
+        self.silent = silent
         self.unanswered |= {kind} if len(self.record) == answered else set()
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
@@ -315,7 +319,7 @@ class Interview:
         if answer.error and question.optional:
             shape = question.arrays[1].shape
             note = f"arrays of shape {shape} were not asked: {answer.fault}"
-            self.found.notes += [note] if note not in self.found.notes else []
+            self.found.notes += [note] if not (self.silent or note in self.found.notes) else []
             return True
         if answer.error:
             if len(question.y) > 1 and not self.apart and question.period is None:

@@ -55,10 +55,10 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[De
             clipped |= {_input(d): level for d, _ in group}
     if "formula" in clipped.values():  # one clip, seen at many inputs
         clipped = dict.fromkeys(clipped, "formula")
-    return [replace(d, level=_level(d, clipped, _depth(d, loss, form), form)) for d in found]
+    return [replace(d, level=_level(d, clipped, _depth(d, loss, form), loss, form)) for d in found]
 
 
-def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, form: Format) -> str:
+def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: Loss, form: Format) -> str:
     """The level of one deviation, by the rules at the top."""
     ordinary = d.regime in ORDINARY and d.name not in NOTHING
     if d.verdict in (ROWS_INTERACT, CHANGES_INPUT) or d.shape is not None:
@@ -70,7 +70,7 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, form: F
     if not ordinary and _input(d) in clipped:
         return clipped[_input(d)]
     if not np.isfinite(d.got):
-        return "formula" if d.regime in ("moderate", "I") else "range"
+        return "formula" if d.regime in ("moderate", "I") and not _has_an_end(d, loss) else "range"
     if not np.isfinite(d.exact) or d.name in NOTHING:
         return "range"
     if not ordinary and abs(d.exact) < form.tiny:
@@ -79,7 +79,15 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, form: F
         return "range"
     if d.what == "gradient" and not ordinary and depth is not None and depth > 1 and _probabilities(d):
         return "range"  # a guard of the slope below eps
+    if family(loss) == "overlaps" and d.what == "value" and abs(d.got - d.exact) <= sqrt(form.eps):
+        return "digits"  # half of the digits of 1 less the score are right
     return "formula" if ordinary else "digits"
+
+
+def _has_an_end(d: Deviation, loss: Loss) -> bool:
+    """Whether a prediction is 0 or 1, where 0 · log 0 and 0/0 are met."""
+    bounded = getattr(loss.domain.yhat, "high", None) == 1.0
+    return bounded and bool(np.isin(d.yhat, (0.0, 1.0)).any())
 
 
 def _is_hard_value(d: Deviation) -> bool:
