@@ -19,7 +19,6 @@ from reflosses.frameworks.scripts import checked
 from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted, truth_is_there
 
 LANES = 2  # functions that are asked at the same time, each in a process of its own
-HARMLESS = {"inaccurate", "accepts invalid input"}  # verdicts that make a function "off", not "wrong"
 NOT_THERE = ("AttributeError", "ImportError", "ModuleNotFoundError")  # raised by another version of a framework
 
 
@@ -113,6 +112,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
 
     try:
         options: dict[str, Any] = {"seed": wanted.seed, "regimes": wanted.regimes, "diagnose": False}
+        options |= {"level": wanted.level} if wanted.level else {}
         result = checked(framework, function, given, dtype, make=make, **options)
         if result.worst:
             key = (function.name, frozenset((d.regime, d.what, d.verdict) for d in result.worst))
@@ -128,5 +128,5 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
     points = sum(max(r.value.points, r.gradient.points) for r in result.rows)
     if not points:
         return replace(row, verdict=result.verdict)
-    kind = "right" if result.ok else "off" if {d.verdict for d in result.worst} <= HARMLESS else "wrong"
+    kind = "right" if result.verdict == "right" else "off" if "formula" in result.holds else "wrong"
     return replace(row, verdict=result.verdict, kind=kind, points=points, result=result)
