@@ -28,7 +28,7 @@ from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.rows import Report, ReportRow
 from reflosses.reporting.tables import differences
 
-SCHEMA = 2
+SCHEMA = 3
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import takewhile
+from unicodedata import normalize
 
 SIGNS = {
     "alpha": "α",
@@ -122,7 +123,7 @@ class _Reader:
             inside = self.argument()
             return f"√{inside}" if re.fullmatch(r"\d+|\w[²³]?", inside) else f"√({inside})"
         if name == "hat":
-            return f"{self.argument()}̂".replace("ŷ", "ŷ")
+            return normalize("NFC", f"{self.argument()}\u0302")
         if name == "tag":
             return f"\x00({self.argument()})"
         if name in FONTS:
