@@ -136,15 +136,18 @@ def _check(arguments: argparse.Namespace) -> None:
     checks = _checks(arguments)
     known = _known_deviations(arguments)
     results: list[Comparison] = []
+    suites: list[str] = []
     unlisted = vanished = None
     with _output(arguments) as (kind, file):
         try:
-            for result in _results(arguments, checks):
+            for one, result in _results(arguments, checks):
                 results.append(result)
+                suites.append(one.suite)
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
             results += [found for found in stop.args if isinstance(found, Comparison)]
+            suites += [checks[0].suite] * (len(results) - len(suites))
             arguments.status = 130
             print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
@@ -161,7 +164,7 @@ def _check(arguments: argparse.Namespace) -> None:
         if kind == "json":
             file.write(output.results_to_json(results, interrupted=arguments.status == 130))
         elif kind == "junit":
-            file.write(to_junit(output.cases_of(results, checks[0].suite, unlisted, vanished)))
+            file.write(to_junit(output.cases_of(results, suites, unlisted, vanished)))
         else:
             markdown = "".join(f"{r.to_markdown()}\n" for r in results)
             if kind == "github":
@@ -174,14 +177,11 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Comparison]:
+def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
     for one in checks:
-        own = {"order": one.options.get("order"), "returns": one.options.get("returns")}
-        own = {name: word for name, word in own.items() if word}
-        framework = one.options.get("framework", "auto")
-        source = Source(one.target, grad=one.grad, framework=framework)
         options = {"regimes": DEFAULT_REGIMES, **one.options, "name": one.target}
-        options.pop("framework", None)
+        called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
+        source = Source(one.target, grad=one.grad, **called)
         with _progress() as tick:
             for dtype in one.dtypes:
                 with closing(Worker()) as worker:
@@ -189,7 +189,7 @@ def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Com
                     ticked = partial(tick, "check", f"{one.target}, {dtype}")
                     result = check(candidate, one.loss, dtype=dtype, tick=ticked, **options)
                 result.notes += told.why_nothing_was_asked(result, one.loss, options["regimes"])
-                yield result
+                yield one, result
 
 
 def _checks(arguments: argparse.Namespace) -> list[Asked]:

@@ -62,7 +62,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]|loss$", "", name.lower())
+    return re.sub(r"[\W_]|(?<=.)loss$", "", name.lower())
 
 
 def stem(cls: type[Loss]) -> str:

@@ -168,9 +168,9 @@ def _in_a_process(candidate: Any, loss: Loss | Scaled, limit: float, options: di
     from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 
     dtype, grad = options.get("dtype", "float64"), options.pop("grad", "auto")
-    framework = options.pop("framework", "auto")
+    called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
     path = grad if grad is None or grad == "auto" else _path_of(grad, "grad")
-    source = Source(_path_of(candidate, "candidate"), grad=path, framework=framework)
+    source = Source(_path_of(candidate, "candidate"), grad=path, **called)
     with closing(Worker()) as worker:
         try:
             isolated = Isolated(source, dtype, worker=worker, limit=limit)

@@ -10,6 +10,7 @@ import time
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -634,6 +635,7 @@ class Recorder:
         self.asked: list[dict[str, Any]] = []
         self.found = list(found)
         monkeypatch.setattr(__main__, "check", self)
+        monkeypatch.setattr(__main__, "Source", lambda name, **more: SimpleNamespace(name=name, **more))
         monkeypatch.setattr(__main__, "Isolated", lambda source, dtype, **_: source)
 
     def __call__(self, source: Any, loss: Any, *, tick: Any, **options: Any) -> Comparison:
@@ -649,17 +651,21 @@ def test_options_of_the_command_line_reach_the_check(monkeypatch: pytest.MonkeyP
     assert main(["check", "mine:f", "--loss", "CrossEntropy", *options, "--framework", "torch", "--grad", "a:b"]) == 0
     one, other = recorder.asked
     assert (one["dtype"], other["dtype"]) == ("float32", "float16")
-    assert {k: one[k] for k in ("level", "order", "returns", "targets", "seed", "regimes")} == {
+    assert {k: one[k] for k in ("level", "targets", "seed", "regimes")} == {
         "level": "digits",
-        "order": "prediction_first",
-        "returns": "objective",
         "targets": "rows",
         "seed": 3,
         "regimes": ["F", "G", "moderate"],
     }
-    assert (one["source"].name, one["source"].grad, one["source"].framework) == ("mine:f", "a:b", "torch")
+    assert vars(one["source"]) == {
+        "name": "mine:f",
+        "grad": "a:b",
+        "framework": "torch",
+        "order": "prediction_first",
+        "returns": "objective",
+    }
     assert main(["check", "mine:f", "--as", "scipy.special.huber"]) == 0  # what it is, with its domain
-    assert not {"level", "order", "returns"} & set(recorder.asked[-1])  # `check` has its own defaults
+    assert "level" not in recorder.asked[-1]  # `check` has its own default
     y, _ = recorder.asked[-1]["inputs"](np.array([3.0]), np.array([5.0]), 2.0**-52)
     assert y.tolist() == [0.0]
 
@@ -700,8 +706,8 @@ def test_checks_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     ]
     assert recorder.asked[0]["regimes"] == ["moderate", "F"]
     last = recorder.asked[-1]
-    assert (last["order"], last["returns"], last["source"].grad) == ("prediction_first", "value", None)
-    assert last["source"].framework == "torch"
+    source = {"order": "prediction_first", "returns": "value", "grad": None, "framework": "torch"}
+    assert vars(last["source"]) == {"name": "losses/three.py:three", **source}
 
     Path("checks.toml").write_text(CHECKS.replace("tool.reflosses.", "").replace("[tool.reflosses]", ""), "utf-8")
     recorder.asked.clear()

@@ -97,11 +97,13 @@ def cases(report: Report) -> list[JUnitCase]:
 
 
 def cases_of(
-    results: list[Comparison], suite: str, unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
+    results: list[Comparison], suites: list[str], unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
 ) -> list[JUnitCase]:
-    """Candidates as test cases, and the deviations that have vanished."""
-    found = [(r, "" if r.ok and not r.worst else r.message(), _fails(r, unlisted) or not r.rows) for r in results]
-    own = [_case(suite, f"{r.name}, {r.dtype}", r.seconds, wrong, fails) for r, wrong, fails in found]
+    """Candidates as test cases, each in its suite, and the deviations that have vanished."""
+    own = []
+    for result, suite in zip(results, suites, strict=True):
+        wrong, fails = "" if result.ok and not result.worst else result.message(), _fails(result, unlisted)
+        own.append(_case(suite, f"{result.name}, {result.dtype}", result.seconds, wrong, fails or not result.rows))
     return own + _vanished(vanished)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STYLE = {"right": "green", "off": "yellow", "wrong": "red", "missing": "dim"}  # of each kind of row
 SNIPPETS = 6  # a terminal shows so many
-LEAST_OF_A_NAME, MOST_OF_A_CELL = 16, 18  # columns of a terminal for the first cell, and for each other one
+LEAST_OF_A_NAME = 16  # columns of a terminal
 SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 MARKS = {  # of each verdict, in the map of regimes
     "right": "·",
@@ -36,6 +36,10 @@ MARKS = {  # of each verdict, in the map of regimes
     "crash": "!",
     "": " ",
 }
+
+
+HOLDS = ("nothing", "formula", "digits", "range")  # the last level that holds, for each of STANDINGS
+HOLDS_NOTE = "holds, each with those before it: formula, it is the loss; digits, it keeps them; range, to its ends"
 
 
 class Header(NamedTuple):
@@ -101,7 +105,10 @@ def _functions(leg: Leg) -> Table:
     regimes = [r for r in REGIMES if r in asked]
     table = Table(
         "2. Functions of other frameworks against the certified truth, in adversarial regimes",
-        (Header("function"), Header("dtype"), *(Header(letter_of(r), code=True) for r in regimes), Header("verdict")),
+        (
+            *(Header("function"), Header("dtype"), *(Header(letter_of(r), code=True) for r in regimes)),
+            *(Header("holds"), Header("verdict")),
+        ),
     )
     framework, before = "", ""
     told: set[tuple[str, str]] = set()
@@ -114,7 +121,8 @@ def _functions(leg: Leg) -> Table:
         name = row.result.name if row.result else row.name
         shown, before = ("" if name == before else name.removeprefix(f"{framework}.")), name
         marks = marks_of(row.result, regimes) if row.result else [""] * len(regimes)
-        table.lines.append(Line((shown, SHORT.get(row.dtype, row.dtype), *marks, row.verdict), STYLE[row.kind]))
+        held = HOLDS[STANDINGS.index(standing(row.result))] if row.result else ""
+        table.lines.append(Line((shown, SHORT.get(row.dtype, row.dtype), *marks, held, row.verdict), STYLE[row.kind]))
         if row.result is not None and row.kind == "wrong" and (name, row.verdict) not in told:
             told.add((name, row.verdict))  # other dtypes are wrong in the same way
             worst = row.result.worst[0]
@@ -122,6 +130,7 @@ def _functions(leg: Leg) -> Table:
     table.notes += [*_diagnoses(leg), *_notes(leg)]
     if table.lines:
         table.notes += legend(regimes)
+        table.notes.append(HOLDS_NOTE)
         covered = [f for f in known.values() if f.name in {row.framework for row in leg.rows}]
         table.notes += [f"not covered of {f.name}: {', '.join(f.not_covered)}" for f in covered if f.not_covered]
         table.notes.append("what each function equals, and why others are not covered: reflosses explain NAME")
@@ -279,11 +288,10 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
 
 
-def _room(table: Table, width: int) -> int:
-    """The columns that a terminal of this width leaves to the first cell of a line."""
+def _room(table: Table, width: int, gap: int) -> int:
+    """The columns that a terminal of this width leaves to the first cell of a line, with a gap behind each cell."""
     others = [[c.text, *(line.cells[k] for line in table.lines)] for k, c in enumerate(table.columns)][1:]
-    taken = [min(max(map(len, cells)), MOST_OF_A_CELL) + 1 for cells in others]
-    return max(width - sum(taken), LEAST_OF_A_NAME)
+    return max(width - 2 - sum(max(map(len, cells)) + gap for cells in others), LEAST_OF_A_NAME)
 
 
 def print_tables(tables: Iterable[Table], console: Console) -> None:
@@ -303,12 +311,13 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
                 fixed = column.code or column.text == "dtype"
                 drawn.add_column(column.text, justify=column.side, no_wrap=fixed, overflow="fold")
             verdicts = [c for c in table.columns if c.text == "verdict"] or table.columns
-            names = _room(table, console.width)
+            named = table.columns[-1].text == "verdict"  # the first cells are names, without spaces to break them at
+            room = _room(table, console.width, 1 if narrow else 2)
             for line in table.lines:
                 if line.heading:
                     drawn.add_section()
                 styles = [line.style if line.heading or c in verdicts else "" for c in table.columns]
-                first = line.cells[0] if line.heading else broken_name(line.cells[0], names)
+                first = broken_name(line.cells[0], room) if named and not line.heading else line.cells[0]
                 drawn.add_row(*map(Text, (first, *line.cells[1:]), styles))
             console.print(drawn)
         for heading, snippet in table.snippets[:SNIPPETS]:

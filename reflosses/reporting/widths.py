@@ -88,7 +88,7 @@ def _breaks(line: str) -> tuple[list[int], int | None, int | None]:
 def broken_name(name: str, width: int) -> str:
     """A long name on several lines, broken behind a dot, a space, a comma, an underscore, a bracket or in CamelCase."""
     lines = [""]
-    parts = re.findall(r"[^.,(_= ]*[.,(_= ]*", name)
+    parts = re.findall(r".+?(?:[,(_= ]+|\.(?!\d)|$)", name)
     for part in (p for whole in parts for p in (re.split("(?=[A-Z])", whole) if len(whole) > width else [whole])):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
             lines.append("")

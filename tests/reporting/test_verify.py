@@ -612,9 +612,9 @@ def test_no_list_excuses_our_own_certification() -> None:
 
 def test_candidates_as_cases() -> None:
     right, wrong, nothing = result(), result(verdict="overflow"), Comparison("lib.h", "Hinge()", "float64", 0, [])
-    cases = output.cases_of([right, wrong, nothing], "Hinge", None, None)
+    cases = output.cases_of([right, wrong, nothing], ["Hinge"] * 3, None, None)
     assert [c.failure for c in cases] == [None, wrong.message(), nothing.message()]
-    listed = output.cases_of([right, wrong, nothing], "Hinge", [], [GONE])
+    listed = output.cases_of([right, wrong, nothing], ["Hinge"] * 3, [], [GONE])
     assert [c.failure for c in listed] == [
         None,
         None,
