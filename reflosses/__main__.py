@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from reflosses import catalogue
-from reflosses.checking import DEFAULT_REGIMES, check
+from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
@@ -179,7 +179,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
     for one in checks:
-        options = {"regimes": DEFAULT_REGIMES, **one.options, "name": one.target}
+        options = {**one.options, "name": one.target}
         called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
         source = Source(one.target, grad=one.grad, **called)
         with _progress() as tick:
@@ -188,7 +188,7 @@ def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tup
                     candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
                     ticked = partial(tick, "check", f"{one.target}, {dtype}")
                     result = check(candidate, one.loss, dtype=dtype, tick=ticked, **options)
-                result.notes += told.why_nothing_was_asked(result, one.loss, options["regimes"])
+                result.notes += told.why_nothing_was_asked(result, one.loss, options.get("regimes", REGIMES))
                 yield one, result
 
 

@@ -17,10 +17,13 @@ if not hasattr(Comparison, "holds"):  # the levels of a result, until `check` it
         return "formula" if d.regime == "moderate" else WORDS.get(d.verdict, "formula")
 
     def _holds(self: Comparison) -> tuple[str, ...]:
-        return tuple(x for x in LEVELS if x not in {_level(d) for d in self.worst}) if self.rows else ()
+        wrong, regimes = {_level(d) for d in self.worst}, {row.regime for row in self.rows}
+        asked = {"formula": regimes & {"moderate", "H", "I"}, "domain": "K" in regimes}
+        return tuple(x for x in LEVELS if x not in wrong and asked.get(x, regimes)) if "formula" not in wrong else ()
 
     Deviation.level = property(_level)  # type: ignore[attr-defined]
     Comparison.holds = property(_holds)  # type: ignore[attr-defined]
+    Comparison.failing = property(lambda self: self.worst)  # type: ignore[attr-defined]
     Comparison.level = "domain"  # type: ignore[attr-defined]
     Comparison.summary = lambda self: f"Levels that hold: {', '.join(self.holds) or 'none'}."  # type: ignore[attr-defined]
 

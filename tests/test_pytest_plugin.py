@@ -11,6 +11,7 @@ import pytest
 
 from reflosses import Huber, catalogue, check
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import title
 from reflosses.frameworks import function as functions
 
 pytest_plugins = ["pytester"]
@@ -108,9 +109,10 @@ def test_a_wrong_candidate_fails_and_the_message_shows_it(pytester: pytest.Pytes
     assert ".py:" not in said.partition("FAILURES")[2].partition("short test summary")[0]  # nobody's inner life
 
     section = re.search(
-        r"\nmoderate, where every sensible formula is right \(value\)\nMismatched: (\d+) / (\d+) \(100%\)\n"
+        rf"\n{re.escape(title('moderate'))} \(value\)"
+        r"\nMismatched: (\d+) / (\d+) \(100%\)\n"
         r"Mismatch at index:\n \[0\]: (\S+) \(ACTUAL\), (\S+) \(DESIRED\), (\S+) ulp apart: other convention\n"
-        r"# moderate\n(import numpy as np\ny = .*\nyhat = .*)\n\n",
+        r"# .*\n(import numpy as np\ny = .*\nyhat = .*)\n\n",
         said,
     )
     assert section is not None, said
@@ -123,12 +125,12 @@ def test_a_wrong_candidate_fails_and_the_message_shows_it(pytester: pytest.Pytes
     assert float(actual) == truth / 2
     assert abs(float(desired) - truth) <= FORMATS["float64"].spacing(truth)
     assert float(ulps) == pytest.approx(truth / 2 / FORMATS["float64"].spacing(truth), rel=0.01)
-    assert re.search(r"\nMismatched elsewhere:\n D, exact points and their neighbours \(gradient\): \d+ / \d+ \(", said)
+    assert re.search(r"\nMismatched elsewhere:\n .* \(gradient\): \d+ / \d+ \(", said)
 
 
 def test_a_message_names_the_regime_the_verdict_and_what_is_right(pytester: pytest.Pytester) -> None:
     tests = """
-    @matches("Huber", delta=0.75, reduction="none", regimes=("moderate", "E"))
+    @matches("Huber", delta=0.75, reduction="none", regimes="E")
     def test_huber():
         right = huber(0.75)
         def lost(y, yhat):
@@ -140,8 +142,8 @@ def test_a_message_names_the_regime_the_verdict_and_what_is_right(pytester: pyte
     done.assert_outcomes(failed=1)
     done.stdout.re_match_lines(
         [
-            r"Not equal to Huber\(.*\) in float64: .*: spurious zero",
-            r"E, small against the scale \(gradient\)",
+            r"Not equal to Huber\(.*\) in float64: spurious zero",
+            rf"{re.escape(title('E'))} \(gradient\)",
             r"Mismatched: \d+ / \d+ \(\d\d(\.\d)?%\)",
             r" \[0\]: -?0\.0 \(ACTUAL\), -?\d\S+ \(DESIRED\), \S+ ulp apart: spurious zero",
         ],
@@ -386,7 +388,7 @@ def test_a_regime_without_inputs_says_so(pytester: pytest.Pytester) -> None:
     done = run(pytester, tests)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
-        ["nothing was asked: Huber has no inputs in the regimes A, saturated on the right side. It has inputs in: mod*"]
+        [f"nothing was asked: Huber has no inputs in the regimes {title('A')}. It has inputs in: *"]
     )
 
 

@@ -15,7 +15,7 @@ from reflosses.comparison.result import Comparison
 from reflosses.reporting.junit import JUnitCase
 from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.tables import differences
-from reflosses.reporting.told import counts, headline, outcome
+from reflosses.reporting.told import headline, outcome
 
 SUMMARY = "GITHUB_STEP_SUMMARY"  # the variable that has the file of the summary
 MOST = 10  # GitHub shows so many annotations of a kind for a step
@@ -35,7 +35,7 @@ def annotations_of(
         fails = not result.rows or (not result.ok if unlisted is None else bool(own))
         if not (fails or result.worst):
             continue
-        shown = [f.deviation for f in own] or sorted(result.worst, key=lambda d: not counts(result, d))
+        shown = [f.deviation for f in own] or [*result.failing, *result.worst]
         text = "\n".join([*headline(result), *map(str, shown[:1]), *result.notes])
         kind = "error" if fails else "notice"
         lines.append(annotation(kind, text, f"{result.name}, {result.dtype}: {outcome(result)}", place))

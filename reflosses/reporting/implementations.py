@@ -17,6 +17,7 @@ from reflosses.frameworks.function import Framework, Function, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.frameworks.scripts import checked
 from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted, truth_is_there
+from reflosses.reporting.told import STANDINGS, standing
 
 LANES = 2  # functions that are asked at the same time, each in a process of its own
 NOT_THERE = ("AttributeError", "ImportError", "ModuleNotFoundError")  # raised by another version of a framework
@@ -128,5 +129,5 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
     points = sum(max(r.value.points, r.gradient.points) for r in result.rows)
     if not points:
         return replace(row, verdict=result.verdict)
-    kind = "right" if result.verdict == "right" else "off" if "formula" in result.holds else "wrong"
+    kind = "right" if result.verdict == "right" else "wrong" if standing(result) == STANDINGS[0] else "off"
     return replace(row, verdict=result.verdict, kind=kind, points=points, result=result)

@@ -27,7 +27,6 @@ from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import all_functions, near
 from reflosses.reporting.asked import read_toml
-from reflosses.reporting.told import counts
 
 ALLOWED = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", "gradient"), "verdict": VERDICTS}
 KEYS = ("function", *ALLOWED)
@@ -86,7 +85,7 @@ def unexpected(
 ) -> tuple[list[Found], list[KnownDeviation]]:
     """Deviations of the levels asked for that no entry lists, and entries that have vanished."""
     results, known = list(results), list(known)
-    found = [Found(r, d) for r in results for d in r.worst if counts(r, d)]
+    found = [Found(r, d) for r in results for d in r.failing]
     return [f for f in found if not any(entry.lists(f.key) for entry in known)], vanished_of(results, known)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from reflosses.comparison.battery import REGIMES, blocks, calls
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Comparison, Deviation, title
+from reflosses.comparison.result import Comparison, title
 from reflosses.evaluation.loss import Loss
 from reflosses.reporting.asked import LEVELS
 
+# Of a candidate that fails the first level, the second, the third, and none of these three.
 STANDINGS = ("not the loss", "the loss", "the loss with its digits", "the loss to the ends of the range")
 
 
@@ -20,23 +21,18 @@ def headline(result: Comparison) -> list[str]:
 
 
 def standing(result: Comparison) -> str:
-    """The best of STANDINGS that a candidate has: each level needs those before it."""
-    held = [level in result.holds for level in LEVELS[: len(STANDINGS) - 1]]
-    return STANDINGS[(*held, False).index(False)]
+    """The best of STANDINGS that a candidate has. A level that was not asked counts as held."""
+    wrong = {d.level for d in result.worst}
+    return next((word for word, level in zip(STANDINGS, LEVELS[:3], strict=False) if level in wrong), STANDINGS[-1])
 
 
 def outcome(result: Comparison) -> str:
     """The verdict in a few words: "right", or where a candidate stands, and the worst that was found."""
     if not result.worst:
         return result.verdict
-    if "formula" not in result.holds:
+    if standing(result) == STANDINGS[0]:
         return f"not the loss: {result.verdict}"
-    return f"{standing(result)}, with limits: {result.verdict}"
-
-
-def counts(result: Comparison, d: Deviation) -> bool:
-    """Whether a deviation is of a level that was asked for, so that the check fails."""
-    return LEVELS.index(d.level) <= LEVELS.index(result.level)
+    return f"{standing(result)}, with limits: {result.verdict}" if "formula" in result.holds else result.verdict
 
 
 def why_nothing_was_asked(result: Comparison, loss: Loss | Scaled, regimes: Iterable[str]) -> list[str]:

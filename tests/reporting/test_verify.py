@@ -443,7 +443,7 @@ def test_markdown_is_made_of_whole_tables(everything: Report) -> None:
     ]
     for name in LOSSES:
         assert re.search(rf"^\| {name} \| \d+ \|.*\| certified \|$", text, re.M)
-    assert "| special.huber(delta=0.75) | f64 | `· ` | `· ` | right |" in text
+    assert "| special.huber(delta=0.75) | f64 | `· ` | `· ` | range | right |" in text
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
@@ -468,8 +468,10 @@ def test_tables_fit_a_terminal(everything: Report, width: int) -> None:
 
 def test_a_map_has_a_column_for_each_regime_that_was_asked() -> None:
     table = tables.tables(reported(asked(result(regime="D"), "right"), asked(result(regime="moderate"), "right")))[0]
-    assert [c.text for c in table.columns] == ["function", "dtype", "m", "D", "verdict"]
+    assert [c.text for c in table.columns] == ["function", "dtype", "m", "D", "holds", "verdict"]
     assert [line.cells[2:4] for line in table.lines if not line.heading] == [("", "· "), ("· ", "")]
+    assert [line.cells[4] for line in table.lines if not line.heading] == ["range", "range"]
+    assert tables.HOLDS_NOTE in table.notes
     regimes = next(note for note in table.notes if note.startswith("regimes: "))
     assert regimes == f"regimes: m {REGIMES['moderate']}; D {REGIMES['D']}"
 
