@@ -155,7 +155,10 @@ def test_verify_fails_if_our_certification_does(monkeypatch: pytest.MonkeyPatch,
 def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(arithmetic, "available", lambda: False)
     assert main([*QUICK, "--format", "markdown"]) == 1
-    assert "nothing can be certified without python-flint: pip install 'reflosses[truth]'" in capsys.readouterr().out
+    assert (
+        "our losses are not certified here, which needs python-flint: pip install 'reflosses[truth]'"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The second leg of `verify`: functions of frameworks against the certified truth of the losses that they equal."""
+"""The second leg of `verify`: functions of frameworks against the truth of the losses that they equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reflosses.diagnosis.search import explain
 from reflosses.frameworks.function import Framework, Function, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.frameworks.scripts import checked
-from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted, truth_is_there
+from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted
 from reflosses.reporting.told import STANDINGS, standing
 
 LANES = 2  # functions that are asked at the same time, each in a process of its own
@@ -34,8 +34,6 @@ class _Job(NamedTuple):
 
 def implementation_rows(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[ReportRow]:
     """One row for each function, parameter set and dtype, framework by framework."""
-    if not truth_is_there(missing):
-        return
     jobs: list[_Job] = []
     for framework in frameworks():
         if framework.name not in wanted.against:

@@ -128,5 +128,5 @@ def in_turn(leg: str, jobs: Sequence[tuple[str, Callable[[], ReportRow]]], tick:
 def truth_is_there(missing: list[str]) -> bool:
     """Whether python-flint is installed; if not, `missing` says so."""
     if not arithmetic.available():
-        missing.append("nothing can be certified without python-flint: pip install 'reflosses[truth]'")
+        missing.append("our losses are not certified here, which needs python-flint: pip install 'reflosses[truth]'")
     return arithmetic.available()

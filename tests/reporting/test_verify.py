@@ -354,14 +354,19 @@ def test_a_framework_that_is_not_installed_is_left_out_and_the_rest_runs(monkeyp
     assert message in tables.to_markdown(tables.tables(found))
 
 
-def test_without_flint_nothing_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_flint_nothing_is_certified_and_others_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_sklearn()
     monkeypatch.setitem(sys.modules, "flint", None)
     monkeypatch.setattr(arithmetic, "flint", None)
-    found = verify(Wanted(LOSSES, INSTALLED, 0, POINTS))
+    found = verify(Wanted(["BinaryCrossEntropy"], INSTALLED, 0, POINTS, ("float64",), ("moderate",)))
     assert not found.ok
-    for leg in found.legs:
-        assert leg.rows == []
-        assert leg.missing == ["nothing can be certified without python-flint: pip install 'reflosses[truth]'"]
+    own, functions, data = found.legs
+    assert own.rows == []
+    assert own.missing == [
+        "our losses are not certified here, which needs python-flint: pip install 'reflosses[truth]'"
+    ]
+    assert functions.rows
+    assert {(row.kind, row.holds, row.own_value) for row in data.rows} == {("right", None, None)}
     assert "Nothing of ours was certified." in tables.summary(found)
 
 
