@@ -207,7 +207,7 @@ def _checks(arguments: argparse.Namespace) -> list[Asked]:
             _misuse(arguments, "one of the arguments --loss --as is required")
         with _misused(arguments):
             name, *parameters = [word for word in words if word not in extra]
-            given = asked.parameters_of(parameters)
+            given = asked.read_parameters(parameters)
             loss, own = asked.loss_of(name, given, function=bool(arguments.as_))
         dtypes = tuple(dict.fromkeys(arguments.dtype or ["float64"]))
         grad = None if arguments.grad == "none" else arguments.grad or "auto"

@@ -278,14 +278,14 @@ class Off(Candidate):
 @pytest.mark.parametrize("regime", "DEF")
 def test_a_tenth_beyond_what_is_allowed_is_wrong(by, right, regime):
     """|r| and its slope have no error of their own: 4 · 4 and 4 · 5 ulp are allowed."""
-    assert check(Off(ABSOLUTE, **by), ABSOLUTE, regimes=[regime], diagnose=False).ok == right
+    assert check(Off(ABSOLUTE, **by), ABSOLUTE, regimes=[regime], level="digits", diagnose=False).ok == right
 
 
 @pytest.mark.parametrize(("loss", "regimes"), [(LOGITS, "AB"), (ABSOLUTE, "DEF"), (FOCAL, "C")])
 @pytest.mark.parametrize("what", ["value", "slope"])
 def test_half_of_the_digits_are_not_enough_where_digits_are_asked(loss, regimes, what):
     for regime in regimes:
-        assert not check(Off(loss, **{what: 2**24}), loss, regimes=[regime], diagnose=False).ok
+        assert not check(Off(loss, **{what: 2**24}), loss, regimes=[regime], level="range", diagnose=False).ok
     assert check(Off(loss, **{what: 2**24}), loss, regimes=["moderate", "G", "H", "I"], diagnose=False).ok
 
 
@@ -364,8 +364,8 @@ def test_a_candidate_that_changes_its_inputs_is_told():
         return yhat**2
 
     result = check(candidate, MeanSquaredError(reduction="none"), regimes=["moderate"])
-    assert result.ok
-    assert "it changes the arrays that it is given" in result.notes
+    assert not result.ok
+    assert "It is not the loss: it changes the yhat that it is given." in result.summary()
 
 
 def test_a_gradient_of_a_value_of_the_wrong_shape_is_not_said_to_be_missing():
@@ -477,7 +477,7 @@ def test_a_scaled_loss_is_a_factor_and_a_loss(factor, loss, error):
 def test_one_regime_may_be_named_alone():
     result = check(ours(HUBER), HUBER, regimes="moderate")
     assert [row.regime for row in result.rows] == ["moderate"]
-    assert str(result).endswith(f"is {HUBER} in float64: right")
+    assert str(result).endswith(f"is {HUBER} in float64: formula, digits and range hold")
 
 
 def test_a_result_prints_its_message_and_no_arrays():
@@ -594,7 +594,7 @@ def test_a_sum_may_err_a_little_more_than_its_losses(ulps, right):
         value = np.mean(np.abs(yhat - y))
         return value + ulps * 2.0**-52 if value == 1 else value
 
-    assert check(candidate, MeanAbsoluteError(), regimes=["D"]).ok == right
+    assert check(candidate, MeanAbsoluteError(), regimes=["D"], level="digits").ok == right
 
 
 def test_a_long_sum_in_float16_is_found():
@@ -701,11 +701,11 @@ def test_message_markdown_and_json_say_the_same():
     result = what_is_wrong_everywhere()
     with pytest.raises(AssertionError, match="mine is not BinaryCrossEntropyWithLogits") as raised:
         result.raise_if_wrong()
-    assert "A, saturated on the right side: value inaccurate" in str(raised.value)
+    assert "saturated on the right side (A): value inaccurate" in str(raised.value)
     assert "yhat = np.array(" in str(raised.value)
     markdown = result.to_markdown()
     assert markdown.startswith("### mine against BinaryCrossEntropyWithLogits")
-    assert "| A, saturated on the right side |" in markdown
+    assert "| saturated on the right side (A) |" in markdown
     data = json.loads(result.to_json())
     assert data["ok"] is False
     assert data["verdict"] == result.verdict
@@ -742,7 +742,7 @@ def test_an_error_is_told_in_one_line_of_300_letters():
 def test_values_alone_are_said_to_be_alone():
     result = check(lambda y, yhat: HUBER.value(y, yhat), HUBER)
     assert result.ok
-    assert any("no gradient was asked" in note for note in result.notes)
+    assert "Value only: no gradient was asked, because it returns none" in result.summary()
 
 
 def test_only_one_kind_of_targets():

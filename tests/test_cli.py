@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -350,7 +350,7 @@ def test_known_deviations_of_others_are_written_and_expected(tmp_path: Path, cap
     whole = json.loads(capsys.readouterr().out)
     assert whole["ok"] is True  # of ours
     assert [line.partition(":")[0] for line in whole["unlisted"]] == ["unlisted"]
-    assert f"scipy.optimize.least_squares huber(f_scale=0.75), float64: {title('F')}" in whole["unlisted"][0]
+    assert "scipy.optimize.least_squares huber(f_scale=0.75), float64: huge (F): " in whole["unlisted"][0]
     (vanished,) = whole["vanished"]
     assert vanished.startswith("vanished: scipy.special.huber, *, F, value: overflow (")
 
@@ -362,7 +362,7 @@ def test_differences_from_a_list_are_printed(tmp_path: Path, capsys: Captured) -
     for more in ([], ["--format", "markdown"]):
         assert main([*OTHERS, "--expect", str(known), *more]) == 1
         out = capsys.readouterr().out
-        assert f"unlisted: scipy.optimize.least_squares huber(f_scale=0.75), float64: {title('F')}" in out
+        assert "unlisted: scipy.optimize.least_squares huber(f_scale=0.75), float64: huge (F): " in out
         assert "vanished: scipy.special.huber, *, F, value: overflow" in out
         assert "unlisted deviations, 1 vanished." in " ".join(out.split())
 
@@ -443,7 +443,7 @@ def test_check_says_right_by_its_table_and_its_status(capsys: Captured) -> None:
     assert main(["check", "mine:right", *HUBER]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("mine:right against Huber(delta=0.75, reduction='mean'), float64: right\n")
-    assert title("D") in out
+    assert "exact points and their neighbours (D)" in out
     assert err == ""
 
 
@@ -485,7 +485,7 @@ def test_check_writes_junit_and_markdown_to_a_file(tmp_path: Path, capsys: Captu
 
     file = tmp_path / "found.md"
     assert main(["check", "mine:right", *HUBER, "--out", str(file)]) == 0
-    assert f"| {title('D')} | 21 | right (0 ulp) | right (0 ulp) |" in file.read_text("utf-8")
+    assert "| exact points and their neighbours (D) | 21 | right (0 ulp) | right (0 ulp) |" in file.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("candidates", "no_rich")
@@ -609,7 +609,7 @@ def test_known_deviations_of_a_candidate_are_written_and_expected(capsys: Captur
     assert main([*arguments, "--expect", str(known)]) == 1
     out, err = capsys.readouterr()
     assert ET.fromstring(out.encode()).get("failures") == "1"
-    assert f"unlisted: mine:half, float64: {title('D')}" in err
+    assert "unlisted: mine:half, float64: exact points and their neighbours (D): " in err
 
     known.write_text(text, "utf-8")
     assert main(["check", "mine:right", *HUBER, "--format", "junit", "--expect", str(known)]) == 0
@@ -644,7 +644,9 @@ class Recorder:
     def __call__(self, source: Any, loss: Any, *, tick: Any, **options: Any) -> Comparison:
         self.asked.append({"source": source, "loss": str(loss), **options})
         rows = [RegimeRow(r, Tally(3), Tally(3)) for r in options.get("regimes", ["moderate"])]
-        return Comparison(options["name"], str(loss), options["dtype"], options["seed"], rows, list(self.found))
+        level = options.get("level", "formula")
+        more = {"worst": list(self.found), "level": level}
+        return Comparison(options["name"], str(loss), options["dtype"], options["seed"], rows, **more)
 
 
 def test_options_of_the_command_line_reach_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -819,8 +821,8 @@ def test_an_output_that_is_full_is_misuse_and_no_traceback() -> None:
 
 
 def deviation(verdict: str, regime: str) -> Deviation:
-    level = {"level": "range"} if verdict == "overflow" and "level" in {f.name for f in fields(Deviation)} else {}
-    return Deviation(regime, "100%, really:\nyes", "value", verdict, [0.0], [1.0], got=1.0, exact=2.0, **level)
+    level = "range" if verdict == "overflow" else "formula"
+    return Deviation(regime, "100%, really:\nyes", "value", verdict, [0.0], [1.0], got=1.0, exact=2.0, level=level)
 
 
 def test_annotations_for_github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
@@ -843,8 +845,7 @@ def test_annotations_for_github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     assert capsys.readouterr().out == ""
     assert (tmp_path / "summary.md").read_text("utf-8").count("### ") == 4  # it is appended
 
-    monkeypatch.setattr(Comparison, "ok", True)  # its limits are beyond the level that is asked for
-    Recorder(monkeypatch, deviation("overflow", "F"))
+    Recorder(monkeypatch, deviation("overflow", "F"))  # its limits are beyond the level that is asked for
     assert main(["check", "mine:A.f", *asks]) == 0
     assert capsys.readouterr().out.startswith("::notice file=mine.py,line=4,title=mine%3AA.f%2C float64%3A the loss")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))

@@ -1,41 +1,74 @@
 """A loss that somebody else wrote is called with its framework's arrays, and differentiated by its framework.
 
 A candidate is any callable of (y, yhat), and of `weight=` if its signature names it. It returns the value, or the pair
-of value and gradient. PyTorch, JAX and TensorFlow differentiate their own tensors. A framework is imported only if it
-is named: a candidate that needs one has imported it.
+of value and gradient. A candidate whose parameters have names such as (input, target) takes the prediction first.
+PyTorch, JAX and TensorFlow differentiate their own tensors. A framework is imported only if it is named: a candidate
+that needs one has imported it.
 """
 
 from __future__ import annotations
 
-import inspect
+import ctypes
 import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property
 from importlib import import_module
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reflosses.comparison.formats import Format, dtype_of
+from reflosses.comparison.inspection import ORDERS, frameworks_used, order_of, place_of, takes_weights, told
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.parameters import printed
+
+RESULTS = {  # what a candidate may return, and what is said of one that returns anything else
+    "auto": "neither a value nor the pair of value and gradient",
+    "value": "not the value",
+    "pair": "not the pair of value and gradient",
+    "gradient": "not the gradient",
+    "objective": "not the pair of gradient and curvature",
+}
 
 
 class Answer(NamedTuple):
     """A candidate's answer to one call: float64 arrays, None for one that it does not give, or the error it raised.
 
-    note: anything else that a reader must know.
+    error: an exception as "Type: first line", or what is wrong with the answer, in words such as "its value is
+    complex". note: anything else that a reader must know. curvature: the second result of an objective. changed: the
+    arguments that the candidate changes, such as "yhat" or "y and weight". where: the line that raised the exception,
+    such as "mine.py:12, in huber".
     """
 
     value: Floats | None = None
     grad: Floats | None = None
     error: str = ""
     note: str = ""
+    curvature: Floats | None = None
+    changed: str = ""
+    where: str = ""
+
+    @property
+    def fault(self) -> str:
+        """The error as a clause: "it raises ValueError: …", or "its value is complex"; "" for none."""
+        for start, clause in FAULTS.items():
+            if self.error.startswith(start):
+                return clause + self.error.removeprefix(start)
+        return f"it raises {self.error}" if self.error else ""
+
+
+FAULTS = {  # the errors that are no exceptions of a candidate, as clauses
+    "it ": "it ",
+    "its ": "its ",
+    "ProcessDied: killed ": "its process was killed ",
+    "ProcessDied: ": "its process ",
+    "TimeoutError: no answer ": "it gives no answer ",
+    "GivenUp: ": "it is ",
+}
 
 
 class Candidate(ABC):
@@ -61,6 +94,11 @@ class Candidate(ABC):
         """Whether it is no longer called."""
         return False
 
+    @property
+    def why_no_gradient(self) -> str:
+        """If its answers have no gradient, the reason and what to do about it; "" if no reason is known."""
+        return ""
+
     @abstractmethod
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """The value and its gradient; with `upstream`, the gradient of Σ upstream·value."""
@@ -73,26 +111,74 @@ def one_of(what: str, given: Any, known: Iterable[str]) -> str:
     return str(given)
 
 
+def looks_like_objective(value: Any, grad: Any, yhat: Any, reduction: str) -> str:
+    """The reason to take a pair of results for the (gradient, curvature) of XGBoost or LightGBM; "" if there is none.
+
+    Under a reduction, the shape tells. Under "none" a value is shaped like yhat too, and only the signs can tell: a
+    gradient has both signs, and a curvature has none below 0. So yhat needs predictions above and below their targets.
+    """
+    if np.size(yhat) == 0 or not np.shape(value) == np.shape(grad) == np.shape(yhat):
+        return ""
+    if reduction != "none":
+        return "its first result has the shape of yhat, not that of one number" if np.ndim(yhat) else ""
+    first, second = np.asarray(value), np.asarray(grad)
+    if (first < 0).any() and (first > 0).any() and (second >= 0).all() and (second > 0).any():
+        return "its first result has both signs, and its second is nowhere negative"
+    return ""
+
+
 # ---- arrays of the frameworks ----------------------------------------------------------------------------------------
+
+
+class NotNumbersError(TypeError):
+    """A result that is no array of real numbers. The message says what it is: "complex"."""
+
+
+KINDS_OF_RESULTS = {"b": "boolean", "c": "complex", "S": "bytes", "U": "text", "M": "a date", "m": "a time"}
+
+
+def real_numbers(a: Any) -> Floats:
+    """The float64 numbers of a result. Raises NotNumbersError for one that is not made of floats or integers."""
+    if type(a) is int:
+        a = float(a)  # an integer beyond 64 bits is a number too
+    if isinstance(a, np.ma.MaskedArray) and np.ma.getmaskarray(a).any():
+        raise NotNumbersError("masked")
+    try:
+        if isinstance(a, tuple):
+            raise NotNumbersError("a tuple")
+        array = np.asarray(a)
+    except ValueError:  # a list of lists of different lengths
+        raise NotNumbersError(f"of type {type(a).__name__}, no array of numbers") from None
+    kind = array.dtype.kind
+    if kind == "V" and "complex" in array.dtype.name:  # narrower ones than NumPy has
+        kind = "c"
+    if kind in KINDS_OF_RESULTS:
+        raise NotNumbersError(KINDS_OF_RESULTS[kind])
+    if kind == "O" or array.dtype.type is np.void:  # bfloat16 has the kind "V" too
+        held = next((type(x).__name__ for x in array.flat if x is not None), "None") if array.size else "object"
+        raise NotNumbersError(f"of type {held}, no float or integer")
+    return array.astype(np.float64)
 
 
 class NumPy:
     """Plain arrays. NumPy has no autodiff: a candidate may return its own gradient."""
 
     name = "numpy"
+    no_gradient = "NumPy has no autodiff: return (value, gradient), or pass grad= or framework="
+    mutable = True  # whether a function can change an array that it is given
 
     def __init__(self, form: Format) -> None:
         self.form = form
         self.library: Any = import_module(self.name)
 
     def array(self, a: Any) -> Any:
-        """Numbers of the format; integers stay as they are."""
-        a = np.asarray(a)
+        """A new array of numbers of the format; integers stay as they are."""
+        a = np.array(a)
         return a if a.dtype.kind in "iu" else a.astype(dtype_of(self.form))
 
     def read(self, a: Any) -> Floats:
-        """Float64 numbers of a result."""
-        return np.asarray(a).astype(np.float64)
+        """Float64 numbers of a result. Raises NotNumbersError."""
+        return real_numbers(a)
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         """The value of f at an array, and its gradient, or None."""
@@ -118,6 +204,10 @@ class Torch(NumPy):
     """Tensors of PyTorch."""
 
     name = "torch"
+    no_gradient = (
+        "autodiff finds no way from its value to yhat: compute the value with PyTorch's functions, without detach() or "
+        "numpy(), or return (value, gradient)"
+    )
 
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
@@ -127,10 +217,16 @@ class Torch(NumPy):
     def read(self, a: Any) -> Floats:
         if not self.owns(a):
             return super().read(a)
-        return np.asarray(a.detach().cpu().to(self.library.float64).numpy())
+        if type(a).__name__ == "MaskedTensor":
+            raise NotNumbersError("masked")
+        kind = str(a.dtype)
+        if "complex" in kind or "bool" in kind:
+            raise NotNumbersError("complex" if "complex" in kind else "boolean")
+        return np.array(a.detach().cpu().to(self.library.float64).numpy())  # a copy, which no later change reaches
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
-        value = f(x.requires_grad_())
+        # f gets a copy, as a network's output is no leaf: a leaf refuses to be changed, and the change was not seen.
+        value = f(x.requires_grad_().clone())
         if not getattr(value, "requires_grad", False):
             return value, None
         seed = self.library.ones_like(value) if upstream is None else self.array(upstream).to(value.dtype)
@@ -145,6 +241,11 @@ class Jax(NumPy):
     """Arrays of JAX. float64 needs the 64-bit mode, which is on during the calls."""
 
     name = "jax"
+    no_gradient = (
+        "JAX cannot trace its value: compute it with jax.numpy, without float(), bool() or NumPy, or return (value, "
+        "gradient)"
+    )
+    mutable = False
 
     def array(self, a: Any) -> Any:
         a = np.asarray(a)
@@ -153,10 +254,13 @@ class Jax(NumPy):
         return self.library.numpy.asarray(a.astype(self.library.numpy.dtype(self.form.name)))
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
+        errors = self.library.errors
         try:
             value, back = self.library.vjp(f, x)
-        except self.library.errors.TracerArrayConversionError:  # the candidate leaves JAX
+        except (errors.TracerArrayConversionError, errors.ConcretizationTypeError):  # the candidate leaves JAX
             return f(x), None
+        if not self.library.numpy.issubdtype(self.library.numpy.result_type(value), self.library.numpy.floating):
+            return value, None
         seed = np.ones(value.shape) if upstream is None else upstream  # on the host: JAX would compile it
         return value, back(self.array(seed).astype(value.dtype))[0]
 
@@ -173,13 +277,17 @@ class TensorFlow(NumPy):
     """Tensors of TensorFlow."""
 
     name = "tensorflow"
+    no_gradient = (
+        "autodiff finds no way from its value to yhat: compute the value with TensorFlow's functions, without numpy(), "
+        "or return (value, gradient)"
+    )
 
     def array(self, a: Any) -> Any:
         constant = self.library.constant(np.asarray(a))
         return constant if np.asarray(a).dtype.kind in "iub" else self.library.cast(constant, self.form.name)
 
     def read(self, a: Any) -> Floats:
-        return np.asarray(self.library.cast(a, "float64").numpy())
+        return super().read(a.numpy() if self.owns(a) else a)
 
     def differentiate(self, f: Callable[[Any], Any], x: Any, upstream: Any) -> tuple[Any, Any]:
         with self.library.GradientTape() as tape:
@@ -196,99 +304,202 @@ class TensorFlow(NumPy):
 FRAMEWORKS: dict[str, type[NumPy]] = {c.name: c for c in (NumPy, Torch, Jax, TensorFlow)}
 
 
-def detect(candidate: Callable[..., Any], form: Format, y: Any, yhat: Any) -> NumPy:
+def detect(candidate: Callable[..., Any], form: Format, y: Any, yhat: Any, order: str = "auto") -> NumPy:
     """The framework of a candidate: the first loaded one whose arrays it takes.
 
-    NumPy comes first. If the answer is a tensor, the tensor's framework is taken instead. If the candidate raises with
-    every framework, the one that its module imports is taken.
+    NumPy comes first. If the answer is a tensor, the tensor's framework is taken instead. If it is a value without a
+    gradient, and the code of the candidate uses a framework that also takes the candidate, that framework is taken: it
+    can differentiate. If the candidate raises with every framework, the one that its code uses is taken.
     """
-    for name, cls in FRAMEWORKS.items():
-        if name not in sys.modules:
+    loaded = [cls(form) for name, cls in FRAMEWORKS.items() if name in sys.modules]
+    used = frameworks_used(candidate)
+    for tried in loaded:
+        result = _tried(candidate, tried, y, yhat, order)
+        if result is None:
             continue
-        tried = cls(form)
-        try:
-            with quiet(), tried.precision():
-                result = candidate(tried.array(y), tried.array(yhat))
-        except Exception:
-            continue
-        if name != NumPy.name:
+        if tried.name != NumPy.name:
             return tried
-        value = result[0] if isinstance(result, tuple) and result else result
+        results = result if isinstance(result, tuple) else (result,)
         loaded = [cls(form) for name, cls in FRAMEWORKS.items() if name in sys.modules]  # by now
-        return next((a for a in loaded if a.owns(value)), tried)
-    names = getattr(inspect.unwrap(candidate), "__globals__", {})
-    used = {x.__name__.partition(".")[0] for x in names.values() if isinstance(x, ModuleType)}
-    return next((cls(form) for name, cls in FRAMEWORKS.items() if name in used - {NumPy.name}), NumPy(form))
+        owners = [a for a in loaded[1:] if any(map(a.owns, results))]
+        if not owners and not isinstance(result, tuple):
+            owners = [a for a in loaded if a.name in used and _tried(candidate, a, y, yhat, order) is not None]
+        return owners[0] if owners else tried
+    return next((cls(form) for name, cls in FRAMEWORKS.items() if name in used), NumPy(form))
+
+
+def _tried(candidate: Callable[..., Any], arrays: NumPy, y: Any, yhat: Any, order: str) -> Any:
+    """The result of a candidate with the arrays of a framework; None if it raises."""
+    try:
+        with quiet(), arrays.precision():
+            return ordered(candidate, order)(arrays.array(y), arrays.array(yhat))
+    except (Exception, SystemExit):
+        return None
+
+
+def ordered(candidate: Callable[..., Any], order: str) -> Callable[..., Any]:
+    """A candidate as a function of (y, yhat)."""
+    if (order_of(candidate) if order == "auto" else order) == "target_first":
+        return candidate
+    return lambda y, yhat, **more: candidate(yhat, y, **more)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of a candidate reaches the user."""
+    """No warning of a candidate reaches the user, and no rounding mode or flush to zero outlives its call."""
+    library, environment = _floating_point(), ctypes.create_string_buffer(256)  # more than any system needs
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        yield
+        if library is None:
+            yield
+            return
+        library.fegetenv(environment)
+        try:
+            yield
+        finally:
+            library.fesetenv(environment)
+
+
+@cache
+def _floating_point() -> Any:
+    """The C library that knows the modes of arithmetic; None where it is not found, as on Windows."""
+    for name in (None, "libm.so.6"):
+        try:
+            library = ctypes.CDLL(name)
+            library.fegetenv.argtypes = library.fesetenv.argtypes = (ctypes.c_char_p,)
+        except (OSError, TypeError, AttributeError):
+            continue
+        return library
+    return None
 
 
 # ---- a candidate -----------------------------------------------------------------------------------------------------
 
 
+class _Wrong(Exception):
+    """A result that is no answer. The message is a clause: "it returns None"."""
+
+
 @dataclass
 class InProcess(Candidate):
-    """A candidate that is called in this process."""
+    """A candidate that is called in this process.
 
-    candidate: Callable[..., Any]
+    grad: "auto", a function that returns the gradient, or None for values only. order: "target_first",
+    "prediction_first", or "auto": the names of its parameters tell. returns: the "value"; the "pair" (value, gradient);
+    the "gradient"; the "objective" (gradient, curvature) of XGBoost and LightGBM; or "auto": the value or the pair, and
+    the first call tells. A candidate of None, with a function as `grad`, is a gradient without a value.
+    """
+
+    candidate: Any
     arrays: NumPy
     grad: Callable[..., Any] | str | None = "auto"
+    order: str = "auto"
+    returns: str = "auto"
     _pair: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.candidate is None and callable(self.grad):
+            self.candidate, self.grad, self.returns = self.grad, "auto", "gradient"
         if not callable(self.candidate):
             raise TypeError(f"the candidate is {self.candidate!r}, not a callable of (y, yhat)")
+        if isinstance(self.candidate, type):
+            name = self.candidate.__name__
+            raise TypeError(f"the candidate is the class {name}; pass an instance of it, such as {name}()")
         if not (self.grad in ("auto", None) or callable(self.grad)):
             raise ValueError(f"grad is {self.grad!r}, neither 'auto' nor None nor a callable of (y, yhat)")
+        one_of("order", self.order, ("auto", *ORDERS))
+        one_of("returns", self.returns, RESULTS)
+        if self.grad != "auto" and self.returns in ("gradient", "objective"):
+            raise ValueError(f"returns is {self.returns!r}, and grad is {self.grad!r}: pass only one of them")
         with quiet(), self.arrays.precision():
             self.arrays.array(np.zeros(1))  # raises where there are no arrays of the format
+        self._of_y_yhat = ordered(self.candidate, self.order)
+        named = self.order == "auto" and order_of(self.candidate) == "prediction_first"
+        self._note = "it takes the prediction first, as its parameter names say" if named else ""
 
     @property
     def takes_weight(self) -> bool:
-        try:
-            return "weight" in inspect.signature(self.candidate).parameters
-        except (TypeError, ValueError):
-            return False
+        return takes_weights(self.candidate)
 
     @property
     def differentiates(self) -> bool:
-        return self.grad == "auto" and self.arrays.name != "numpy"
+        autodiff = self.grad == "auto" and self.arrays.name != "numpy"
+        return autodiff and not self._pair and self.returns in ("auto", "value")
 
     @property
     def subnormals(self) -> bool:
         return self.arrays.subnormals
 
+    @property
+    def why_no_gradient(self) -> str:
+        if self.grad is None:
+            return "grad=None asks for values only"
+        given = callable(self.grad) or self._pair or self.returns not in ("auto", "value")
+        return "the candidate returns None for it" if given else self.arrays.no_gradient
+
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """One call; an exception is part of the answer."""
-        make, read = self.arrays.array, self.arrays.read
         try:
             with quiet(), self.arrays.precision():
-                given = {} if weight is None else {"weight": make(weight)}
-                a, b = make(y), make(yhat)
-                before = read(a), read(b)
-                if self.grad == "auto" and not self.returns_pair(y, yhat):
-                    value, grad = self.arrays.differentiate(lambda x: self.candidate(a, x, **given), b, upstream)
-                else:
-                    result = self.candidate(a, b, **given)
-                    if isinstance(result, tuple) and len(result) != 2:
-                        raise TypeError(f"{len(result)} results, neither a value nor the pair of value and gradient")
-                    value, grad = result if isinstance(result, tuple) else (result, None)
-                    if self.grad != "auto":
-                        grad = self.grad(make(y), make(yhat), **given) if callable(self.grad) else None
-                kept = all(map(partial(np.array_equal, equal_nan=True), before, (read(a), read(b))))
-                note = "" if kept else "it changes the arrays that it is given"
-                return Answer(None if value is None else read(value), None if grad is None else read(grad), note=note)
-        except Exception as error:
-            return Answer(error=f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0][:300])
+                return self._answer(y, yhat, weight, upstream)
+        except _Wrong as wrong:
+            return Answer(error=str(wrong))
+        except (Exception, SystemExit) as error:
+            return Answer(error=told(error), where=place_of(error, self.candidate))
 
-    def returns_pair(self, y: Any, yhat: Any) -> bool:
-        """Whether the candidate returns value and gradient. The first call that it answers tells."""
+    def _answer(self, y: Any, yhat: Any, weight: Any, upstream: Any) -> Answer:
+        make, read = self.arrays.array, self.arrays.read
+        given = {} if weight is None else {"weight": make(weight)}
+        handed = {"y": make(y), "yhat": make(yhat), **given}
+        before = {name: read(a) for name, a in handed.items()} if self.arrays.mutable else {}
+
+        def value_of(x: Any) -> Any:
+            handed["yhat"] = x
+            return self._of_y_yhat(handed["y"], x, **given)
+
+        curvature = None
+        if self.grad == "auto" and not self.returns_more(y, yhat):
+            value, grad = self.arrays.differentiate(value_of, handed["yhat"], upstream)
+        else:
+            value, grad, curvature = self._sorted(value_of(handed["yhat"]))
+            if self.grad != "auto":
+                again = {} if weight is None else {"weight": make(weight)}
+                slope = ordered(self.grad, self.order) if callable(self.grad) else None
+                grad = slope(make(y), make(yhat), **again) if slope else None
+        if value is None and grad is None:
+            raise _Wrong("it returns None")
+        numbers = self._read("value", value), self._read("gradient", grad)
+        changed = [name for name, was in before.items() if not np.array_equal(was, read(handed[name]), equal_nan=True)]
+        notes = [self._note, "it changes the arrays that it is given" if changed else ""]
+        return Answer(
+            *numbers,
+            note="; ".join(filter(None, notes)),
+            curvature=self._read("curvature", curvature),
+            changed=" and ".join(changed),
+        )
+
+    def _read(self, what: str, result: Any) -> Floats | None:
+        """The numbers of a result."""
+        try:
+            return None if result is None else self.arrays.read(result)
+        except NotNumbersError as error:
+            raise _Wrong(f"its {what} is {error}") from None
+
+    def _sorted(self, result: Any) -> tuple[Any, Any, Any]:
+        """The value, the gradient and the curvature in a result."""
+        if self.returns == "gradient":
+            return None, result, None
+        if self.returns == "value" or (self.returns == "auto" and not isinstance(result, tuple)):
+            return result, None, None
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            count = f"{len(result)} results" if isinstance(result, tuple | list) else "one result"
+            raise _Wrong(f"it returns {count}, {RESULTS[self.returns]}")
+        return (None, *result) if self.returns == "objective" else (*result, None)
+
+    def returns_more(self, y: Any, yhat: Any) -> bool:
+        """Whether the candidate returns more than the value. With "auto", the first call that it answers tells."""
+        if self.returns != "auto":
+            return self.returns != "value"
         if self._pair is None:
-            self._pair = isinstance(self.candidate(self.arrays.array(y), self.arrays.array(yhat)), tuple)
+            self._pair = isinstance(self._of_y_yhat(self.arrays.array(y), self.arrays.array(yhat)), tuple)
         return self._pair

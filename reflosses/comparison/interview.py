@@ -1,24 +1,52 @@
-"""One candidate is asked about one loss: every call of the battery, and a judgement of each answer."""
+"""One candidate is asked about one loss: every call of the battery, a judgement and a record of each answer.
+
+The record is what a diagnosis explains. No call is made twice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import log2, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall, normal
+from reflosses.comparison.battery import (
+    REGIMES,
+    TARGET_KINDS,
+    Inputs,
+    LossBlock,
+    WholeCall,
+    blocks,
+    calls,
+    normal,
+)
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, parts, reduced
 from reflosses.comparison.formats import Format
-from reflosses.comparison.result import Comparison, Deviation
-from reflosses.comparison.verdict import LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
-from reflosses.evaluation.domain import Floats
+from reflosses.comparison.levels import with_levels
+from reflosses.comparison.limits import limits
+from reflosses.comparison.result import LEVELS, Comparison, Deviation
+from reflosses.comparison.verdict import (
+    CHANGES_INPUT,
+    LENIENT,
+    ROWS_INTERACT,
+    VERDICTS,
+    Numbers,
+    judged,
+    unavoidable,
+    verdict,
+)
+from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, unstack
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, stack, unstack
+from reflosses.truth.arithmetic import available
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
+UNPROVED = "compared with our own numbers; for certified ones: pip install 'reflosses[truth]'"
+BESIDE = 8  # hard losses that are asked beside an ordinary one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 
@@ -27,7 +55,7 @@ class _Question:
     """One call: stacked losses, each with its regime and name, and the arrays that are handed over.
 
     period: a whole call repeats its losses after so many; only the first period's gradients are judged.
-    optional: a candidate that raises does not take such arrays, and is not wrong.
+    optional: a candidate that raises does not take such arrays, and is not wrong. tame: as in `Answered`.
     """
 
     regimes: Any
@@ -39,6 +67,26 @@ class _Question:
     upstream: Floats | None = None
     period: int | None = None
     optional: bool = False
+    tame: bool = False
+
+
+class Answered(NamedTuple):
+    """A call, the answer, the exact results, and how far value and gradient may be from them.
+
+    name: of the block, or of the call. tame: an ordinary call, whose axes all differ in length.
+    """
+
+    regimes: Any
+    name: str
+    tame: bool
+    y: Any
+    yhat: Floats
+    weight: Floats | None
+    upstream: Floats | None
+    answer: Answer
+    truth: ExactResults
+    value_slack: Floats
+    grad_slack: Floats
 
 
 class Interview:
@@ -48,32 +96,56 @@ class Interview:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
         self.deviations: list[Deviation] = []
+        self.record: list[Answered] = []
         self.differentiated = False  # whether any answer had a gradient
         self.one_a_call = self.loss.reduction != "none" or one_loss_a_call(self.loss)
+        self.apart = self.one_a_call  # whether each loss is asked in a call of its own
+        self.hard_labels = False  # whether the candidate raises on labels between 0 and 1
+        self.silent = False  # whether answers are recorded only
+        self.rest: list[Callable[[], None]] = []  # ordinary calls that were not asked for
+        self.unreduced = False  # whether it gives one value for each loss where one for all is due
+        self.unanswered: set[tuple[int, int, bool]] = set()  # shapes and targets of ordinary calls at which it raises
+        self.refused: list[tuple[_Question, str]] = []  # moderate calls at which it raises
 
     def kinds_of_targets(self, moderate: list[LossBlock]) -> set[int]:
         """The dimensions of the targets that the candidate takes: 1 for class indices, 2 for rows of probabilities."""
         kinds, errors = set(), []
-        few = slice(0, 1 if self.one_a_call else 3)
+        few = slice(0, 1 if one_loss_a_call(self.loss) else 3)
         for block in moderate:
             question = self._question([block], block.y[few], block.yhat[few])
             answer = self.asked.ask(*question.arrays)
+            if answer.error and not isinstance(self.loss.domain.y, Classes):
+                whole = self._question([block], np.rint(block.y[few]), block.yhat[few])
+                if not np.array_equal(whole.y, question.y) and not self.asked.ask(*whole.arrays).error:
+                    self.hard_labels = True
+                    self.found.notes.append(f"labels between 0 and 1 were not asked: it raises {answer.error}")
+                    kinds.add(block.y.ndim)
+                    continue
             if answer.error:
                 errors.append((question, answer.error))
             else:
                 kinds.add(block.y.ndim)
+        self.refused = errors
         if kinds:
             self.found.notes += [f"{KINDS[q.y.ndim]} were not asked: it raises {e}" for q, e in errors]
-        else:
-            for question, error in errors[:1]:
+        return kinds
+
+    def note_refusals(self) -> None:
+        """A candidate that answers no ordinary call crashes; one that answers some takes arrays of other shapes."""
+        for question, error in self.refused[:1]:
+            if any(a.answer.error == "" for a in self.record):
+                shape = np.shape(question.arrays[1])
+                self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {error}")
+            else:
                 self._count("moderate", "value")
                 self._note(question, 0, "value", "crash", error=f"raises {error}")
-        return kinds
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def grouped(self, chosen: list[LossBlock]) -> list[list[LossBlock]]:
         """The blocks of each call. Blocks of one shape share a call, unless the candidate reduces."""
+        if self.hard_labels:
+            chosen = [replace(b, y=np.rint(b.y)) for b in chosen]
         if not self.asked.subnormals:
             keep = [normal(self.form, b.y, b.yhat) for b in chosen]
             chosen = [replace(b, y=b.y[k], yhat=b.yhat[k]) for b, k in zip(chosen, keep, strict=True)]
@@ -84,7 +156,7 @@ class Interview:
 
     def ask_blocks(self, group: list[LossBlock]) -> None:
         """Ask losses that stand alone: in one call, or one by one."""
-        if not self.one_a_call:
+        if not self.apart:
             y, yhat = np.concatenate([b.y for b in group]), np.concatenate([b.yhat for b in group])
             if self._ask(self._question(group, y, yhat), exact(self.target, y, yhat)):
                 return
@@ -94,9 +166,68 @@ class Interview:
                 one = slice(i, i + 1)
                 self._ask(self._question([block], block.y[one], block.yhat[one]), truth.at(one))
 
+    def ask_beside(self, tame: LossBlock, hard: list[LossBlock]) -> None:
+        """Ask an ordinary loss and a hard one in one call. Neither may change the numbers of the other."""
+        own = self._alone(tame.y[:1], tame.yhat[:1])
+        if own is None or not all(own):
+            return
+        for block in hard:
+            y, yhat = (np.concatenate([a[:1], b[:1]]) for a, b in ((tame.y, block.y), (tame.yhat, block.yhat)))
+            each = exact(self.target, y, yhat)
+            call = WholeCall("I", f"an ordinary loss beside a hard one ({block.name})", y, yhat)
+            question = replace(self._question([call], y, yhat), period=1)
+            answer = self.asked.ask(*question.arrays)
+            truth, total = reduced(self.loss, y, each, None)
+            if answer.error or not each.known.all():
+                continue
+            whole = truth.value.ndim == 0
+            judged_value = True
+            if whole:
+                other = self._alone(block.y[:1], block.yhat[:1])
+                judged_value = other is not None and other[0]
+            for what, numbers, bound, known in self._numbers(question, answer, truth, self._of_a_sum(2, total)):
+                if what == "value" and not judged_value:
+                    continue
+                numbers = Numbers(*(a[:1] for a in numbers))
+                right, ulps, slack = judged(numbers, bound, np.ones(1, bool), self.form)
+                self._count("I", what, int(right.size))
+                wrong = np.flatnonzero(~right[0] & known[:1])
+                if len(wrong):
+                    j, self.apart = int(wrong[0]), True
+                    got = {
+                        "got": numbers.got[0, j],
+                        "exact": numbers.exact[0, j],
+                        "ulps": ulps[0, j],
+                        "slack": slack[0, j],
+                    }
+                    self._note(question, 0, what, ROWS_INTERACT, number=j, **{k: float(v) for k, v in got.items()})
+
+    def _alone(self, y: Floats, yhat: Floats) -> list[bool] | None:
+        """Whether value and gradient of one loss are right, to half of their digits; None if it is not answered."""
+        question = self._question([WholeCall("I", "alone", y, yhat)], y, yhat)
+        answer, each = self.asked.ask(*question.arrays), exact(self.target, y, yhat)
+        if answer.error or not each.known.all():
+            return None
+        truth, total = reduced(self.loss, y, each, None)
+        found = self._numbers(question, answer, truth, self._of_a_sum(1, total))
+        return [bool(judged(n, b, np.ones(len(n.got), bool), self.form)[0].all()) for _, n, b, _ in found]
+
+    def _probe(self, d: Deviation, prediction: float) -> tuple[float, bool] | None:
+        """The number of a deviation at another prediction of the same loss, and whether it is right."""
+        y, yhat = map(self.form.round, stack(self.loss, d.y, np.full(np.shape(d.yhat), prediction)))
+        question = self._question([WholeCall("D", "alone", y, yhat)], y, yhat)
+        answer = self.asked.ask(*question.arrays)
+        truth, total = reduced(self.loss, y, exact(self.target, y, yhat, proved=False), None)
+        if answer.error:
+            return None
+        for what, n, bound, _ in self._numbers(question, answer, truth, self._of_a_sum(1, total)):
+            if what == d.what:
+                return float(n.got[0, 0]), bool(judged(n, bound, np.zeros(1, bool), self.form)[0].all())
+        return None
+
     def ask_call(self, call: WholeCall) -> None:
         """Ask one call, and judge it as a whole."""
-        y, yhat = call.y, call.yhat
+        y, yhat = np.rint(call.y) if self.hard_labels and not call.refuse else call.y, call.yhat
         if call.refuse:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
@@ -109,6 +240,35 @@ class Interview:
             a, b = (array.reshape(call.shape) for array in question.arrays)
             question = replace(question, arrays=(a, b), optional=True)
         self._ask(replace(question, period=len(y) if call.slopes else 0), each.at(many))
+
+    def ask_silently(self) -> None:
+        """Ask the ordinary calls that the report is not about: an explanation rests on them."""
+        self.silent, rest, self.rest = True, self.rest, []
+        for ask in rest:
+            ask()
+        self.silent = False
+
+    def ask_arrays(self, y: Any, yhat: Floats, weight: Floats | None) -> None:
+        """Ask one call of ordinary inputs by its arrays. A candidate that raises does not take their shape."""
+        y = np.rint(y) if self.hard_labels else y
+        kind = np.ndim(y), np.ndim(yhat), bool((y == np.rint(y)).all())
+        if kind in self.unanswered:
+            return
+        stacked = stack(self.loss, y, yhat)
+        part = counted(self.loss, stacked[0])
+        safe = np.where(align(part, stacked[0]), stacked[0], 0.0), np.where(align(part, stacked[1]), stacked[1], 0.0)
+        w = None if weight is None else np.ravel(weight)
+        try:
+            each = exact(self.target, *safe)
+            reduced(self.loss, stacked[0], each, w)
+        except ValueError:  # such as rows of probabilities under a weighted mean
+            return
+        names = np.repeat(f"arrays of shape {np.shape(yhat)}", max(1, len(stacked[0])))
+        regimes = np.repeat("moderate", len(names))
+        question = _Question(regimes, names, *stacked, (y, yhat), w, period=len(stacked[0]), optional=True, tame=True)
+        answered = len(self.record)
+        self._ask(question, each, weight)
+        self.unanswered |= {kind} if len(self.record) == answered else set()
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
         counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]
@@ -134,25 +294,31 @@ class Interview:
         right = self.factor * np.asarray(self.loss.value(y.reshape(yhat.shape), yhat))
         return value.shape == right.shape and bool(np.allclose(value, right, self.form.eps**0.5, 0))
 
-    def _ask(self, question: _Question, each: ExactResults) -> bool:
-        """Ask one call. False: it raises and has several losses, which must be asked one by one."""
+    def _ask(self, question: _Question, each: ExactResults, weight: Floats | None = None) -> bool:
+        """Ask one call. False: it raises and has several losses, which must be asked one by one.
+
+        weight: the weights of the question, shaped as the call has them.
+        """
         if self.asked.given_up:
             return True
         if not each.known.all() and self.one_a_call:
             self.found.undecided += 1
             return True
         self.found.undecided += int((~each.known).sum())
-        answer = self.asked.ask(*question.arrays, question.weight, question.upstream)
+        answer = self.asked.ask(*question.arrays, question.weight if weight is None else weight, question.upstream)
         self.differentiated |= answer.grad is not None
+        if answer.changed and not any(d.verdict == CHANGES_INPUT for d in self.deviations):
+            self._note(question, 0, "value", CHANGES_INPUT, error=f"changes the {answer.changed} that it is given")
         if answer.note and answer.note not in self.found.notes:
             self.found.notes.append(answer.note)
         truth, total = reduced(self.loss, question.y, each, question.weight)
         if answer.error and question.optional:
             shape = question.arrays[1].shape
-            self.found.notes.append(f"arrays of shape {shape} were not asked: it raises {answer.error}")
+            note = f"arrays of shape {shape} were not asked: it raises {answer.error}"
+            self.found.notes += [note] if note not in self.found.notes else []
             return True
         if answer.error:
-            if len(question.y) > 1 and not self.one_a_call and question.period is None:
+            if len(question.y) > 1 and not self.apart and question.period is None:
                 return False
             self._count(question.regimes[0], "value")
             # An error is a right answer to an empty batch, and to NaN.
@@ -164,50 +330,98 @@ class Interview:
             low, high = np.sort([truth.low * times, truth.high * times], axis=0)
             sizes = truth.grad_size * np.abs(times)
             truth = replace(truth, grad=truth.grad * times, low=low, high=high, grad_size=sizes)
-        self._judge(question, answer, truth, (log2(len(question.y) + 1) + 2) * self.form.eps * total)
+        value_slack, grad_slack = self._judge(question, answer, truth, self._of_a_sum(len(question.y), total))
+        a, b = question.arrays
+        slack = value_slack, grad_slack
+        weight = question.weight if weight is None else weight
+        of = question.regimes, str(question.names[0]) if len(question.names) else "", question.tame
+        self.record.append(Answered(*of, a, b, weight, question.upstream, answer, truth, *slack))
         return True
+
+    def _of_a_sum(self, losses: int, total: float) -> float:
+        """The error of a sum of so many losses that nobody avoids."""
+        return float((log2(losses + 1) + 2) * self.form.eps * total)
 
     # ---- judging ---------------------------------------------------------------------------------------------------
 
-    def _judge(self, question: _Question, answer: Answer, truth: ExactResults, of_a_sum: float) -> None:
-        """Every number of an answer."""
+    def _judge(
+        self, question: _Question, answer: Answer, truth: ExactResults, of_a_sum: float
+    ) -> tuple[Floats, Floats]:
+        """Every number of an answer: count, note, and return how far each may be off. NaN: it is not judged."""
         b = question.arrays[1]
-        n, whole = len(question.y), truth.value.ndim == 0
-        each = b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
-        only_slope = answer.value is None and answer.grad is not None
-        if not only_slope and not self._shaped(question, "value", answer.value, () if whole else each):
-            return
+        value_slack, grad_slack = np.full(truth.value.shape, np.nan), np.full(b.shape, np.nan)
+        if self._shapes_are_right(question, answer, truth):
+            for what, numbers, bound, known in self._numbers(question, answer, truth, of_a_sum):
+                slack = self._compare(question, what, numbers, bound, known)
+                counts = align(known, slack) & ~(numbers.low < numbers.high)  # a kink has many right slopes
+                slack = np.where(counts, np.nan_to_num(slack, nan=0.0, posinf=np.inf), np.nan)
+                if what == "value":
+                    value_slack = slack.reshape(truth.value.shape)
+                elif self.loss.reads_all_predictions:
+                    grad_slack = slack.reshape(b.shape)
+                else:
+                    bound_to = self.loss.layout.bind(b.shape)
+                    every = np.tile(slack, (bound_to.units // max(1, len(slack)), 1))
+                    if every.size == b.size:
+                        grad_slack = bound_to.restore(every.reshape(bound_to.units, *bound_to.unit_shape))
+        return value_slack, grad_slack
+
+    def _numbers(
+        self, question: _Question, answer: Answer, truth: ExactResults, of_a_sum: float
+    ) -> Iterator[tuple[str, Numbers, float, Any]]:
+        """The values and the gradients of an answer: what they are, the numbers, the bound, and which are known."""
+        n, whole, b = len(question.y), truth.value.ndim == 0, question.arrays[1]
         free = unavoidable(self.target, question.y, question.yhat, truth, self.form, self.asked.subnormals)
         value_free = free[0].sum() + of_a_sum if whole else free[0]
         got = truth.value if answer.value is None else answer.value
         columns = (got, truth.value, truth.value, truth.value, truth.value_size, value_free)
         rows = (1, 1) if whole else (n, truth.value.size // max(1, n))
+        if np.size(got) != truth.value.size:
+            return
         numbers = Numbers(*(np.reshape(c, rows) for c in columns))
-        if not only_slope:
-            self._compare(question, "value", numbers, self.loss.bounds.value, truth.known)
-        if answer.grad is None or not self._shaped(question, "gradient", answer.grad, b.shape) or not n:
+        if answer.value is not None:
+            known = (
+                truth.known if len(truth.known) == len(numbers.got) else np.full(len(numbers.got), truth.known.all())
+            )
+            yield "value", numbers, self.loss.bounds.value, known
+        if answer.grad is None or answer.grad.shape != b.shape or not n:
             return
         apart = per_loss(self.loss, answer.grad)
         lost = np.isnan(numbers.exact).any(axis=1)  # if the value is NaN, the slope may be anything
         columns = (apart, truth.grad, truth.low, truth.high, truth.grad_size, free[1])
         once = slice(0, question.period)
-        numbers = Numbers(*(flatten(c)[once] for c in columns))
-        self._compare(question, "gradient", numbers, self.loss.bounds.grad, (truth.known & ~lost)[once])
+        slopes = Numbers(*(flatten(c)[once] for c in columns))
+        yield "gradient", slopes, self.loss.bounds.grad, (truth.known & ~lost)[once]
+
+    def _shapes_are_right(self, question: _Question, answer: Answer, truth: ExactResults) -> bool:
+        """Whether the value can be judged. A wrong shape is noted; a gradient of a wrong shape is not judged."""
+        b = question.arrays[1]
+        each = b.shape if self.loss.reads_all_predictions else self.loss.layout.bind(b.shape).value_shape
+        shape = () if truth.value.ndim == 0 else each
+        if answer.value is None and answer.grad is None:
+            return self._shaped(question, "value", None, shape)
+        right = answer.value is None or self._shaped(question, "value", answer.value, shape)
+        if answer.grad is not None and len(question.y):
+            self._shaped(question, "gradient", answer.grad, b.shape)
+        return right
 
     def _shaped(self, question: _Question, what: str, got: Floats | None, shape: tuple[int, ...]) -> bool:
+        """Note a wrong shape, once for value and gradient each. A value of one number is judged all the same."""
         if got is not None and got.shape == shape:
             return True
         self._count(question.regimes[0], what)
+        each = self.loss.layout.bind(question.arrays[1].shape).value_shape
+        self.unreduced |= what == "value" and got is not None and shape == () != each == got.shape
         error = "is missing" if got is None else f"has shape {got.shape}, not {shape}"
-        self._note(question, 0, what, "other convention", error=error, shape=shape)
-        return False
+        if not any(d.shape is not None and d.what == what for d in self.deviations):
+            self._note(question, 0, what, "other convention", error=error, shape=shape)
+        return got is not None and got.size == 1 == prod(shape)
 
-    def _compare(self, question: _Question, what: str, numbers: Numbers, bound: float, known: Any) -> None:
-        """Count the right numbers; of the wrong ones, note the first of each loss and verdict."""
+    def _compare(self, question: _Question, what: str, numbers: Numbers, bound: float, known: Any) -> Floats:
+        """Count the right numbers; of the wrong ones, note the first of each loss and verdict. The allowed errors."""
         numbers = numbers._replace(size=np.fmax(numbers.size, self.unit))
         regimes = question.regimes[: len(numbers.got)]
         right, ulps, slack = judged(numbers, bound, np.isin(regimes, LENIENT), self.form)
-        known = known if len(known) == len(right) else np.full(len(right), known.all())
         for regime in dict.fromkeys(regimes):
             here = known & (regimes == regime)
             worst = ulps[here][right[here]].max(initial=0.0)
@@ -221,16 +435,21 @@ class Interview:
                     seen.add(kind)
                     found = {"got": got, "exact": truth, "ulps": float(ulps[i, j]), "slack": float(slack[i, j])}
                     self._note(question, int(i), what, kind, number=int(j), **found)
+        return slack
 
     # ---- noting ----------------------------------------------------------------------------------------------------
 
     def _count(self, regime: str, what: str, points: int = 1, worst: float = 0.0) -> None:
+        if self.silent:
+            return
         column = getattr(self.found.row(regime), what)
         column.points += points
         column.worst = max(column.worst, worst)
 
     def _note(self, question: _Question, i: int, what: str, kind: str, *, number: int = 0, **more: Any) -> None:
         """Note a deviation of loss i, as a call of its own unless the candidate reduces."""
+        if self.silent:
+            return
         if not self.one_a_call and question.period is None and len(question.y) > 1:
             one = unstack(self.loss, question.y[i : i + 1], question.yhat[i : i + 1])
             question = replace(question, regimes=question.regimes[i:], names=question.names[i:], arrays=one)
@@ -245,7 +464,8 @@ class Interview:
     def _index(self, shape: tuple[int, ...], i: int, number: int, what: str) -> tuple[int, ...]:
         """The place of a number of loss i in the value or the gradient."""
         if self.loss.reads_all_predictions:
-            return () if what == "value" and self.loss.reduction != "none" else (number,)
+            alone = what == "value" and self.loss.reduction != "none"
+            return () if alone else tuple(map(int, np.unravel_index(number, shape)))
         layout = self.loss.layout.bind(shape)
         if what == "value":
             if self.loss.reduction != "none" or not layout.value_shape:
@@ -256,24 +476,27 @@ class Interview:
 
     def finish(self) -> None:
         """Name caps, count the deviations, and keep one of each kind."""
-        self.deviations = _with_caps(self.deviations)
+        self.deviations = with_levels(_with_caps(self.deviations), self.loss, self.form)
         found = self.found
-        groups: dict[tuple[str, str, str], list[Deviation]] = {}
+        found.limits = [] if self.asked.given_up else limits(self.deviations, self.loss, self._probe)
+        groups: dict[tuple[str, ...], list[Deviation]] = {}
         for d in self.deviations:
-            groups.setdefault((d.regime, d.what, d.verdict), []).append(d)
+            groups.setdefault((d.level, d.regime, d.what, d.verdict), []).append(d)
             wrong = getattr(found.row(d.regime), d.what).wrong
             wrong[d.verdict] = wrong.get(d.verdict, 0) + 1
         order = list(REGIMES)
         found.worst = sorted(
             (min(ds, key=_length) for ds in groups.values()),
-            key=lambda d: (VERDICTS.index(d.verdict), order.index(d.regime), d.what != "value"),
+            key=lambda d: (LEVELS.index(d.level), VERDICTS.index(d.verdict), order.index(d.regime), d.what != "value"),
         )
         found.rows = [r for r in found.rows if r.value.points or r.gradient.points]
         found.rows.sort(key=lambda r: order.index(r.regime))
         values = sum(r.value.points for r in found.rows)
         if values > 1 and not self.differentiated:
-            without = "its value cannot be differentiated" if self.asked.differentiates else "no autodiff is at hand"
-            found.notes.append(f"no gradient was asked: the candidate returns none, and {without}")
+            why = "its value cannot be differentiated" if self.asked.differentiates else "it returns none"
+            found.limits.insert(0, f"Value only: no gradient was asked, because {why}; pass grad= or framework=.")
+        if not available():
+            found.notes.append(UNPROVED)
         if self.asked.given_up:
             found.notes.append("the rest was not asked: given up after crashes or calls that took too long")
         if found.undecided:
@@ -293,3 +516,89 @@ def _with_caps(found: list[Deviation]) -> list[Deviation]:
     caps = {key for key, larger in seen.items() if len(larger) > 1}
     capped = (d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps for d in found)
     return [replace(d, verdict="capped") if cap else d for d, cap in zip(found, capped, strict=True)]
+
+
+# ---- the whole of it -------------------------------------------------------------------------------------------------
+
+Arrays = tuple[Any, Floats, Floats | None]  # y, yhat and weights of one call
+
+
+def interview(
+    run: Interview,
+    *,
+    regimes: Iterable[str],
+    seed: int = 0,
+    targets: str = "auto",
+    inputs: Inputs | None = None,
+    ordinary: Callable[[set[int]], Iterable[Arrays]] = lambda kinds: (),
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Ask everything, and finish the report; a KeyboardInterrupt carries what was found until then.
+
+    ordinary: more calls at ordinary inputs, for targets of these dimensions. inputs: moves inputs into the domain of
+    the candidate. tick: is told of progress.
+    """
+    base, form, asked = run.loss, run.form, run.asked
+    by_class = isinstance(base.domain.y, Classes)
+    allowed = _kinds_of_targets(base, targets) if by_class else range(9)
+    drawn = (_within(b, inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
+    everything = [b for b in drawn if len(b.y)]
+    moderate = [b for b in everything if b.regime == "moderate"]
+    kinds = run.kinds_of_targets(moderate)
+    chosen = [b for b in everything if b.regime in regimes and b.y.ndim in kinds]
+    whole = [c for c in calls(base, form, seed, asked.takes_weight, asked.differentiates) if c.regime in regimes]
+    moved = [(c, _within(c, inputs, form)) for c in whole if c.y.ndim in kinds or not by_class]
+    asks: list[Callable[[], None]] = []
+    if kinds and "I" in regimes and not one_loss_a_call(base):
+        for tame in (b for b in moderate if b.y.ndim in kinds):
+            asks.append(partial(run.ask_beside, tame, _hard_losses(tame, everything)))
+    asks += [partial(run.ask_blocks, group) for group in run.grouped(chosen)]
+    asks += [partial(run.ask_call, c) for was, c in moved if len(c.y) == len(was.y)]
+    tame_calls = [partial(run.ask_arrays, *arrays) for arrays in ordinary(kinds or set(TARGET_KINDS[targets]))]
+    if "moderate" in regimes:
+        asks += tame_calls
+    else:
+        run.rest += tame_calls
+    if not kinds:
+        asks.append(run.note_refusals)
+    try:
+        for done, ask in enumerate(asks):
+            tick(done, len(asks))
+            ask()
+        tick(len(asks), len(asks))
+    except KeyboardInterrupt:
+        run.found.notes.append("the rest was not asked: interrupted")
+        run.finish()
+        raise KeyboardInterrupt(run.found) from None
+    run.finish()
+
+
+def _hard_losses(tame: LossBlock, everything: list[LossBlock]) -> list[LossBlock]:
+    """The blocks of finite hard inputs that fit beside a tame one, one for each name."""
+    alike = [b for b in everything if b.regime in "ABF" and b.yhat.shape[1:] == tame.yhat.shape[1:]]
+    named = {b.name: b for b in alike if b.y.shape[1:] == tame.y.shape[1:]}
+    return list(named.values())[:BESIDE]
+
+
+def _kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
+    """The dimensions of the targets of class rows that are asked; ValueError if the loss takes none of them."""
+    kinds = TARGET_KINDS[targets]
+    rows = isinstance(loss.domain.y, Classes) and loss.domain.y.rows is not None
+    if rows and loss.reduction == "weighted_mean":
+        try:
+            loss.divisor_weight(np.zeros((1, 2)))
+        except ValueError:
+            rows = False
+    kinds = tuple(k for k in kinds if k == 1 or rows)
+    if not kinds:
+        raise ValueError(f"check: targets is 'rows', and {loss} takes class indices only: pass targets='index'")
+    return kinds
+
+
+def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
+    """A block or a call whose inputs are moved into the domain of the candidate."""
+    if inputs is None or getattr(asked, "refuse", False):
+        return asked
+    y, yhat = inputs(asked.y, asked.yhat, form.eps)
+    same = np.array_equal(y, asked.y)  # a class index may not be a number of the format
+    return replace(asked, y=y if same else form.round(y), yhat=form.round(yhat))

@@ -9,11 +9,12 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS
 from reflosses.comparison.candidate import FRAMEWORKS, Candidate, one_of
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import LEVELS
 from reflosses.evaluation.domain import NON_NEGATIVE
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import flag, number, printed, whole
 
-_NAMES = {"dtype": FORMATS, "framework": ("auto", *FRAMEWORKS), "targets": TARGET_KINDS}
+_NAMES = {"dtype": FORMATS, "level": LEVELS, "framework": ("auto", *FRAMEWORKS), "targets": TARGET_KINDS}
 
 
 def checked_options(function: str, given: Mapping[str, Any]) -> set[str]:

@@ -13,6 +13,8 @@ import numpy as np
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.verdict import VERDICTS
 
+LEVELS = ("formula", "digits", "range", "domain")  # the questions, in their order
+ORDINARY = frozenset(("moderate", "I", "H"))  # regimes of inputs that every sensible formula gets right
 DEVIATIONS_SHOWN = 4  # in a message
 WRITTEN_OUT = 64  # numbers of a repeating array that are written out
 
@@ -24,7 +26,7 @@ class Deviation:
     what: "value" or "gradient". y, yhat, weight, upstream: the arrays of the call; the gradient is that of
     Σ upstream·value. index: the place of the number. slack: the largest error that is right. error: what the call
     raised. shape: the right shape of the result, if it has another. given: parameters that the candidate should have
-    refused.
+    refused. level: the question that it answers, one of LEVELS.
     """
 
     regime: str
@@ -43,10 +45,11 @@ class Deviation:
     error: str = ""
     shape: tuple[int, ...] | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    level: str = "formula"
 
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        where = self.name if self.name == self.regime else f"{self.regime}, {self.name}"
+        where = title(self.regime) if self.name == self.regime else f"{title(self.regime)}: {self.name}"
         start = f"{where}: {self.what}{place}"
         if self.error:
             return f"{start} {self.error}"
@@ -88,8 +91,9 @@ class RegimeRow:
 
 @dataclass
 class Comparison:
-    """What `check` found. `worst` has the shortest deviation of each regime, column and verdict.
+    """What `check` found. `worst` has the shortest deviation of each level, regime, column and verdict.
 
+    level: `ok` speaks of the levels up to this one. limits: where the digits or the range end, a sentence each.
     diagnosis: the explanation that fits best, in words; "" if nothing is wrong. undecided: how many losses were not
     asked, because they have no certified result.
     """
@@ -105,20 +109,56 @@ class Comparison:
     diagnosis: str = ""
     seconds: float = 0.0
     script: Callable[[Deviation], str] = field(default=lambda d: arrays_of(d), repr=False)
+    level: str = "formula"
+    limits: list[str] = field(default_factory=list)
+    interview: Any = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.name} is {self.loss} in {self.dtype}: right" if self.ok else self.message()
+        return self.message()
+
+    @property
+    def asked(self) -> bool:
+        """Whether any number was asked."""
+        return any(row.value.points + row.gradient.points for row in self.rows)
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """The levels that were asked and hold. None does if the formula is another one."""
+        wrong = {d.level for d in self.worst}
+        if not self.asked or "formula" in wrong:
+            return ()
+        regimes = self._regimes()
+        asked = {"formula": regimes & ORDINARY, "domain": "K" in regimes}
+        return tuple(level for level in LEVELS if level not in wrong and asked.get(level, regimes - {"K"}))
+
+    def _regimes(self) -> set[str]:
+        return {row.regime for row in self.rows if row.value.points + row.gradient.points}
+
+    @property
+    def failing(self) -> list[Deviation]:
+        """The deviations of the levels that are asked for; all of them if no ordinary input was asked."""
+        within = LEVELS[: LEVELS.index(self.level) + 1] if self._regimes() & ORDINARY else LEVELS
+        return [d for d in self.worst if d.level in within]
 
     @property
     def ok(self) -> bool:
-        """Whether every number was right, and some were asked."""
-        return not self.worst and any(row.value.points + row.gradient.points for row in self.rows)
+        """Whether every number of the levels that are asked for is right, and some were asked."""
+        return self.asked and not self.failing
 
     @property
     def verdict(self) -> str:
-        """The worst of all verdicts."""
+        """The worst of all verdicts, at every level."""
         found = {d.verdict for d in self.worst}
-        return next((v for v in VERDICTS if v in found), "right" if self.ok else "nothing could be asked")
+        return next((v for v in VERDICTS if v in found), "right" if self.asked else "nothing could be asked")
+
+    def summary(self) -> str:
+        """The answer to each question in plain sentences."""
+        if not self.asked:
+            return "Nothing could be asked."
+        other = next((d for d in self.worst if d.level == "formula"), None)
+        if other is None and not self._regimes() & ORDINARY:
+            return " ".join(["No ordinary input was asked.", *self.limits])
+        return " ".join([f"It is not the loss: {reason(other)}." if other else "It is the loss.", *self.limits])
 
     def row(self, regime: str) -> RegimeRow:
         """The row of a regime."""
@@ -135,19 +175,27 @@ class Comparison:
 
     def message(self) -> str:
         """The verdict in some lines: which number, where, by how much, why, and the lines that show it."""
-        out = [f"{self.name} is not {self.loss} in {self.dtype}: {self.verdict}"]
+        out = [self.headline(), *([] if self.holds else [self.summary()]), *(self.limits if self.holds else [])]
         out += [f"Diagnosis: {self.diagnosis}"] if self.diagnosis else []
         for row in self.rows:
             wrong = [f"{what} {c}" for what, c in (("value", row.value), ("gradient", row.gradient)) if c.wrong]
             if wrong:
                 out.append(f"  {title(row.regime)}: {'; '.join(wrong)}")
-        for d in self.worst[:DEVIATIONS_SHOWN]:
+        for d in (self.failing or self.worst)[:DEVIATIONS_SHOWN]:
             out += [str(d), *(f"    {line}" for line in self.script(d).splitlines())]
         return "\n".join([*out, *self.notes])
 
+    def headline(self) -> str:
+        """The candidate, the loss, and the levels that hold."""
+        if self.holds:
+            return f"{self.name} is {self.loss} in {self.dtype}: {listed(self.holds)}"
+        if not self.asked:
+            return f"{self.name} against {self.loss} in {self.dtype}: nothing could be asked"
+        return f"{self.name} is not {self.loss} in {self.dtype}: {self.verdict}"
+
     def to_markdown(self) -> str:
         """The table, the diagnosis, and lines to paste."""
-        out = [f"### {self.name} against {self.loss}, {self.dtype}: {self.verdict}", ""]
+        out = [f"### {self.name} against {self.loss}, {self.dtype}: {self.verdict}", "", self.summary(), ""]
         out += [f"Diagnosis: {self.diagnosis}", ""] if self.diagnosis else []
         out += ["| regime | points | value | gradient |", "| :-- | --: | :-- | :-- |"]
         for row in self.rows:
@@ -160,8 +208,9 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON has it; infinities and NaN are the strings "inf", "-inf" and "nan"."""
-        whole = {k: v for k, v in vars(self).items() if k != "script"}
+        whole = {k: v for k, v in vars(self).items() if k not in ("script", "interview")}
         whole |= {"ok": self.ok, "verdict": self.verdict, "rows": [asdict(r) for r in self.rows]}
+        whole |= {"holds": self.holds, "summary": self.summary()}
         whole["worst"] = [_brief(d) | {"script": self.script(d), "text": str(d)} for d in self.worst]
         found: dict[str, Any] = plain(whole)
         return found
@@ -171,9 +220,24 @@ class Comparison:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def reason(d: Deviation) -> str:
+    """Why a formula is another one, in a clause."""
+    if d.error:
+        return f"it {d.error}" if d.verdict in ("crash", "changes its input") else f"its {d.what} {d.error}"
+    if d.verdict == "rows interact":
+        return f"one row changes the {d.what} of another"
+    where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
+    return f"its {d.what} is {d.got:.6g} where {d.exact:.6g} is right, {where}"
+
+
+def listed(levels: tuple[str, ...]) -> str:
+    """The levels that hold, in words."""
+    return f"{' and '.join(filter(None, (', '.join(levels[:-1]), levels[-1])))} hold{'s' if len(levels) == 1 else ''}"
+
+
 def title(regime: str) -> str:
-    """A regime in words."""
-    return f"{regime}, {REGIMES[regime]}"
+    """A regime in words, and its letter."""
+    return REGIMES[regime] if regime == "moderate" else f"{REGIMES[regime]} ({regime})"
 
 
 def _brief(d: Deviation) -> dict[str, Any]:

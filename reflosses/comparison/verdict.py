@@ -17,16 +17,22 @@ from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import align
+from reflosses.truth.arithmetic import available
 
+DOUBLE_MAX = float(np.finfo(np.float64).max)
 FREEDOM = 4.0  # another library's exp may err by four units in the last place, ours errs by one
 LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula alone
 
 FORMULA = ("moderate", "H", "I")  # regimes where a large error means another formula
 ALIKE = 2.0**-8  # the relative rounding error of the narrowest format: a larger error is no rounding
 
+CHANGES_INPUT, ROWS_INTERACT = "changes its input", "rows interact"
+
 # The worst first. "other convention": another shape or formula, or a number where our convention is NaN.
 VERDICTS = (
     "crash",
+    CHANGES_INPUT,
+    ROWS_INTERACT,
     "other convention",
     "spurious inf/NaN",
     "overflow",
@@ -108,6 +114,10 @@ def unavoidable(
         moved = rounding_of_parameters(loss, y, yhat, form)
         if moved is not None:
             value, grad = value + factor * moved[0], grad + factor * moved[1]
+    if not available():  # the truth is our own number: its bound is allowed too
+        with np.errstate(all="ignore"):
+            value = value + loss.bounds.value * np.spacing(np.fmin(np.max(truth.value_size), DOUBLE_MAX))
+            grad = grad + loss.bounds.grad * np.spacing(np.fmin(truth.grad_size, DOUBLE_MAX))
     least = 0.0 if subnormals else 4 * form.tiny
     value = np.broadcast_to(align(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
     return value, grad + least

@@ -7,8 +7,9 @@ a clip. One hypothesis is better than two, and no explanation is better than a b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs
 from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import Comparison
-from reflosses.diagnosis.cases import Case, Cases
+from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing
+from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing, ours, remembered
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -98,44 +100,51 @@ def diagnose(
     return explain(InProcess(candidate, arrays, grad), loss, form, targets=targets)
 
 
+def ordinary_calls(
+    loss: Loss | Scaled, form: Format, weights: bool, inputs: Inputs | None, kinds: Iterable[int]
+) -> Iterator[Arrays]:
+    """Calls at ordinary inputs that tell formulas apart; kinds: the dimensions of the targets of class rows."""
+    factor, base = parts(loss)
+    for q in moderate_questions(base, form, kinds, weights and not base.reads_all_predictions, factor, inputs):
+        if inputs is None or q.yhat.ndim < 2 or base.layout.groups:
+            yield q.y, q.yhat, q.weight
+
+
 def explain(
-    asked: Candidate,
-    loss: Loss | Scaled,
-    form: Format,
-    result: Comparison | None = None,
-    *,
-    targets: str = "auto",
-    inputs: Inputs | None = None,
+    candidate: Candidate, loss: Loss | Scaled, form: Format, *, targets: str = "auto", inputs: Inputs | None = None
 ) -> Diagnosis:
-    """As `diagnose`, for a `Candidate`; result: the findings of `check`, whose regimes alone are asked again."""
-    if result is None:
-        regimes, wrong = frozenset(REGIMES), frozenset[str]()
-    else:
-        regimes = frozenset(row.regime for row in result.rows)
-        wrong = frozenset(d.regime for d in result.worst) - {REFUSALS}
-        if not wrong:  # a missing refusal has no number to explain
-            return RIGHT
+    """As `diagnose`, for a `Candidate`."""
+    found = Comparison(repr(candidate), str(loss), form.name, 0, [])
+    run = Interview(candidate, loss, 0.0, form, found)
+    ordinary = partial(ordinary_calls, loss, form, candidate.takes_weight, inputs)
+    regimes = set(REGIMES) - {REFUSALS}
+    interview(run, regimes=regimes, targets=targets, inputs=inputs, ordinary=ordinary)
+    return explained(run)
+
+
+def explained(run: Interview) -> Diagnosis:
+    """The explanation of the answers that an interview has recorded."""
+    wrong = {d.regime for d in run.found.worst} - {REFUSALS}
+    if not wrong:  # a missing refusal has no number to explain
+        return RIGHT
     with np.errstate(all="ignore"):
-        found = _Search(Cases(asked, loss, form, targets, inputs, regimes)).diagnosis()
-    if wrong and found == RIGHT:
-        right = "what is wrong is right at the inputs that they are tried on"
-        return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers: {right}")
-    return found
+        return _Search(run).diagnosis()
 
 
 class _Search:
     """The search for an explanation of one candidate's numbers."""
 
-    def __init__(self, ask: Cases) -> None:
-        self.ask, self.form, self.model = ask, ask.form, ask.model
+    def __init__(self, run: Interview) -> None:
+        self.run, self.form, self.model = run, run.form, remembered(ours)
 
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
-        ask = self.ask
-        # A candidate that takes one loss a call answers the battery's moderate blocks only.
-        self.cases = list(ask.moderate()) or list(ask.blocks({"moderate"}, {True, False}))
+        run = self.run
+        run.ask_silently()
+        self.cases = ordinary_cases(run)
         if not self.cases:
-            return Diagnosis((), f"nothing to compare: {ask.error or 'no answer'} at every moderate input")
+            error = next((f"it {d.error}" for d in run.found.worst if d.error), "it gives no number")
+            return Diagnosis((), f"nothing to compare: {error} at every moderate input")
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
         self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
@@ -144,14 +153,14 @@ class _Search:
             self.fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
         if not self.fits:
             return nothing_fits()
-        self.numbers = numbers = HardNumbers(list(ask.hard(self.cases)), self.form, self.model)
+        self.numbers = numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
-        moderate = "moderate" in ask.regimes
-        if not moderate and not numbers.wrong(()).any():
-            return RIGHT
+        if not bases[0] and not numbers.wrong(()).any():
+            return nothing_fits(": the wrong ones are no single numbers")
         if not numbers.wrong(bases[0]).any():
             return in_words(bases[0])
         share, base, found = self.best(bases)
+        moderate = bool(base)
         if share < LEAST_SHARE:
             if not bases[0]:
                 return nothing_fits(" at hard inputs")

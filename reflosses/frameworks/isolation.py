@@ -1,29 +1,40 @@
 """A candidate in a process of its own: a crash or an endless call is reported and does no other harm.
 
-The process is a new Python with a connection to ours. It is not forked, because frameworks have threads, and it does
-not run anybody's `__main__` again. The output of the candidate is dropped.
+The process is a new Python with a socket to ours. It is not forked, because frameworks have threads, and it does not
+run anybody's `__main__` again. The output of the candidate is dropped. Whatever the candidate does:
+
+- every wait for it has a limit of time, also while it is loaded, and if it sends half of an answer or other bytes;
+- questions and answers have numbers, and only the process that we started answers;
+- the processes that it starts end with it: they are one group (a process that leaves the group is not found);
+- its memory has a limit, on systems that have one for the data of a process (Linux).
 """
 
 from __future__ import annotations
 
 import os
-import re
+import pickle
 import signal
+import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import reduce
 from importlib import import_module
-from multiprocessing import Pipe, connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.inspection import place_of, told
 from reflosses.frameworks.function import find
+from reflosses.frameworks.loading import load_target, split_target
 
 GRACE = 10  # seconds after the limit of a call at which the process ends itself, in case that nobody ends it
+LOADING = 60.0  # seconds for loading a candidate, if the limit of a call is not longer: frameworks take long to import
+MEMORY = 8.0  # GiB; PyTorch and JAX use 0.3 GiB of data before the first call
+PULSE = 0.05  # seconds between two looks at whether the process lives
 
 
 class ProcessDied(Exception):
@@ -38,79 +49,170 @@ class CannotLoadError(Exception):
 class Source:
     """Where a candidate comes from, in words that another process understands.
 
-    name: "package.module:function" ("package.module:Class.method" works too). If `given` has parameters, it is the name
-    of a function of `reflosses.frameworks` instead. grad: "auto", None, or the "package.module:function" of its
-    gradient. framework: as for `reflosses.check`; with "auto" the first answer tells it, and until then it is NumPy.
+    name: "package.module:function" or "path/to/file.py:function"; a method, a class that needs no arguments, or an
+    instance that can be called work too. If `given` has parameters, it is the name of a function of
+    `reflosses.frameworks` instead. grad: "auto", None, or the name of its gradient. framework: as for
+    `reflosses.check`; with "auto" the first answer tells it, and until then it is NumPy. order, returns: as for
+    `InProcess`.
     """
 
     name: str
     given: Mapping[str, Any] | None = None
     grad: str | None = "auto"
     framework: str = "auto"
+    order: str = "auto"
+    returns: str = "auto"
 
     def __post_init__(self) -> None:
-        for path in (self.name if self.given is None else None, self.grad if self.grad != "auto" else None):
-            if path is not None and not re.fullmatch(r"[^:\s]+:[^:\s]+", path):
-                raise ValueError(f"{path!r} is not of the form package.module:function")
+        for target in (self.name if self.given is None else None, self.grad if self.grad != "auto" else None):
+            if target is not None:
+                split_target(target)
+
+
+# ---- the connection --------------------------------------------------------------------------------------------------
+
+
+class _GarbledError(Exception):
+    """Bytes arrived that are no message."""
+
+
+class _Channel:
+    """Numbered messages over a socket. A message starts with a token, so that other bytes are noticed."""
+
+    header = struct.Struct("!16sQQ")
+
+    def __init__(self, own: socket.socket, token: bytes) -> None:
+        own.set_inheritable(False)
+        self._socket, self._token, self._buffer = own, token, b""
+
+    def send(self, number: int, message: Any, seconds: float | None = None) -> None:
+        """Send a message. TimeoutError if the other side does not take it in time."""
+        body = pickle.dumps(message)
+        self._socket.settimeout(seconds)
+        self._socket.sendall(self.header.pack(self._token, number, len(body)) + body)
+
+    def receive(self, end: float = float("inf"), alive: Callable[[], bool] | None = None) -> tuple[int, Any]:
+        """The next message and its number. TimeoutError after the time `end`; EOFError if nobody can send any more."""
+        chunks, size, number, missing = [self._buffer], len(self._buffer), 0, self.header.size
+        while True:
+            if size >= missing:
+                whole = b"".join(chunks)
+                token, number, length = self.header.unpack_from(whole)
+                if token != self._token:
+                    raise _GarbledError
+                missing = self.header.size + length
+                if size >= missing:
+                    self._buffer = whole[missing:]
+                    return number, _unpickled(whole[self.header.size : missing])
+                chunks = [whole]
+            lives, left = alive is None or alive(), end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(min(PULSE, left) if alive else None)
+            try:
+                chunk = self._socket.recv(1 << 20)
+            except TimeoutError:
+                if not lives:
+                    raise EOFError from None
+                continue
+            if not chunk:
+                raise EOFError
+            chunks.append(chunk)
+            size += len(chunk)
+
+    def close(self) -> None:
+        """Close the socket on this side."""
+        self._socket.close()
+
+
+def _unpickled(body: bytes) -> Any:
+    try:
+        return pickle.loads(body)
+    except Exception:
+        raise _GarbledError from None
 
 
 # ---- this side -------------------------------------------------------------------------------------------------------
 
 
 class Worker:
-    """A process that serves one candidate after the other. It starts at the first request, and again after a death."""
+    """A process that serves one candidate after the other. It starts at the first request, and again after a death.
 
-    start = 120.0  # seconds for its start and for loading a candidate
+    memory: the largest amount of data in GiB that it may hold, or None for no limit. Windows and macOS have no limit.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: float | None = MEMORY) -> None:
         self.loaded: object = None  # the `Isolated` whose candidate it holds
+        self._memory, self._number = memory, 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, message: Any, limit: float) -> Any:
         """The reply to a message. Without a reply the process is ended: ProcessDied or TimeoutError."""
+        end, answered = time.monotonic() + limit, False
         try:
             if self._process is None:
-                self._process, self._pipe = _started()
-            self._pipe.send(message)
-            if self._pipe.poll(limit):
-                return self._pipe.recv()
+                self._process, self._channel = _started(self._memory)
+            process = self._process
+            self._number += 1
+            self._channel.send(self._number, message, limit)
+            while True:
+                number, reply = self._channel.receive(end, lambda: process.poll() is None)
+                if number == self._number:  # another one answers an old question
+                    answered = True
+                    return reply
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {limit:g} s") from None
         except (EOFError, ConnectionError):
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE)  # type: ignore[union-attr]
-            raise ProcessDied(_in_words(self.close())) from None
-        except BaseException:  # such as an interrupt: a late reply must not answer the next request
-            self.close()
-            raise
-        self.close()
-        raise TimeoutError(f"no answer within {limit:g} s")
+            raise ProcessDied(_end_of(process, end - time.monotonic())) from None
+        except _GarbledError:
+            raise ProcessDied("sent bytes that are no answer") from None
+        finally:
+            if not answered:  # perhaps interrupted: a late reply must not answer the next request
+                self.close()
 
-    def close(self) -> int:
-        """End the process and return its exit status."""
+    def close(self) -> None:
+        """End the process, and the processes that it started."""
         process, self._process, self.loaded = self._process, None, None
         if process is None:
-            return 0
-        self._pipe.close()
+            return
+        self._channel.close()
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.kill()
-        return process.wait()
+        process.wait()
 
 
-def _started() -> tuple[subprocess.Popen[bytes], Any]:
+def _started(memory: float | None) -> tuple[subprocess.Popen[bytes], _Channel]:
     """A process and the connection to it. It has our import path, after the current directory."""
-    ours, theirs = Pipe()
-    handle = theirs.fileno()
+    ours, theirs = socket.socketpair()
+    token, handle = os.urandom(16), theirs.fileno()
     options: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     if sys.platform == "win32":
-        os.set_handle_inheritable(handle, True)
-        options["startupinfo"] = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
+        options["stdin"] = subprocess.PIPE  # which tells how to open the socket
     else:
-        options["pass_fds"] = [handle]
+        options |= {"pass_fds": [handle], "start_new_session": True}
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C stops us, and we end it
         f"sys.path[:] = {[os.getcwd(), *map(str, sys.path)]}; "
-        f"from reflosses.frameworks import isolation; isolation.serve({handle})"
+        f"from reflosses.frameworks import isolation; isolation.serve({handle}, {token!r}, {memory})"
     )
     with theirs:
-        return subprocess.Popen([sys.executable, "-c", code], **options), ours
+        process = subprocess.Popen([sys.executable, "-c", code], **options)
+        if sys.platform == "win32":
+            assert process.stdin is not None
+            with suppress(OSError), process.stdin:
+                process.stdin.write(theirs.share(process.pid))
+    return process, _Channel(ours, token)
+
+
+def _end_of(process: subprocess.Popen[bytes], left: float) -> str:
+    """How a process ended that closed its connection; left: seconds to wait for its end, if it still runs."""
+    try:
+        status = process.wait(min(1.0, max(PULSE, left)))
+    except subprocess.TimeoutExpired:
+        return "closed its connection"
+    return _in_words(status)
 
 
 def _in_words(status: int) -> str:
@@ -120,18 +222,42 @@ def _in_words(status: int) -> str:
     return f"killed by signal {names.get(-status, -status)}"
 
 
+class _Facts(NamedTuple):
+    """What the other side knows of a candidate. The framework is "auto" until the first answer."""
+
+    framework: str
+    takes_weight: bool
+    differentiates: bool
+    subnormals: bool
+    why_no_gradient: str
+
+
 class Isolated(Candidate):
     """A candidate that is called in another process. Raises CannotLoadError.
 
-    worker: its process. Candidates that share it import their framework only once. limit: seconds for a call.
+    worker: its process. Candidates that share it import their framework only once. limit: seconds for a call. loading:
+    seconds for the start of the process and for loading, by default the limit, and at least a minute.
+
+    After `patience` deaths, or as soon as failed calls have lasted as long as the limit, each further call gets an
+    error at once: a candidate that hangs costs one limit.
     """
 
     takes_weight = differentiates = subnormals = False  # until the candidate is loaded
-    patience = 3  # after so many deaths and timeouts each further call gets an error at once
+    why_no_gradient = ""
+    patience = 3
 
-    def __init__(self, source: Source, dtype: str = "float64", *, worker: Worker, limit: float = 30.0) -> None:
-        self.failures = 0
+    def __init__(
+        self,
+        source: Source,
+        dtype: str = "float64",
+        *,
+        worker: Worker,
+        limit: float = 30.0,
+        loading: float | None = None,
+    ) -> None:
+        self.failures, self._lost = 0, 0.0
         self._source, self._dtype, self._worker, self._limit = source, dtype, worker, limit
+        self._loading = max(limit, LOADING) if loading is None else loading
         self._load()
 
     def __repr__(self) -> str:
@@ -139,56 +265,103 @@ class Isolated(Candidate):
 
     @property
     def given_up(self) -> bool:
-        """Whether it has failed too often to be called again."""
-        return self.failures >= self.patience
+        """Whether it has failed too often, or for too long, to be called again."""
+        return self.failures >= self.patience or self._lost >= self._limit
 
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """One call. A death of the process is an error, as an exception of the candidate is."""
         if self.given_up:
-            return Answer(error=f"GivenUp: not called any more, after {self.failures} crashes or timeouts")
+            several = f"{self.failures} crashes or timeouts" if self.failures > 1 else "a crash or a timeout"
+            return Answer(error=f"GivenUp: not called any more, after {several}")
+        start = time.monotonic()
         try:
             if self._worker.loaded is not self:
                 self._load()
             answer, facts = self._worker.request((y, yhat, weight, upstream), self._limit)
         except (ProcessDied, TimeoutError, CannotLoadError) as error:
             self.failures += 1
+            self._lost += self._limit if isinstance(error, TimeoutError) else time.monotonic() - start
             return Answer(error=f"{type(error).__name__}: {error}")
         self._learn(facts)
         return answer  # type: ignore[no-any-return]
 
     def _load(self) -> None:
+        message = self._source, self._dtype, self._limit, self._loading
         try:
-            answer, facts = self._worker.request((self._source, self._dtype, self._limit), self._worker.start)
+            answer, facts = self._worker.request(message, self._loading)
         except (ProcessDied, TimeoutError) as error:
             raise CannotLoadError(f"{self} cannot be loaded: {type(error).__name__}: {error}") from None
         if answer.error:
-            raise CannotLoadError(f"{self} cannot be loaded: {answer.error}")
+            where = f" ({answer.where})" if answer.where else ""
+            raise CannotLoadError(f"{self} cannot be loaded: {answer.error}{where}")
         self._worker.loaded = self
         self._learn(facts)
 
-    def _learn(self, facts: tuple[str, bool, bool, bool]) -> None:
-        framework, self.takes_weight, self.differentiates, self.subnormals = facts
-        self._source = replace(self._source, framework=framework)  # a new process need not find it out again
+    def _learn(self, facts: _Facts) -> None:
+        _, self.takes_weight, self.differentiates, self.subnormals, self.why_no_gradient = facts
+        self._source = replace(self._source, framework=facts.framework)  # a new process need not find it out again
 
 
 # ---- the other side --------------------------------------------------------------------------------------------------
 
 
-def serve(handle: int) -> None:
+def serve(handle: int, token: bytes, memory: float | None) -> None:
     """Load candidates and call them until the connection closes."""
-    pipe = getattr(connection, "PipeConnection" if sys.platform == "win32" else "Connection")(handle)
+    own = os.getpid()
+    if sys.platform == "win32":
+        channel = _Channel(socket.fromshare(sys.stdin.buffer.read()), token)
+    else:
+        channel = _Channel(socket.socket(fileno=handle), token)
+    _limit_memory(memory)
     candidate: Any = None
     with suppress(EOFError, ConnectionError):
         while True:
-            message = pipe.recv()
+            number, message = channel.receive()
+            reply: tuple[Answer, _Facts | None]
             if not isinstance(message[0], Source):
-                pipe.send(candidate.ask(*message))
-                continue
-            try:
-                candidate = _Served(*message)
-                pipe.send((Answer(), candidate.facts()))
-            except (Exception, SystemExit) as error:
-                pipe.send((Answer(error=f"{type(error).__name__}: {error}"), None))
+                reply = candidate.ask(*message)
+            else:
+                try:
+                    *described, loading = message
+                    with _Alarm(loading):
+                        candidate = _Served(*described)
+                        reply = Answer(), candidate.facts()
+                except (Exception, SystemExit) as error:
+                    reply = Answer(error=told(error), where=place_of(error)), None
+            if os.getpid() != own:  # the candidate has made a copy of this process
+                os._exit(0)
+            channel.send(number, reply)
+    if sys.platform != "win32" and os.getpgrp() == own:
+        os.killpg(own, signal.SIGKILL)  # with the processes that the candidates started
+
+
+def _limit_memory(gibibytes: float | None) -> None:
+    """Limit the data of this process: the address space of a framework is much larger. No file shows a crash."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limits = {resource.RLIMIT_CORE: 0}
+    if gibibytes is not None:
+        limits[resource.RLIMIT_DATA] = int(gibibytes * 2**30)
+    for kind, size in limits.items():
+        most = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (size if most == resource.RLIM_INFINITY else min(size, most), most))
+
+
+class _Alarm:
+    """Ends this process some seconds after a limit, if nobody else does: a call may never return."""
+
+    def __init__(self, limit: float) -> None:
+        self._seconds = int(limit) + GRACE
+
+    def __enter__(self) -> None:
+        if hasattr(signal, "alarm"):
+            signal.alarm(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
 
 
 class _Served:
@@ -203,32 +376,25 @@ class _Served:
             return
         if not self.unknown:
             import_module(source.framework)
-        candidate, grad = _at(source.name), _at(source.grad) if source.grad not in ("auto", None) else source.grad
-        self.candidate = InProcess(candidate, NumPy(form) if self.unknown else FRAMEWORKS[source.framework](form), grad)
+        arrays = NumPy(form) if self.unknown else FRAMEWORKS[source.framework](form)
+        grad: Any = source.grad
+        if grad not in ("auto", None):
+            grad = load_target(grad)
+        self.candidate = InProcess(load_target(source.name), arrays, grad, source.order, source.returns)
 
-    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, tuple[str, bool, bool, bool]]:
+    def ask(self, y: Any, yhat: Any, *more: Any) -> tuple[Answer, _Facts]:
         """One call. The first answer without an error tells the framework."""
-        if hasattr(signal, "alarm"):  # ends this process if a call never returns and nobody else ends it
-            signal.alarm(int(self.limit) + GRACE)
-        if self.unknown:
-            self.candidate.arrays = detect(self.candidate.candidate, self.candidate.arrays.form, y, yhat)
-        answer = self.candidate.ask(y, yhat, *more)
-        self.unknown = self.unknown and bool(answer.error)
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
-        return answer, self.facts()
+        served = self.candidate
+        with _Alarm(self.limit):
+            if self.unknown:
+                served.arrays = detect(served.candidate, served.arrays.form, y, yhat, served.order)
+            answer = served.ask(y, yhat, *more)
+            self.unknown = self.unknown and bool(answer.error)
+            return answer, self.facts()
 
-    def facts(self) -> tuple[str, bool, bool, bool]:
-        """What `Isolated` learns; the framework may be unknown until the first answer."""
+    def facts(self) -> _Facts:
+        """What `Isolated` learns of the candidate."""
         served = self.candidate
         framework = "auto" if self.unknown else served.arrays.name
-        return framework, served.takes_weight, served.differentiates, self.unknown or served.subnormals
-
-
-def _at(path: str) -> Any:
-    """The object with the name "package.module:function"."""
-    module, _, attributes = path.partition(":")
-    found = reduce(getattr, attributes.split("."), import_module(module))
-    if not callable(found):
-        raise TypeError(f"{path} is of type {type(found).__name__}, and cannot be called")
-    return found
+        subnormals = self.unknown or served.subnormals
+        return _Facts(framework, served.takes_weight, served.differentiates, subnormals, served.why_no_gradient)

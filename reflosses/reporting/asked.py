@@ -25,11 +25,11 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS
 from reflosses.comparison.candidate import FRAMEWORKS
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import LEVELS
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import all_functions, as_, find
 from reflosses.reporting.explain import unknown_function
 
-LEVELS = ("formula", "digits", "range", "domain")
 PYPROJECT = "pyproject.toml"
 OPTIONS: dict[str, tuple[str, ...]] = {  # of a check, each with its words; "" is the default of `reflosses.check`
     "level": LEVELS,
@@ -84,7 +84,7 @@ def _too_large(value: Any) -> bool:
 # ---- words of the command line ---------------------------------------------------------------------------------------
 
 
-def parameters_of(words: Iterable[str]) -> dict[str, Any]:
+def read_parameters(words: Iterable[str]) -> dict[str, Any]:
     """The parameters that words such as "delta=0.7" give; ValueError for a word of another form."""
     given: dict[str, Any] = {}
     for word in words:

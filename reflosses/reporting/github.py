@@ -30,7 +30,7 @@ def annotations_of(
     """
     lines = []
     for result in results:
-        place = place_of(result.name)
+        place = source_of(result.name)
         own = [found for found in unlisted or [] if found.result is result]
         fails = not result.rows or (not result.ok if unlisted is None else bool(own))
         if not (fails or result.worst):
@@ -69,7 +69,7 @@ def add_to_summary(markdown: str) -> None:
             file.write(markdown.rstrip("\n") + "\n\n")
 
 
-def place_of(target: str) -> tuple[str, int] | None:
+def source_of(target: str) -> tuple[str, int] | None:
     """The file and the line of a target such as "package.module:function", found without importing it.
 
     None if it is not in the current directory. The line is 1 if the name is not defined at the top of a class or file.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.formats import FORMATS
-from reflosses.diagnosis.search import explain
+from reflosses.diagnosis.search import explained
 from reflosses.frameworks.function import Framework, Function, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.frameworks.scripts import checked
@@ -66,7 +66,7 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
         return []
 
     def lane() -> None:
-        explained: dict[Any, str] = {}
+        told: dict[Any, str] = {}
         framework = None
         try:
             with closing(Worker()) as worker:
@@ -77,7 +77,7 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
                         if job.framework is not framework:  # a new process frees the memory of the last framework
                             framework = job.framework
                             worker.close()
-                        done.put(replace(_implementation(job, wanted, worker, explained), place=place))
+                        done.put(replace(_implementation(job, wanted, worker, told), place=place))
         except BaseException as error:
             done.put(error)
 
@@ -96,7 +96,7 @@ def _in_lanes(jobs: Sequence[_Job], wanted: Wanted) -> Iterator[ReportRow]:
         stopped.set()
 
 
-def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[Any, str]) -> ReportRow:
+def _implementation(job: _Job, wanted: Wanted, worker: Worker, told: dict[Any, str]) -> ReportRow:
     """What a function answers in one dtype, and the verdict. Equal deviations of a function are explained once."""
     framework, function, given, dtype = job
     loss = function.loss(given)
@@ -115,10 +115,10 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, explained: dict[A
         result = checked(framework, function, given, dtype, make=make, **options)
         if result.worst:
             key = (function.name, frozenset((d.regime, d.what, d.verdict) for d in result.worst))
-            if key not in explained:
-                domain: dict[str, Any] = {"targets": function.targets, "inputs": function.inputs}
-                explained[key] = explain(make(given), loss, FORMATS[dtype], result, **domain).told
-            result.diagnosis = explained[key]
+            if key not in told:
+                told[key] = explained(result.interview).told
+            result.diagnosis = told[key]
+        result.interview = None
     except (AttributeError, ImportError, CannotLoadError) as error:
         return replace(row, verdict=f"not there: {error}")
     crashes = [d.error.removeprefix("raises ") for d in result.worst if d.verdict == "crash" and d.regime == "moderate"]

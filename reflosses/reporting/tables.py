@@ -33,6 +33,8 @@ MARKS = {  # of each verdict, in the map of regimes
     "spurious inf/NaN": "N",
     "other convention": "≠",
     "accepts invalid input": "a",
+    "rows interact": "r",
+    "changes its input": "w",
     "crash": "!",
     "": " ",
 }

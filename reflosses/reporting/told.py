@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from reflosses.comparison.battery import REGIMES, blocks, calls
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Comparison, title
+from reflosses.comparison.result import LEVELS, Comparison, title
 from reflosses.evaluation.loss import Loss
-from reflosses.reporting.asked import LEVELS
 
 # Of a candidate that fails the first level, the second, the third, and none of these three.
 STANDINGS = ("not the loss", "the loss", "the loss with its digits", "the loss to the ends of the range")

@@ -1,13 +1,24 @@
 """What a comparison says: each sentence, table and expression by hand."""
 
 import json
+from dataclasses import replace
 from math import inf, nan
 
 import numpy as np
 import pytest
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally, arrays_of, numbers, plain, title
+from reflosses.comparison.result import (
+    Comparison,
+    Deviation,
+    RegimeRow,
+    Tally,
+    arrays_of,
+    numbers,
+    plain,
+    reason,
+    title,
+)
 
 WRONG = Deviation(
     "A", "a margin", "value", "inaccurate", [1.0], [2.5], index=(0,), got=1.5, exact=1.0, ulps=3e15, slack=4e-15
@@ -20,10 +31,13 @@ LOST = Deviation("B", "far", "gradient", "overflow", [1.0], [2.0], upstream=[3.0
 @pytest.mark.parametrize(
     ("deviation", "text"),
     [
-        (WRONG, "A, a margin: value[0] is 1.5, exactly 1: inaccurate by 3e+15 ulp"),
-        (CRASH, "moderate: value raises KeyError: 'no'"),
-        (TAKEN, "K, target 2: value is 0.25 where an error or NaN is right: accepts invalid input"),
-        (LOST, "B, far: gradient[0, 2] is -inf, exactly -0.5: overflow"),
+        (WRONG, "saturated on the right side (A): a margin: value[0] is 1.5, exactly 1: inaccurate by 3e+15 ulp"),
+        (CRASH, "ordinary inputs: value raises KeyError: 'no'"),
+        (
+            TAKEN,
+            "outside the domain (K): target 2: value is 0.25 where an error or NaN is right: accepts invalid input",
+        ),
+        (LOST, "saturated on the wrong side (B): far: gradient[0, 2] is -inf, exactly -0.5: overflow"),
     ],
 )
 def test_a_deviation_in_one_line(deviation, text):
@@ -62,10 +76,16 @@ def made(*worst, rows=None):
 def test_a_right_comparison():
     right = made()
     assert right.ok
-    assert (right.verdict, str(right)) == ("right", "mine is Huber in float64: right")
-    assert right.message() == (
-        "mine is not Huber in float64: right\n  A, saturated on the right side: value inaccurate 2/7\na note"
+    assert (right.verdict, right.holds) == ("right", ("digits", "range"))
+    assert (
+        right.message()
+        == str(right)
+        == (
+            "mine is Huber in float64: digits and range hold\n"
+            "  saturated on the right side (A): value inaccurate 2/7\na note"
+        )
     )
+    assert right.summary() == "No ordinary input was asked."
     right.raise_if_wrong()
     nothing = made(rows=[RegimeRow("A")])
     assert not nothing.ok
@@ -79,8 +99,9 @@ def test_a_wrong_comparison_in_words():
     assert (wrong.ok, wrong.verdict) == (False, "overflow")
     lines = [
         "mine is not Huber in float64: overflow",
+        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
         "Diagnosis: ½",
-        "  A, saturated on the right side: value inaccurate 2/7",
+        "  saturated on the right side (A): value inaccurate 2/7",
         str(WRONG),
         *(f"    {line}" for line in arrays_of(WRONG).splitlines()),
         str(LOST),
@@ -97,11 +118,13 @@ def test_a_wrong_comparison_as_a_table():
     lines = [
         "### mine against Huber, float64: inaccurate",
         "",
+        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
+        "",
         "Diagnosis: ½",
         "",
         "| regime | points | value | gradient |",
         "| :-- | --: | :-- | :-- |",
-        "| A, saturated on the right side | 9 | inaccurate 2/7 | right (1.5 ulp) |",
+        "| saturated on the right side (A) | 9 | inaccurate 2/7 | right (1.5 ulp) |",
         "",
         "- a note",
         "",
@@ -112,7 +135,8 @@ def test_a_wrong_comparison_as_a_table():
         "",
     ]
     assert made(WRONG).to_markdown() == "\n".join(lines)
-    assert made().to_markdown() == "\n".join([lines[0].replace("inaccurate", "right"), "", *lines[4:9], ""])
+    right = [lines[0].replace("inaccurate", "right"), "", "No ordinary input was asked.", "", *lines[6:11], ""]
+    assert made().to_markdown() == "\n".join(right)
 
 
 def test_a_comparison_as_json():
@@ -161,8 +185,41 @@ def test_a_row_is_made_if_it_is_missing():
 
 
 def test_titles():
-    assert title("A") == "A, saturated on the right side"
-    assert all(title(r).startswith(f"{r}, ") for r in REGIMES)
+    assert (title("A"), title("moderate")) == ("saturated on the right side (A)", "ordinary inputs")
+    assert all(title(r).endswith(f" ({r})") for r in REGIMES if r != "moderate")
+
+
+ORDINARY_TOO = [RegimeRow("moderate", Tally(5)), RegimeRow("A", Tally(1))]
+
+
+def test_levels_that_hold():
+    far, near = (replace(WRONG, level=level) for level in ("range", "digits"))
+    result = made(far, rows=ORDINARY_TOO)
+    assert (result.ok, result.holds) == (True, ("formula", "digits"))
+    result.level = "range"
+    assert (result.ok, result.failing) == (False, [far])
+    assert made(near, rows=ORDINARY_TOO).holds == ("formula", "range")
+    assert made(WRONG, far, rows=ORDINARY_TOO).holds == ()
+    assert (made(far).ok, made(far).holds) == (False, ("digits",))
+    refusing = made(rows=[*ORDINARY_TOO, RegimeRow("K", Tally(1))])
+    assert refusing.holds == ("formula", "digits", "range", "domain")
+    assert refusing.headline() == "mine is Huber in float64: formula, digits, range and domain hold"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"verdict": "rows interact"}, "one row changes the value of another"),
+        (
+            {"verdict": "changes its input", "error": "changes the y that it is given"},
+            "it changes the y that it is given",
+        ),
+        ({"verdict": "crash", "error": "raises KeyError: 1"}, "it raises KeyError: 1"),
+        ({"error": "has shape (1,), not ()"}, "its value has shape (1,), not ()"),
+    ],
+)
+def test_why_a_formula_is_another_one(changes, text):
+    assert reason(replace(WRONG, **changes)) == text
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,7 @@ def test_a_row_is_called_with_its_parameters_and_the_arrays_of_a_format() -> Non
     assert answer.value is not None
     assert answer.value.tolist() == [1.5]
     assert answer.grad is None
-    shown = replace(function, code="np.array([y.dtype.kind == 'i', yhat.dtype == np.float32])")
+    shown = replace(function, code="np.float64([y.dtype.kind == 'i', yhat.dtype == np.float32])")
     assert spy.candidate(shown, {}, FORMATS["float32"]).ask([1], [1.5]).value.tolist() == [1, 1]
     assert not spy.candidate(function, {}, FORMATS["float64"]).takes_weight
     weighs = spy.candidate(replace(function, code="yhat if weight is None else weight * yhat"), {}, FORMATS["float64"])

@@ -71,10 +71,65 @@ def process(y, yhat):
 def no_interrupt(y, yhat):
     signal.raise_signal(signal.SIGINT)
     return squared(y, yhat)
+
+def scribbles(y, yhat):
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b"one answer of more than forty bytes, but not ours")
+        except OSError:
+            pass
+    return squared(y, yhat)
+
+def scribbles_little(y, yhat):
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b"half")
+        except OSError:
+            pass
+    while True:
+        pass
+
+def closes(y, yhat):
+    os.closerange(3, 64)
+    while True:
+        pass
+
+def stops(y, yhat):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+def forks(y, yhat):
+    os.fork()
+    return squared(y, yhat)
+
+def has_a_child(y, yhat):
+    import subprocess
+    return float(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]).pid)
+
+def takes_memory(y, yhat):
+    return np.zeros(int(yhat) * 2**27)  # GiB
+
+def prediction_first(input, target):
+    input -= target
+    return 2 * input, np.full(2, 2.0)
+
+class Squared:
+    def __call__(self, y, yhat):
+        return squared(y, yhat)
+    def method(self, y, yhat):
+        return squared(y, yhat)
+
+class Power:
+    def __init__(self, exponent):
+        self.exponent = exponent
+    def __call__(self, y, yhat):
+        return abs(yhat - y) ** self.exponent
+
+power = Power(2)
 """
 MODULE = "candidates_of_the_isolation_tests"
 Y, YHAT = np.array([0.5, 3.0]), np.array([0.25, 7.0])
 BELOW = np.array([0.25, -7.0])
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, forks and descriptors of POSIX")
 SEGV = "exited with status 11" if sys.platform == "win32" else "killed by signal SIGSEGV"
 
 
@@ -153,9 +208,24 @@ def test_large_arrays(isolated: Make) -> None:
 
 def test_an_exception_is_an_answer_and_no_reason_to_give_up(isolated: Make) -> None:
     asked = isolated("raises", patience=1)
+    line = CANDIDATES.splitlines().index("def raises(y, yhat):") + 2
     for _ in range(3):
-        assert asked.ask(Y, YHAT).error == "ValueError: first line"
+        answer = asked.ask(Y, YHAT)
+        assert answer.error == "ValueError: first line"
+        assert answer.where.endswith(f"{MODULE}.py:{line}, in raises")
     assert not asked.given_up
+
+
+def test_everything_that_an_answer_says_comes_back(isolated: Make) -> None:
+    asked = isolated("prediction_first", returns="objective")
+    answer = asked.ask(Y, YHAT)
+    assert (answer.value, answer.grad.tolist(), answer.curvature.tolist()) == (None, [-0.5, 8.0], [2.0, 2.0])
+    assert answer.changed == "yhat"
+    assert answer.note.startswith("it takes the prediction first, as its parameter names say; it changes the arrays")
+    assert isolated("prediction_first", order="target_first").ask(Y, YHAT).value.tolist() == [0.5, -8.0]
+    valued = isolated("Losses.value")
+    valued.ask(Y, YHAT)
+    assert valued.why_no_gradient.startswith("NumPy has no autodiff")
 
 
 def test_one_process_serves_one_candidate_after_the_other(isolated: Make) -> None:
@@ -180,6 +250,7 @@ class Tensor:
     def to(self, dtype): return Tensor(self.a.astype(dtype), self.slope)
     def detach(self): return self
     def cpu(self): return self
+    def clone(self): return self
     def numpy(self): return self.a
     def __mul__(self, other): return Tensor(self.a * other.a)
 
@@ -226,12 +297,14 @@ def test_a_crash_is_an_answer_and_the_next_call_is_asked(isolated: Make) -> None
     assert not asked.given_up
 
 
-def test_a_hang_ends_at_its_limit(isolated: Make) -> None:
+def test_a_hang_costs_one_limit(isolated: Make) -> None:
     asked = isolated("hangs_below_zero", limit=0.25)
     start = time.perf_counter()
     assert asked.ask(Y, BELOW).error == "TimeoutError: no answer within 0.25 s"
+    assert asked.given_up
+    assert asked.ask(Y, BELOW).error == "GivenUp: not called any more, after a crash or a timeout"
     assert 0.2 < time.perf_counter() - start < 5
-    assert is_right(asked.ask(Y, YHAT))  # and no late answer is taken for this one
+    assert is_right(isolated("squared").ask(Y, YHAT))  # and no late answer is taken for this one
 
 
 def test_it_is_given_up_at_last(isolated: Make) -> None:
@@ -259,7 +332,84 @@ def test_an_exit_status_in_words(status: int, words: str) -> None:
     assert isolation._in_words(status) == words
 
 
+@posix
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        ("scribbles", "ProcessDied: sent bytes that are no answer"),
+        ("scribbles_little", "TimeoutError: no answer within 0.25 s"),
+        ("closes", "ProcessDied: closed its connection"),
+        ("stops", "TimeoutError: no answer within 0.25 s"),
+    ],
+)
+def test_the_time_limit_holds_whatever_it_does(isolated: Make, function: str, error: str) -> None:
+    asked = isolated(function, limit=0.25)
+    start = time.perf_counter()
+    assert asked.ask(Y, YHAT).error == error
+    assert time.perf_counter() - start < 5
+
+
+@posix
+def test_a_copy_of_the_process_does_not_answer(isolated: Make) -> None:
+    forks, squared = isolated("forks"), isolated("squared")
+    for _ in range(5):
+        assert is_right(forks.ask(Y, YHAT))
+        assert squared.ask(Y, BELOW).grad.tolist() == [-0.5, -20.0]
+
+
+def test_an_answer_to_an_old_question_is_none_to_a_new_one(isolated: Make, worker: Worker) -> None:
+    asked = isolated("squared")
+    worker._channel.send(worker._number, (Y, BELOW, None, None))  # its answer waits, with an old number
+    assert is_right(asked.ask(Y, YHAT))
+
+
+@posix
+def test_the_processes_that_it_starts_end_with_it() -> None:
+    with closing(Worker()) as own:
+        pid = int(Isolated(Source(f"{MODULE}:has_a_child"), worker=own).ask(Y, YHAT).value)
+        assert lives(pid)
+    for _ in range(100):
+        if not lives(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("it lives on")
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the data of a process")
+def test_the_memory_has_a_limit() -> None:
+    with closing(Worker(memory=1.0)) as own:
+        asked = Isolated(Source(f"{MODULE}:takes_memory"), worker=own)
+        assert asked.ask(Y, 3).error.startswith("MemoryError: Unable to allocate 3.00 GiB")
+        assert asked.ask(Y, 0).error == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        ("ProcessDied: killed by signal SIGSEGV", "its process was killed by signal SIGSEGV"),
+        ("ProcessDied: exited with status 0", "its process exited with status 0"),
+        ("TimeoutError: no answer within 2 s", "it gives no answer within 2 s"),
+        ("GivenUp: not called any more, after a crash", "it is not called any more, after a crash"),
+        ("TimeoutError: of its own", "it raises TimeoutError: of its own"),
+    ],
+)
+def test_an_error_as_a_clause(error: str, fault: str) -> None:
+    assert Answer(error=error).fault == fault
+
+
 # ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Squared", "Squared.method", "Squared.__call__", "power"])
+def test_classes_methods_and_instances(isolated: Make, name: str) -> None:
+    answer = isolated(name).ask(Y, YHAT)
+    assert is_right(answer, grad=name != "power")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +417,7 @@ def test_an_exit_status_in_words(status: int, words: str) -> None:
     [
         ("no_such_module:loss", "no_such_module:loss cannot be loaded: ModuleNotFoundError: No module named"),
         (f"{MODULE}:nothing", "AttributeError: module '.*' has no attribute 'nothing'"),
+        (f"{MODULE}:sqared", "AttributeError: .* has no attribute 'sqared'; did you mean 'squared'"),
         (f"{MODULE}:ANSWER", "TypeError: .*:ANSWER is of type int, and cannot be called"),
     ],
 )
@@ -278,19 +429,25 @@ def test_what_cannot_be_loaded(worker: Worker, path: str, message: str) -> None:
 def test_a_module_that_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     with closing(Worker()) as own:
-        own.start = 2.0
         for name, body, message in (
             ("unfinished", "def f(:", r"SyntaxError: .*unfinished\.py, line 1"),
             ("leaving", "raise SystemExit(5)", "SystemExit: 5"),
+            (
+                "failing",
+                "import os\nos.environ['none such']",
+                r"KeyError: 'none such' \(.*failing\.py:2, in <module>\)",
+            ),
             ("ending", "import os; os._exit(6)", "ProcessDied: exited with status 6"),
             ("hanging", "while True: pass", "TimeoutError: no answer within 2 s"),
         ):
             (tmp_path / f"{name}.py").write_text(body, "utf-8")
             with pytest.raises(CannotLoadError, match=f"{name}:f cannot be loaded: .*{message}"):
-                Isolated(Source(f"{name}:f"), worker=own)
+                Isolated(Source(f"{name}:f"), worker=own, loading=2.0)
 
 
-@pytest.mark.parametrize("path", ["", "module", ":function", "module:", "module.py:f:g", "a module:function"])
+@pytest.mark.parametrize(
+    "path", ["", "module", ":function", "module:", "module.py:f:g", "a module:function", "m:a.", "m.py"]
+)
 def test_a_path_that_is_none(path: str) -> None:
     with pytest.raises(ValueError, match="is not of the form package"):
         Source(path)
@@ -325,11 +482,11 @@ def test_an_interrupt_is_for_us_alone(isolated: Make) -> None:
 def test_an_interrupted_question_is_not_answered_later(
     isolated: Make, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(limit: float) -> bool:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     asked = isolated("squared")
-    monkeypatch.setattr(worker._pipe, "poll", interrupted)
+    monkeypatch.setattr(worker._channel, "receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
         asked.ask(Y, BELOW)
     assert is_right(asked.ask(Y, YHAT))

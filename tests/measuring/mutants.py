@@ -60,6 +60,7 @@ SAME = (
     Same(BOTH, "losses/binary_cross_entropy.py", "np.where(p < c", r"1 - p < c → .*<="),
     Same(LOOSE, "losses/cauchy", "u > 2.0**60"),
     Same("the correction is right for every gamma", "losses/focal.py", "if self.gamma > 2:", r"2 - 1|>= \(2|→ True"),
+    Same("the number at q = 0 is replaced", "losses/focal", "powers.append(np.where(q == 0, 1.0", r"^1\.0 →"),
     Same("lengths that agree are checked once more", "", "strict=True", "True → False|keyword strict"),
     Same("labels are −1 and 1", "losses/hinge", "np.where(y > 0", "y > 0"),
     # evaluation
@@ -120,6 +121,7 @@ SAME = (
     Same(MEMORY, "evaluation/output", "_PLACES = "),
     # truth
     Same(LOOSE, "truth/proof", "PLAN = "),
+    Same("numbers outside are replaced", "truth/double_double", "_small_expm1(_where(inside, r, (0.0, 0.0)", r"0\.0"),
     Same(
         "three ways to see one switch, which a process cannot set for one of them", "truth/proof", "(tiny * one == 0)"
     ),
@@ -143,6 +145,7 @@ SAME = (
         "allow_nan=False",
         "keyword allow_nan",
     ),
+    Same(BOTH, "comparison/worst_inputs", "if best.ratio < goal and size <= _PROVABLE", r"best\.ratio < goal → .*<="),
     Same("a block holds more than one unit", "comparison/worst_inputs", "max(1, predictions // size", r"^1 →"),
     Same("no margin is the largest number of a format", "comparison/battery", "< form.max", r"< form\.max →.*<="),
     Same("no format has so few exponents", "comparison/battery", "last // 1", r"^1 →"),

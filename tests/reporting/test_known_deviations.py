@@ -68,7 +68,7 @@ def test_what_is_listed_is_no_news(changes: dict[str, Any]) -> None:
 def test_what_differs_in_one_key_is_not_listed(changes: dict[str, Any]) -> None:
     ((found,), _) = unexpected([DEVIATING], [expected(**changes)])
     assert found.deviation is DEVIATING.worst[0]
-    assert str(found).startswith("f(delta=0.7), float16: F, huge: value")
+    assert str(found).startswith("f(delta=0.7), float16: huge (F): huge: value")
 
 
 def test_without_a_list_everything_is_news() -> None:
@@ -240,6 +240,6 @@ def test_what_is_dumped_expects_just_that(tmp_path: Path) -> None:
 def test_a_dump_says_what_is_wrong_in_comments() -> None:
     d = Deviation(*("A", "a\nb\x00", "value", "crash"), np.zeros(1), np.ones(1), error="raises \ud800\x1b[31mred")
     text = dump([Comparison("f", "Huber()", "float64", 0, [], [d])])
-    assert "# A, a b : value raises ?" in text
+    assert "# saturated on the right side (A): a b : value raises ?" in text
     assert tomllib.loads(text)["deviation"][0]["verdict"] == "crash"
     assert tomllib.loads(dump([])) == {}

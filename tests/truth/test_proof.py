@@ -1139,3 +1139,9 @@ def test_a_refusal_names_the_loss():
 def test_zero_to_a_negative_power_is_refused():
     with pytest.raises(CannotCertifyError, match="0 to a negative power"):
         certify(written(lambda m, y, x: x + m.power(y, -0.5)), 0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_only_finite_numbers_are_exact_constants(value):
+    with pytest.raises(CannotCertifyError, match="no number to compute with"):
+        arithmetic.Arithmetic().exact(value)

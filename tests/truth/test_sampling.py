@@ -81,3 +81,13 @@ def test_a_loss_that_divides_by_the_sum_of_its_predictions_is_given_some(draw: A
 @pytest.mark.parametrize("kind", FINGERPRINTS)
 def test_a_seed_means_the_same_inputs_in_every_version(kind: str) -> None:
     assert of_sampling(kind) == FINGERPRINTS[kind][0]
+
+
+class Negative(Domain):
+    def outside(self, a: Any) -> Any:
+        return a >= 0
+
+
+def test_only_known_domains_have_hard_numbers() -> None:
+    with pytest.raises(TypeError, match="no hard numbers are known of"):
+        hard_numbers(Negative(), np.random.default_rng(3), 4)

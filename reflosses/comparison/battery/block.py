@@ -16,7 +16,7 @@ from reflosses.evaluation.stack import flatten, one_loss_a_call, stack
 from reflosses.truth.sampling import accepts, moderate
 
 REGIMES = {
-    "moderate": "where every sensible formula is right",
+    "moderate": "ordinary inputs",
     "A": "saturated on the right side",
     "B": "saturated on the wrong side",
     "C": "powers",

@@ -1,0 +1,120 @@
+"""Four questions about a candidate, and the one that each wrong number answers.
+
+    formula   Is it the loss?
+    digits    Does it keep its digits?
+    range     Does it hold to the ends of the range?
+    domain    Does it refuse what is outside?
+
+A level belongs to a finding, not to a regime. The first of these that fits decides:
+
+1. formula: one row has an effect on another; an input was changed; the shape is wrong; a clip changes the loss of a
+   probability above the format's eps, or of a logit below −log eps.
+2. range: an overflow; NaN or ∞ away from ordinary inputs; a result below the smallest normal number; a guard that
+   touches only probabilities below eps.
+3. digits: a gradient or a tail that vanishes though the exact number is normal; a slope wrong at a tie alone.
+4. formula: an ordinary input, and fewer than half of the digits are right.
+5. digits: any other inaccurate number. Domain: a number for an input that must be refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, log, sqrt
+
+import numpy as np
+
+from reflosses.comparison.battery import family
+from reflosses.comparison.formats import Format
+from reflosses.comparison.result import LEVELS as LEVELS
+from reflosses.comparison.result import ORDINARY, Deviation
+from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import stack
+
+NOTHING = ("empty mask, empty prediction", "an empty batch", "all weights 0", "all ignored")  # nothing is averaged
+CANCELLED = 2.0**10  # a value of fewer ulps of 1 may be what is left of a difference: no clip
+FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
+
+
+def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[Deviation]:
+    """Deviations of one candidate, each with its level. Inputs of a clip are judged together."""
+    clipped: dict[bytes, str] = {}
+    held: dict[tuple[float, float], list[tuple[Deviation, float]]] = {}
+    for d in found:
+        depth = _depth(d, loss, form)
+        if depth is None or not _is_hard_value(d):
+            continue
+        if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and abs(d.got) > CANCELLED * form.eps:
+            held.setdefault((_label(d), d.got), []).append((d, depth))
+        if abs(d.got - d.exact) > FAR:
+            clipped[_input(d)] = _of_depth(depth)
+    for group in held.values():  # one number for several inputs
+        if len({d.exact for d, _ in group}) > 1:
+            level = _of_depth(min(depth for _, depth in group))
+            clipped |= {_input(d): level for d, _ in group}
+    if "formula" in clipped.values():  # one clip, seen at many inputs
+        clipped = dict.fromkeys(clipped, "formula")
+    return [replace(d, level=_level(d, clipped, _depth(d, loss, form), form)) for d in found]
+
+
+def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, form: Format) -> str:
+    """The level of one deviation, by the rules at the top."""
+    ordinary = d.regime in ORDINARY and d.name not in NOTHING
+    if d.verdict in (ROWS_INTERACT, CHANGES_INPUT) or d.shape is not None:
+        return "formula"
+    if d.regime == "K":
+        return "domain"
+    if d.error:
+        return "formula" if d.regime in ("moderate", "I") else "range"
+    if not ordinary and _input(d) in clipped:
+        return clipped[_input(d)]
+    if not np.isfinite(d.got):
+        return "formula" if d.regime in ("moderate", "I") else "range"
+    if not np.isfinite(d.exact) or d.name in NOTHING:
+        return "range"
+    if not ordinary and abs(d.exact) < form.tiny:
+        return "range"
+    if d.regime == "J" and d.got == 0:
+        return "range"
+    if d.what == "gradient" and not ordinary and depth is not None and depth > 1 and _probabilities(d):
+        return "range"  # a guard of the slope below eps
+    return "formula" if ordinary else "digits"
+
+
+def _is_hard_value(d: Deviation) -> bool:
+    return d.what == "value" and d.regime in ("A", "B", "C", "F") and bool(np.isfinite([d.got, d.exact]).all())
+
+
+def _of_depth(depth: float) -> str:
+    return "formula" if depth < 1 else "range"
+
+
+def _input(d: Deviation) -> bytes:
+    return np.asarray(d.y, np.float64).tobytes() + np.asarray(d.yhat, np.float64).tobytes()
+
+
+def _label(d: Deviation) -> float:
+    return float(np.ravel(d.y)[0])
+
+
+def _probabilities(d: Deviation) -> bool:
+    return bool((np.asarray(d.yhat) >= 0).all() and (np.asarray(d.yhat) <= 1).all())
+
+
+def _depth(d: Deviation, loss: Loss, form: Format) -> float | None:
+    """How deep an input is in saturation: 1 where a probability is eps, or a logit −log eps. None: it has no such."""
+    kind, last = family(loss), -log(form.eps)
+    if d.weight is not None or d.upstream is not None or kind in ("residuals", "margins", "overlaps", "vectors"):
+        return None
+    y, yhat = stack(loss, d.y, d.yhat)
+    if len(yhat) != 1:
+        return None
+    if "rows" in kind and y.ndim == 1:
+        own = float(yhat[0, int(y[0])]) if 0 <= y[0] < yhat.shape[1] else inf
+    else:
+        own = float(np.ravel(yhat)[0])
+    if kind.startswith("logit") or kind == "log rows":
+        return float(np.max(np.abs(yhat))) / last
+    rest = min(own, 1 - own)
+    return -log(rest) / last if rest > 0 else inf
