@@ -23,7 +23,7 @@ from reflosses.__main__ import main
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally, title
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.frameworks.function import frameworks
-from reflosses.reporting import explain, output
+from reflosses.reporting import asked, explain, output
 from reflosses.reporting.rows import Report
 from reflosses.truth import arithmetic
 
@@ -796,6 +796,14 @@ def test_a_list_with_too_many_brackets_is_misuse(tmp_path: Path, capsys: Capture
     (tmp_path / "known.toml").write_text("x = " + "[" * 100_000, "utf-8")
     assert status(*QUICK, "--expect", str(tmp_path / "known.toml")) == 2
     assert "known.toml: cannot be read: RecursionError" in capsys.readouterr().err
+
+
+def test_a_file_without_an_end_is_misuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
+    monkeypatch.setattr(asked, "MOST_OF_A_FILE", 100)  # such as /dev/zero
+    (tmp_path / "known.toml").write_text("# " + "x" * 100, "utf-8")
+    for option in ([*QUICK, "--expect"], ["check", "--config"]):
+        assert status(*option, str(tmp_path / "known.toml")) == 2
+        assert "known.toml: it has more than 100 characters" in capsys.readouterr().err
 
 
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")

@@ -40,6 +40,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {  # of a check, each with its words; "" i
 }
 KEYS = ("target", "loss", "as", "parameters", "dtype", "regimes", "grad", "seed", *OPTIONS)
 UNREADABLE = (RecursionError, MemoryError, OverflowError, TypeError)  # of Python's parser and of tomllib
+MOST_OF_A_FILE = 10**7  # characters
 SHOWN = 60  # characters of a text that cannot be read
 
 
@@ -146,7 +147,10 @@ def _regime(word: str) -> str:
 def read_toml(path: str | PathLike[str]) -> tuple[dict[str, Any], str]:
     """A TOML file and its text. OSError: it cannot be read. ValueError: it is not TOML."""
     try:
-        text = Path(path).read_text("utf-8-sig")
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_OF_A_FILE + 1)
+        if len(text) > MOST_OF_A_FILE:
+            raise ValueError(f"it has more than {MOST_OF_A_FILE} characters")
         return tomllib.loads(text), text
     except ValueError as error:  # not TOML, or not UTF-8
         raise ValueError(f"{path}: {error}") from None
