@@ -1,52 +1,45 @@
-"""The command line: `reflosses verify`, `check`, `explain`, `list`, `show`.
+"""The command line: `reflosses verify`, `check`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
-our own certification does not hold or, with --expect, if others deviate in another way than the list says.
+our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
+--write-expect writes is expected at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import inspect
 import io
 import os
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import fields
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from reflosses import catalogue
-from reflosses.checking import DEFAULT_REGIMES, check
-from reflosses.comparison.battery import REGIMES, TARGET_KINDS
-from reflosses.comparison.candidate import FRAMEWORKS
-from reflosses.comparison.expected import Scaled
-from reflosses.comparison.formats import FORMATS
+from reflosses.checking import check
+from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import all_functions, as_, frameworks
+from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
-from reflosses.reporting import output, tables
-from reflosses.reporting.explain import explanation, unknown_function
+from reflosses.reporting import asked, github, output, show, tables, told
+from reflosses.reporting.asked import Asked, one_word
+from reflosses.reporting.explain import explanation
 from reflosses.reporting.junit import to_junit
 from reflosses.reporting.known_deviations import KnownDeviation, dump, read, unexpected
+from reflosses.reporting.options import command_line
+from reflosses.reporting.plain_math import plain_page
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
-from reflosses.truth import arithmetic
+from reflosses.reporting.widths import width_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
-FORMATS_OF_REPORTS = ("table", "json", "markdown", "junit")
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
-LIMIT = 30.0  # seconds for a call of a candidate
-DAY = 86400  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,120 +47,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may have no − or Ω
-    arguments = _parser().parse_args(argv)
+    parser = command_line()
+    arguments, more = parser.parse_known_args(argv)
+    if more and (not hasattr(arguments, "candidates") or any(word.startswith("-") for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    arguments.more = more
     arguments.status = 0
     try:
-        arguments.run(arguments)
+        RUN[arguments.command](arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:  # before there was anything to report
         arguments.status = 130
     except BrokenPipeError:  # such as `reflosses show Huber | head`: the status still counts
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:  # such as a full disk
+        print(f"reflosses: error: standard output: {error.strerror or error}", file=sys.stderr)
+        _drop_output()
+        arguments.status = 2
     return int(arguments.status)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("reflosses", description="Reference losses with certified gradients.")
-    parser.add_argument("--version", action="version", version=f"reflosses {output.versions()['reflosses']}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    command = commands.add_parser(
-        "verify",
-        usage="reflosses verify [options]",
-        help="certify every loss, and check other frameworks against them",
-        description="Certify every loss; check other frameworks against them, on adversarial and on real data.",
-        epilog="Exit status: 0 our certification holds (and --expect is met), 1 not, 2 misuse, 130 interrupted.",
-    )
-    command.add_argument("--loss", action="append", metavar="NAME", help="only this loss (may be repeated)")
-    command.add_argument(
-        "--against",
-        default="installed",
-        metavar="NAMES",
-        help=f"frameworks, with commas: {', '.join(f.name for f in frameworks())}; or none (default: %(default)s)",
-    )
-    points = partial(_integer, least=1)
-    text = "points a loss of ours (default: %(default)s)"
-    command.add_argument("--points", type=points, default=600, metavar="N", help=text)
-    _shared(command, dtypes="all that a function takes", regimes="all")
-    command.set_defaults(run=_verify, misuse=command.error)
-
-    command = commands.add_parser(
-        "check",
-        usage="reflosses check MODULE:FUNCTION (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
-        help="check a function of yours: reflosses check package.module:function --loss Huber delta=0.7",
-        description="Check a function of (y, yhat) against a loss, in a process of its own.",
-        epilog="Exit status: 0 right (or as --expect says), 1 not, 2 misuse, 130 interrupted.",
-    )
-    command.add_argument("candidate", metavar="MODULE:FUNCTION", help="it returns the value, or (value, gradient)")
-    which = command.add_mutually_exclusive_group(required=True)
-    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
-    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
-    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
-    command.add_argument("--grad", metavar="MODULE:FUNCTION", help='returns the gradient; or "none": values only')
-    command.add_argument(
-        "--framework", choices=("auto", *FRAMEWORKS), default="auto", help="whose arrays it takes (default: found out)"
-    )
-    command.add_argument(
-        "--targets",
-        choices=tuple(TARGET_KINDS),
-        default="auto",
-        help="of a loss of class rows (default: all that it takes)",
-    )
-    _shared(command, dtypes="float64", regimes="all but K")
-    command.set_defaults(run=_check, misuse=command.error)
-
-    command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
-    command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
-    command.set_defaults(run=_explain, misuse=command.error)
-
-    command = commands.add_parser("list", help="every loss in one line")
-    command.set_defaults(run=_list)
-    command = commands.add_parser("show", help="a loss: definition, domain, kinks, bounds, and its page")
-    command.add_argument("name", metavar="NAME")
-    command.set_defaults(run=_show, misuse=command.error)
-    return parser
-
-
-def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
-    """Options of every command that checks."""
-    seed = partial(_integer, least=0)
-    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the inputs (default: %(default)s)")
-    for option, known, default in (("--dtype", FORMATS, dtypes), ("--regime", REGIMES, regimes)):
-        command.add_argument(
-            option, action="append", choices=tuple(known), help=f"only this one; may be repeated (default: {default})"
-        )
-    command.add_argument(
-        "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
-    )
-    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
-    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
-    command.add_argument("--format", choices=FORMATS_OF_REPORTS, help="default: table, or by --out's suffix")
-    command.add_argument("--out", metavar="FILE", help="write the report there (.json, .md, .xml, or text)")
+def _drop_output() -> None:
+    """Let Python end without a word about an output that cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _misuse(arguments: argparse.Namespace, text: str) -> NoReturn:
     """End with status 2 and this message."""
     arguments.misuse(text)
     raise AssertionError("argparse has returned from an error")
-
-
-def _integer(text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no integer") from None
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{number} is " + (f"not at least {least}" if least else "negative"))
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-    if not 0 < number <= DAY:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0, and at most a day ({DAY})")
-    return number
 
 
 # ---- verify and check ------------------------------------------------------------------------------------------------
@@ -179,11 +87,12 @@ def _verify(arguments: argparse.Namespace) -> None:
     wanted = Wanted(
         [name for name in catalogue.losses() if name in (arguments.loss or [name])],
         _against(arguments),
-        arguments.seed,
+        arguments.seed or 0,
         arguments.points,
         arguments.dtype or (),
         arguments.regime or tuple(REGIMES),
         arguments.limit,
+        arguments.level or "",
     )
     known = _known_deviations(arguments)
     with _output(arguments) as (kind, file):
@@ -191,10 +100,11 @@ def _verify(arguments: argparse.Namespace) -> None:
             report = verify(wanted, tick)
         if known is not None:
             report.unlisted, report.vanished = unexpected(report.results(), known)
-        arguments.status = 130 if report.interrupted else 0 if report.ok and report.expected else 1
+        expected = report.expected or arguments.write_expect
+        arguments.status = 130 if report.interrupted else 0 if report.ok and expected else 1
         if not report.interrupted:
             _write_known_deviations(arguments, report.results())
-        _write(report, kind, file)
+        _write(report, kind, file, arguments)
     if arguments.out:
         print(f"{tables.summary(report)} Written to {arguments.out}.", file=sys.stderr)
 
@@ -206,28 +116,38 @@ def _against(arguments: argparse.Namespace) -> list[str]:
         return list(known)
     names = [] if arguments.against == "none" else [name.strip() for name in arguments.against.split(",")]
     for name in names:
-        if name not in known:
-            _misuse(arguments, f"no framework is named {name!r}; there are {', '.join(known)}")
+        with _misused(arguments):
+            one_word(name, known, "framework")
         if known[name].version is None:
             _misuse(arguments, known[name].not_installed)
     return names
 
 
+@contextmanager
+def _misused(arguments: argparse.Namespace) -> Iterator[None]:
+    """A ValueError or TypeError of the block is misuse."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        _misuse(arguments, str(error))
+
+
 def _check(arguments: argparse.Namespace) -> None:
-    target, name = _target(arguments)
+    checks = _checks(arguments)
     known = _known_deviations(arguments)
-    if not arithmetic.available():
-        _misuse(arguments, "certified values need python-flint: pip install 'reflosses[truth]'")
     results: list[Comparison] = []
+    suites: list[str] = []
     unlisted = vanished = None
     with _output(arguments) as (kind, file):
         try:
-            for result in _results(arguments, target):
+            for one, result in _results(arguments, checks):
                 results.append(result)
+                suites.append(one.suite)
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
             results += [found for found in stop.args if isinstance(found, Comparison)]
+            suites += [checks[0].suite] * (len(results) - len(suites))
             arguments.status = 130
             print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
@@ -237,64 +157,70 @@ def _check(arguments: argparse.Namespace) -> None:
                 right = not unlisted and not vanished and all(r.rows for r in results)
                 lines = [*tables.differences(unlisted, vanished), tables.compared(unlisted, vanished)]
                 print(*lines, sep="\n", file=sys.stderr)
+            if arguments.write_expect:  # what is written is expected from now on
+                right = all(r.ok or r.worst for r in results)
             arguments.status = 0 if right else 1
             _write_known_deviations(arguments, results)
         if kind == "json":
             file.write(output.results_to_json(results, interrupted=arguments.status == 130))
         elif kind == "junit":
-            file.write(to_junit(output.cases_of(results, name, unlisted, vanished)))
+            file.write(to_junit(output.cases_of(results, suites, unlisted, vanished)))
         else:
             markdown = "".join(f"{r.to_markdown()}\n" for r in results)
-            _print([tables.table_of(r) for r in results], markdown, kind, file)
+            if kind == "github":
+                file.writelines(f"{line}\n" for line in github.annotations_of(results, unlisted, vanished))
+                _add_to_summary(markdown, arguments)
+            else:
+                _print([tables.table_of(r) for r in results], markdown, kind, file)
     if arguments.out:
-        verdicts = "".join(f"{r.name}, {r.dtype}: {r.verdict}. " for r in results)
-        print(f"{verdicts}Written to {arguments.out}.", file=sys.stderr)
+        outcomes = "".join(f"{r.name}, {r.dtype}: {told.outcome(r)}. " for r in results)
+        print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _results(arguments: argparse.Namespace, target: Loss | Scaled) -> Iterator[Comparison]:
-    grad = None if arguments.grad == "none" else arguments.grad or "auto"
-    source = Source(arguments.candidate, grad=grad, framework=arguments.framework)
-    options = {"seed": arguments.seed, "targets": arguments.targets, "name": arguments.candidate}
-    options["regimes"] = arguments.regime or DEFAULT_REGIMES
-    with _progress() as tick:
-        for dtype in dict.fromkeys(arguments.dtype or ["float64"]):
-            with closing(Worker()) as worker:
-                candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
-                told = partial(tick, "check", f"{arguments.candidate}, {dtype}")
-                yield check(candidate, target, dtype=dtype, tick=told, **options)
+def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
+    for one in checks:
+        options = {**one.options, "name": one.target}
+        called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
+        source = Source(one.target, grad=one.grad, **called)
+        with _progress() as tick:
+            for dtype in one.dtypes:
+                with closing(Worker()) as worker:
+                    candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
+                    ticked = partial(tick, "check", f"{one.target}, {dtype}")
+                    result = check(candidate, one.loss, dtype=dtype, tick=ticked, **options)
+                result.notes += told.why_nothing_was_asked(result, one.loss, options.get("regimes", REGIMES))
+                yield one, result
 
 
-def _target(arguments: argparse.Namespace) -> tuple[Loss | Scaled, str]:
-    """The loss to which a candidate is compared, and its name."""
-    name, *parameters = arguments.as_ or arguments.loss
-    given: dict[str, Any] = {}
-    for text in parameters:
-        key, equal, value = text.partition("=")
-        if not equal or not key.isidentifier():
-            _misuse(arguments, f"{text!r} is not KEY=VALUE")
-        try:
-            given[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            given[key] = value  # a word, such as reduction=sum
-    if arguments.as_ and name not in {function.name for _, function in all_functions()}:
-        _misuse(arguments, unknown_function(name))
+def _checks(arguments: argparse.Namespace) -> list[Asked]:
+    """The checks of the command line, or of a TOML file; options of the command line hold for all of them."""
+    words = list(arguments.as_ or arguments.loss or [])
+    extra = [w for w in words[1:] if ":" in w.partition("=")[0]]  # targets behind --loss
+    targets = [*arguments.candidates, *extra, *arguments.more]
+    options = {name: getattr(arguments, name) for name in asked.OPTIONS if getattr(arguments, name)}
+    options |= {"seed": arguments.seed} if arguments.seed is not None else {}
+    options |= {"regimes": arguments.regime} if arguments.regime else {}
+    if arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file()):
+        if not targets:
+            _misuse(arguments, f"the following arguments are required: TARGET (or --config, or a {asked.PYPROJECT})")
+        if not words:
+            _misuse(arguments, "one of the arguments --loss --as is required")
+        with _misused(arguments):
+            name, *parameters = [word for word in words if word not in extra]
+            given = asked.read_parameters(parameters)
+            loss, own = asked.loss_of(name, given, function=bool(arguments.as_))
+        dtypes = tuple(dict.fromkeys(arguments.dtype or ["float64"]))
+        grad = None if arguments.grad == "none" else arguments.grad or "auto"
+        return [Asked(target, loss, name, dtypes, grad, {"seed": 0, **own, **options}) for target in targets]
+    if targets:
+        _misuse(arguments, "a target and --config are not allowed together")
+    options |= {key: getattr(arguments, key) for key in ("dtype", "grad") if getattr(arguments, key)}
     try:
-        if arguments.as_:
-            return as_(name, **given), name
-        return _loss(_known(name, arguments), given), name
-    except (ValueError, TypeError) as error:
-        _misuse(arguments, str(error))
-
-
-def _loss(cls: type[Loss], given: dict[str, Any]) -> Loss:
-    """The loss with these parameters; TypeError for an unknown one."""
-    known = sorted(f.name for f in fields(cls))
-    for key in given:
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise TypeError(f"{cls.__name__} has no parameter {key!r}; {hint}it takes {', '.join(known)}")
-    return cls(**given)
+        return asked.read_checks(arguments.config or asked.PYPROJECT, options)
+    except OSError as error:
+        _misuse(arguments, f"--config {arguments.config}: {error.strerror}")
+    except ValueError as error:
+        _misuse(arguments, f"{'' if arguments.config else 'no target is given; '}{error}")
 
 
 def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | None:
@@ -311,7 +237,22 @@ def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | N
 
 def _write_known_deviations(arguments: argparse.Namespace, results: list[Comparison]) -> None:
     if arguments.write_expect:
-        Path(arguments.write_expect).write_text(dump(results), "utf-8")
+        _write_file("--write-expect", arguments.write_expect, dump(results), arguments)
+
+
+def _write_file(option: str, path: str, text: str, arguments: argparse.Namespace) -> None:
+    """Write a file; one that cannot be written is misuse."""
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        _misuse(arguments, f"{option} {path}: {error.strerror or error}")
+
+
+def _add_to_summary(markdown: str, arguments: argparse.Namespace) -> None:
+    try:
+        github.add_to_summary(markdown)
+    except OSError as error:
+        _misuse(arguments, f"{github.SUMMARY}: {error.strerror or error}")
 
 
 @contextmanager
@@ -327,7 +268,7 @@ def _output(arguments: argparse.Namespace) -> Iterator[tuple[str, TextIO]]:
         return
     text = io.StringIO()
     yield kind, text
-    Path(out).write_text(text.getvalue(), "utf-8")
+    _write_file("--out", out, text.getvalue(), arguments)
 
 
 def _writable(path: str) -> bool:
@@ -337,15 +278,12 @@ def _writable(path: str) -> bool:
 
 
 def _known(name: str, arguments: argparse.Namespace) -> type[Loss]:
-    losses = catalogue.losses()
-    if name not in losses:
-        near = get_close_matches(name, losses, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        _misuse(arguments, f"no loss is named {name!r}; {hint}there are {', '.join(losses)}")
-    return losses[name]
+    with _misused(arguments):
+        return catalogue.find_loss(name)
+    raise AssertionError("misuse has ended the command")
 
 
-def _write(report: Report, kind: str, file: TextIO) -> None:
+def _write(report: Report, kind: str, file: TextIO, arguments: argparse.Namespace) -> None:
     if kind == "json":
         file.write(output.to_json(report))
         return
@@ -355,6 +293,11 @@ def _write(report: Report, kind: str, file: TextIO) -> None:
     shown = [table for table in tables.tables(report) if table.lines or table.notes]
     differences, summary = tables.differences(report.unlisted, report.vanished), tables.summary(report)
     markdown = tables.to_markdown(shown) + "".join(f"\n- {line}" for line in differences) + f"\n{summary}\n"
+    if kind == "github":
+        lines = [*github.annotations_of_cases(output.cases(report)), github.annotation("notice", summary, "reflosses")]
+        file.writelines(f"{line}\n" for line in lines)
+        _add_to_summary(markdown, arguments)
+        return
     if console := _print(shown, markdown, kind, file):
         for line in differences:
             console.print(line, style="red", highlight=False, markup=False)
@@ -409,35 +352,48 @@ def _progress() -> Iterator[Tick]:
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    try:
-        print(explanation(arguments.name), end="")
-    except ValueError as error:
-        _misuse(arguments, str(error))
+    with _misused(arguments):
+        print(explanation(arguments.name, width_of(sys.stdout)), end="")
 
 
-def _call(cls: type[Loss]) -> str:
-    return f"{cls.__name__}({', '.join(f'{f.name}={f.default!r}' for f in fields(cls) if f.name != 'reduction')})"
+def _hypotheses(arguments: argparse.Namespace) -> None:
+    with _misused(arguments):
+        print(show.all_hypotheses(width_of(sys.stdout), arguments.loss))
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    for cls in catalogue.losses().values():
-        purpose = (inspect.getdoc(cls) or "").partition("\n")[0]
-        print(f"{_call(cls)}\n    {purpose}  derivations/{catalogue.stem(cls)}.md")
+    print(show.listing(width_of(sys.stdout)))
 
 
 def _show(arguments: argparse.Namespace) -> None:
     cls = _known(arguments.name, arguments)
-    parameters = [", ".join(f"{k}={v!r}" for k, v in example.items()) for example in cls.examples]
-    print(f"{_call(cls)}\n\n{inspect.getdoc(cls)}\n\nDefinition, as it is certified:\n")
-    print(textwrap.indent(textwrap.dedent(inspect.getsource(cls.definition)), "    "))
-    print("Bounds, in units in the last place (value, gradient, curvature), with the parameters that are checked:\n")
-    for loss, shown in zip(catalogue.examples(cls), parameters, strict=True):
-        print(f"    {', '.join(f'{bound:g}' for bound in loss.bounds)}    {shown or 'defaults'}")
+    print(show.loss_in_words(cls, width_of(sys.stdout)))
     try:
-        print(f"\n{'-' * 72}\n\n{catalogue.page(cls)}")
+        page = catalogue.page(cls)
     except FileNotFoundError:
         print(f"\nIts page, derivations/{catalogue.stem(cls)}.md, is not there.")
+        return
+    print(f"\n{'-' * 72}\n")
+    console = _console(sys.stdout) if sys.stdout.isatty() else None
+    if console is not None:
+        from rich.markdown import Markdown
 
+        console.print(Markdown(plain_page(page), code_theme="ansi_dark"))
+    elif sys.stdout.isatty():
+        print(f"The derivation is on its page, derivations/{catalogue.stem(cls)}.md.")
+        print("To print it here: pip install 'reflosses[cli]'")
+    else:
+        print(page)
+
+
+RUN = {
+    "verify": _verify,
+    "check": _check,
+    "explain": _explain,
+    "hypotheses": _hypotheses,
+    "list": _list,
+    "show": _show,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,9 @@
 
 A name with a dot is a function of a framework: `matches_loss("torch.huber_loss", delta=0.7)`. Keywords of
 `reflosses.check` are options of the check; all others are parameters of the loss. Several markers of a test are checked
-one by one. A marker for one parameter set belongs into `pytest.param(…, marks=…)`.
+one by one. A marker for one parameter set belongs into `pytest.param(…, marks=…)`. With `limit=10`, or the setting
+`reflosses_limit`, each call of the candidate may take 10 seconds in a process of its own: it must then be a function at
+the top of a module.
 
 The first test that asks for a check imports NumPy and the rest of reflosses.
 """
@@ -18,8 +20,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Generator
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -40,9 +42,11 @@ SHOWN = 3  # a message shows so many regimes with their numbers
 
 
 def message(result: Comparison, shown: str) -> str:
-    """How a result differs from the loss called `shown`, in the words of `numpy.testing`, with code to paste."""
-    out = [f"Not equal to {shown} in {result.dtype}: {result.verdict}"]
-    out += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
+    """What a result is, in the words of the command line; then its numbers in the words of `numpy.testing`."""
+    from reflosses.reporting.told import headline, outcome
+
+    equal = "Equal" if result.ok else "Not equal"
+    out = [f"{equal} to {shown} in {result.dtype}: {outcome(result)}", *headline(result)]
     found: dict[tuple[str, str], list[Deviation]] = {}
     for d in result.worst:
         found.setdefault((d.regime, d.what), []).append(d)
@@ -81,7 +85,9 @@ class Oracle:
 
     loss: Loss | Scaled
 
-    def __init__(self, item: pytest.Item, name: str | Loss | Scaled, /, **given: Any) -> None:
+    def __init__(
+        self, item: pytest.Item, name: str | Loss | Scaled, /, *, limit: float | None = None, **given: Any
+    ) -> None:
         __tracebackhide__ = True
         from reflosses import check
         from reflosses.checking import understood
@@ -90,8 +96,9 @@ class Oracle:
         names = [p.name for p in keywords if p.kind is p.KEYWORD_ONLY]
         parameters = {k: v for k, v in given.items() if k not in names}
         self._item = item
-        self.loss, own = _target(name, parameters, names)
+        self.loss, own = _target(name, parameters, [*names, "limit"])
         self._shown = f"{name}, which is {self.loss}" if own else str(self.loss)
+        self._limit = _limit(item.config) if limit is None else _positive("limit", limit)
         self._options = own | {k: v for k, v in given.items() if k in names}
         understood(**self._options)
         self.value, self.grad = self.loss.value, self.loss.grad
@@ -118,9 +125,15 @@ class Oracle:
         """A message ("" if the candidate is right, or as expected), and the result."""
         __tracebackhide__ = True
         from reflosses import check
+        from reflosses.comparison.battery import REGIMES
+        from reflosses.reporting.told import why_nothing_was_asked
 
         given = {"name": self._item.nodeid, "seed": _seed(self._item.config), **self._options, **options}
-        result = check(candidate, self.loss, **given)
+        if self._limit is None:
+            result = check(candidate, self.loss, **given)
+        else:
+            result = _in_a_process(candidate, self.loss, self._limit, given)
+        result.notes += why_nothing_was_asked(result, self.loss, given.get("regimes", REGIMES))
         self._item.stash.setdefault(RESULTS, []).append(result)
         if self._expected is None:
             return "" if result.ok else message(result, self._shown), result
@@ -137,29 +150,68 @@ def _target(
 ) -> tuple[Loss | Scaled, dict[str, Any]]:
     """The loss of that name, and the options of the check that come with a function of a framework."""
     __tracebackhide__ = True
-    from reflosses.catalogue import losses
-
     if not isinstance(name, str):
         if parameters:
             raise TypeError(f"{name} has its parameters already; {', '.join(parameters)}: neither can be changed")
         return name, {}
-    if "." in name:
-        from reflosses.frameworks.function import as_, find
+    from reflosses.reporting.asked import loss_of
 
-        loss = as_(name, **parameters)
-        _, function = find(name)
-        return loss, {"inputs": function.inputs, "targets": function.targets, "unit": function.unit}
-    known = losses()
-    if name not in known:
-        raise ValueError(f"no loss is named {name!r}; there are {', '.join(known)}")
-    takes = [f.name for f in fields(known[name])]
-    for parameter in parameters:
-        if parameter not in takes:
-            raise TypeError(
-                f"{name} has no parameter {parameter!r}; it takes {', '.join(sorted(takes))}; "
-                f"the check takes {', '.join(sorted(options))}"
-            )
-    return known[name](**parameters), {}
+    return loss_of(name, parameters, also=f"; the check takes {', '.join(sorted(options))}")
+
+
+def _in_a_process(candidate: Any, loss: Loss | Scaled, limit: float, options: dict[str, Any]) -> Comparison:
+    """Check a candidate in a process of its own, which ends after `limit` seconds without an answer."""
+    __tracebackhide__ = True
+    from contextlib import closing
+
+    from reflosses import check
+    from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+
+    dtype, grad = options.get("dtype", "float64"), options.pop("grad", "auto")
+    called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
+    path = grad if grad is None or grad == "auto" else _path_of(grad, "grad")
+    source = Source(_path_of(candidate, "candidate"), grad=path, **called)
+    with closing(Worker()) as worker:
+        try:
+            isolated = Isolated(source, dtype, worker=worker, limit=limit)
+        except CannotLoadError as error:
+            raise ValueError(str(error)) from None
+        return check(isolated, loss, **options)
+
+
+def _path_of(function: Any, what: str) -> str:
+    """The "module:name" or "path/file.py:name" by which another process finds a function; ValueError if it cannot."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    why = ""
+    if not module or not name:
+        why = "it has no name"
+    elif "<" in name:
+        why = "it is a lambda expression" if name.endswith("<lambda>") else "it is defined inside a function"
+    else:
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        why = "" if found is function else f"{module}:{name} is another object"
+    if why:
+        raise ValueError(
+            f"limit needs a process of its own, which cannot find the {what} {function!r}: {why}; "
+            "define it at the top of a module, or leave limit out"
+        )
+    file = getattr(sys.modules[str(module)], "__file__", None)
+    return f"{module if _importable(str(module), file) else file}:{name}"
+
+
+def _importable(module: str, file: str | None) -> bool:
+    """Whether another process that imports a module of this name gets this file."""
+    from importlib.machinery import PathFinder
+
+    path: Any = None
+    for part in module.split("."):
+        spec = PathFinder.find_spec(part if path is None else f"{part}", path)
+        if spec is None:
+            return file is None
+        path = spec.submodule_search_locations
+    return file is None or (spec is not None and spec.origin == file)
 
 
 class LossOracle:
@@ -198,10 +250,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marks = list(item.iter_markers(MARKER))
     if not marks:
         return
-    from reflosses.truth.arithmetic import available
-
-    if not available():
-        pytest.fail("reflosses checks need python-flint: pip install 'reflosses[truth]'", pytrace=False)
     try:
         if any(len(mark.args) != 1 for mark in marks):
             raise TypeError("takes one loss, by its name; everything else has a keyword")
@@ -240,7 +288,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         pytest.fail(
             f"{item.name} is marked {MARKER} and returned {candidate!r}, not a callable of (y, yhat)", pytrace=False
         )
-    complaints = [oracle._complaint(candidate, {})[0] for oracle in item.stash[ORACLES]]
+    try:
+        complaints = [oracle._complaint(candidate, {})[0] for oracle in item.stash[ORACLES]]
+    except ValueError as error:  # such as a limit for a function that another process cannot find
+        raise pytest.fail.Exception(f"{MARKER}: {error}", pytrace=False) from None
     if any(complaints):
         pytest.fail("\n\n".join(filter(None, complaints)), pytrace=False)
 
@@ -255,6 +306,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "seed": ("N", "seed of the inputs (default: 0)"),
         "report": ("FILE", "write everything that was found there (.json or .md)"),
         "expect": ("FILE", "known deviations: only what is not listed there, or has vanished, is an error"),
+        "limit": ("S", "seconds that a call of a candidate may take, in a process of its own (default: no limit)"),
     }
     for name, (metavar, text) in texts.items():
         group.addoption(f"--reflosses-{name}", metavar=metavar, help=text)
@@ -269,6 +321,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "against the loss of that name, or of that function of a framework.",
     )
     _seed(config)
+    _limit(config)
     expected, report = _path(config, "expect"), _path(config, "report")
     if expected and not expected.is_file():
         raise pytest.UsageError(f"--reflosses-expect: {expected} is not a file")
@@ -288,6 +341,21 @@ def _seed(config: pytest.Config) -> int:
     if not text.isdecimal():
         raise pytest.UsageError(f"--reflosses-seed: {text!r} is not a natural number")
     return int(text)
+
+
+def _limit(config: pytest.Config) -> float | None:
+    """Seconds for a call of a candidate; None without a limit."""
+    text = _setting(config, "limit")
+    try:
+        return _positive("limit", float(text)) if text else None
+    except (ValueError, TypeError):
+        raise pytest.UsageError(f"--reflosses-limit: {text!r} is not a number of seconds above 0") from None
+
+
+def _positive(what: str, seconds: Any) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e5:
+        raise TypeError(f"{what} is {seconds!r}, not a number of seconds above 0")
+    return float(seconds)
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
@@ -338,9 +406,10 @@ class _Session:
             self.report.parent.mkdir(parents=True, exist_ok=True)
             self.report.write_text("\n".join(t for *_, t in found) if self.report.suffix == ".md" else text, "utf-8")
         if found and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            from reflosses.reporting.known_deviations import unexpected
+            from reflosses.reporting.known_deviations import vanished_of
 
-            _, self.vanished = unexpected([_asked(result) for _, result, _ in found], _expected(session.config) or [])
+            asked = [_asked(result) for _, result, _ in found]
+            self.vanished = vanished_of(asked, _expected(session.config) or [])
             if self.vanished:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from dataclasses import fields
 from importlib import metadata
 from inspect import signature
@@ -12,8 +11,8 @@ import pytest
 
 from reflosses import Huber, catalogue, check
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import title
 from reflosses.frameworks import function as functions
-from reflosses.truth import arithmetic
 
 pytest_plugins = ["pytester"]
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
@@ -104,7 +103,7 @@ def test_a_wrong_candidate_fails_and_the_message_shows_it(pytester: pytest.Pytes
     done = run(pytester, tests)
     done.assert_outcomes(failed=1)
     said = done.stdout.str()
-    assert "Not equal to Huber(delta=0.75, reduction='none') in float64: other convention\n" in said
+    assert "Not equal to Huber(delta=0.75, reduction='none') in float64: not the loss: other convention\n" in said
     assert "\nDiagnosis: " in said
     assert "PytestReturnNotNoneWarning" not in said
     assert ".py:" not in said.partition("FAILURES")[2].partition("short test summary")[0]  # nobody's inner life
@@ -144,7 +143,7 @@ def test_a_message_names_the_regime_the_verdict_and_what_is_right(pytester: pyte
     done.assert_outcomes(failed=1)
     done.stdout.re_match_lines(
         [
-            r"Not equal to Huber\(.*\) in float64: spurious zero",
+            r"Not equal to Huber\(.*\) in float64: the loss, with limits: spurious zero",
             r"small against the scale \(E\) \(gradient\)",
             r"Mismatched: \d+ / \d+ \(\d\d(\.\d)?%\)",
             r" \[0\]: -?0\.0 \(ACTUAL\), -?\d\S+ \(DESIRED\), \S+ ulp apart: spurious zero",
@@ -345,13 +344,13 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("'Hubber', delta=0.75", "no loss is named 'Hubber'; there are BinaryCrossEntropy, *Huber, *"),
+        ("'Hubber', delta=0.75", "no loss is named 'Hubber'; did you mean Huber?"),
         (
             "'Huber', delt=0.75",
-            "Huber has no parameter 'delt'; it takes delta, reduction; the check takes diagnose, dtype, *",
+            "Huber has no parameter 'delt'; did you mean delta? it takes delta, reduction; the check takes diagnose, *",
         ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
-        ("'torch.hubber_loss'", "as_: name: no function is named 'torch.hubber_loss'; torch.huber_loss is"),
+        ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; did you mean torch.huber_loss? *"),
         ("'torch.huber_loss', beta=0.75", "torch.huber_loss has no parameter 'beta' here; it takes *delta*"),
         ("", "takes one loss, by its name; *"),
         ("'Huber', 0.75", "takes one loss, by its name; *"),
@@ -381,20 +380,106 @@ def test_an_unknown_option_value_fails(pytester: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(["matches_loss: check: dtype is 'float33', not one of float64, *"])
 
 
-def test_without_python_flint_a_check_is_an_error(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "flint", None)
-    monkeypatch.setattr(arithmetic, "flint", None)
+def test_a_regime_without_inputs_says_so(pytester: pytest.Pytester) -> None:
     tests = """
-    @matches("Huber", delta=0.75)
+    @matches("Huber", delta=0.75, regimes=["A"])
     def test_huber():
         return huber(0.75)
-
-    def test_something_else():
-        pass
     """
     done = run(pytester, tests)
-    done.assert_outcomes(errors=1, passed=1)
-    done.stdout.fnmatch_lines(["*python-flint: pip install 'reflosses?truth?'"])
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [f"nothing was asked: Huber has no inputs in the regimes {title('A')}. It has inputs in: *"]
+    )
+
+
+# ---- a process of its own --------------------------------------------------------------------------------------------
+
+ALONE = """
+    import os, time
+
+    def right(y, yhat):
+        return huber(0.75)(y, yhat)
+
+    def slope(y, yhat):
+        return huber(0.75)(y, yhat)[1]
+
+    def ends(y, yhat):
+        os._exit(0)
+
+    def sleeps(y, yhat):
+        time.sleep(60)
+
+    class Loss:
+        @staticmethod
+        def right(y, yhat):
+            return right(y, yhat)
+
+    few = dict(few, regimes=("moderate",))
+"""
+
+
+def test_a_limit_asks_in_a_process_of_its_own(pytester: pytest.Pytester) -> None:
+    tests = """
+    @matches("Huber", delta=0.75, limit=20, **few)
+    @pytest.mark.parametrize("candidate", [right, Loss.right])
+    def test_right(candidate):
+        return candidate
+
+    @matches("Huber", delta=0.75, limit=20, grad=slope, **few)
+    def test_gradient():
+        return right
+
+    @matches("Huber", delta=0.75, limit=20, **few)
+    def test_ends():
+        return ends
+
+    @matches("Huber", delta=0.75, limit=0.2, **few)
+    def test_sleeps():
+        return sleeps
+    """
+    done = run(pytester, ALONE + tests)
+    done.assert_outcomes(passed=3, failed=2)
+    said = done.stdout.str()
+    assert "ProcessDied: exited with status 0" in said
+    assert "TimeoutError: no answer within 0.2 s" in said
+
+
+def test_a_limit_of_the_configuration_needs_a_function_that_can_be_found(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nreflosses_limit = 20\n")
+    tests = """
+    @matches("Huber", delta=0.75, **few)
+    def test_right():
+        return right
+
+    @matches("Huber", delta=0.75, **few)
+    @pytest.mark.parametrize("candidate", [huber(0.75), lambda y, yhat: y, np.vectorize(right)])
+    def test_no_name(candidate):
+        return candidate
+
+    def test_oracle(loss_oracle):
+        loss_oracle("Huber", delta=0.75, **few).check(right)
+    """
+    done = run(pytester, ALONE + tests)
+    done.assert_outcomes(passed=2, failed=3)
+    done.stdout.fnmatch_lines(
+        [
+            "matches_loss: limit needs a process of its own, which cannot find the candidate *: it is defined inside*",
+            "matches_loss: limit needs a process of its own, * it is a lambda expression*",
+            "matches_loss: limit needs a process of its own, *vectorize*; define it at the top of a module, *",
+        ]
+    )
+
+
+def test_a_limit_that_is_no_time_is_an_error(pytester: pytest.Pytester) -> None:
+    tests = """
+    @matches("Huber", limit=-3)
+    def test_huber():
+        return huber(0.75)
+    """
+    done = run(pytester, tests)
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["matches_loss: limit is -3, not a number of seconds above 0"])
 
 
 # ---- the fixture -----------------------------------------------------------------------------------------------------
@@ -579,6 +664,7 @@ def test_a_file_of_expectations_that_says_nonsense_is_an_error(pytester: pytest.
     ("option", "words"),
     [
         ("--reflosses-seed=-3", "--reflosses-seed: '-3' is not a natural number"),
+        ("--reflosses-limit=never", "--reflosses-limit: 'never' is not a number of seconds above 0"),
         ("--reflosses-seed=three", "--reflosses-seed: 'three' is not a natural number"),
         ("--reflosses-report=report.txt", "--reflosses-report: report.txt does not end in .json or .md"),
         ("--reflosses-expect=nowhere", "--reflosses-expect: */nowhere is not a file"),

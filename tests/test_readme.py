@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import reflosses
-from reflosses.__main__ import _parser, main
+from reflosses.__main__ import main
 from reflosses.catalogue import losses
+from reflosses.reporting.options import command_line
 from reflosses.truth import arithmetic
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +91,7 @@ def command_lines() -> list[str]:
 def test_its_command_lines_are_understood() -> None:
     assert {line.split()[1] for line in command_lines()} >= {"verify", "check", "explain", "show"}
     for line in command_lines():
-        _parser().parse_args(shlex.split(line)[1:])
+        command_line().parse_args(shlex.split(line)[1:])
 
 
 def test_its_commands_do_what_they_say(

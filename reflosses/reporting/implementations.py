@@ -1,4 +1,4 @@
-"""The second leg of `verify`: functions of frameworks against the certified truth of the losses that they equal."""
+"""The second leg of `verify`: functions of frameworks against the truth of the losses that they equal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reflosses.diagnosis.search import explained
 from reflosses.frameworks.function import Framework, Function, brief, frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
 from reflosses.frameworks.scripts import checked
-from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted, truth_is_there
+from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted
+from reflosses.reporting.told import STANDINGS, standing
 
 LANES = 2  # functions that are asked at the same time, each in a process of its own
-HARMLESS = {"inaccurate", "accepts invalid input"}  # verdicts that make a function "off", not "wrong"
 NOT_THERE = ("AttributeError", "ImportError", "ModuleNotFoundError")  # raised by another version of a framework
 
 
@@ -34,8 +34,6 @@ class _Job(NamedTuple):
 
 def implementation_rows(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[ReportRow]:
     """One row for each function, parameter set and dtype, framework by framework."""
-    if not truth_is_there(missing):
-        return
     jobs: list[_Job] = []
     for framework in frameworks():
         if framework.name not in wanted.against:
@@ -113,6 +111,7 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, told: dict[Any, s
 
     try:
         options: dict[str, Any] = {"seed": wanted.seed, "regimes": wanted.regimes, "diagnose": False}
+        options |= {"level": wanted.level} if wanted.level else {}
         result = checked(framework, function, given, dtype, make=make, **options)
         if result.worst:
             key = (function.name, frozenset((d.regime, d.what, d.verdict) for d in result.worst))
@@ -128,5 +127,5 @@ def _implementation(job: _Job, wanted: Wanted, worker: Worker, told: dict[Any, s
     points = sum(max(r.value.points, r.gradient.points) for r in result.rows)
     if not points:
         return replace(row, verdict=result.verdict)
-    kind = "right" if result.ok else "off" if {d.verdict for d in result.worst} <= HARMLESS else "wrong"
+    kind = "right" if result.verdict == "right" else "wrong" if standing(result) == STANDINGS[0] else "off"
     return replace(row, verdict=result.verdict, kind=kind, points=points, result=result)

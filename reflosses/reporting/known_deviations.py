@@ -8,18 +8,17 @@
     verdict = "overflow"
     reason = "squares before it compares"  # optional
 
-A deviation that is not listed is reported, and so is an entry whose deviation has vanished.
+A deviation that is not listed is reported if it is of a level that is asked for. An entry whose deviation has vanished
+is reported too.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
@@ -27,6 +26,7 @@ from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison, Deviation
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import all_functions, near
+from reflosses.reporting.asked import read_toml
 
 ALLOWED = {"dtype": tuple(FORMATS), "regime": tuple(REGIMES), "what": ("value", "gradient"), "verdict": VERDICTS}
 KEYS = ("function", *ALLOWED)
@@ -83,11 +83,15 @@ def _bare(function: str) -> str:
 def unexpected(
     results: Iterable[Comparison], known: Iterable[KnownDeviation]
 ) -> tuple[list[Found], list[KnownDeviation]]:
-    """Deviations that no entry lists, and entries that have vanished.
-
-    An entry has vanished if all its alternatives were asked and no deviation matches it.
-    """
+    """Deviations of the levels asked for that no entry lists, and entries that have vanished."""
     results, known = list(results), list(known)
+    found = [Found(r, d) for r in results for d in r.failing]
+    return [f for f in found if not any(entry.lists(f.key) for entry in known)], vanished_of(results, known)
+
+
+def vanished_of(results: Iterable[Comparison], known: Iterable[KnownDeviation]) -> list[KnownDeviation]:
+    """The entries of which all alternatives were asked, and which no deviation of any level matches."""
+    results = list(results)
     found = [Found(r, d) for r in results for d in r.worst]
     questions = {
         (r.name, r.dtype, row.regime, what)
@@ -96,8 +100,7 @@ def unexpected(
         for what in ALLOWED["what"]
         if getattr(row, what).points
     }
-    unlisted = [f for f in found if not any(entry.lists(f.key) for entry in known)]
-    return unlisted, [e for e in known if e.was_asked(questions) and not any(e.lists(f.key) for f in found)]
+    return [e for e in known if e.was_asked(questions) and not any(e.lists(f.key) for f in found)]
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -105,11 +108,7 @@ def unexpected(
 
 def read(path: str | PathLike[str]) -> list[KnownDeviation]:
     """The entries of a file. OSError: it cannot be read. ValueError: it is not a list of known deviations."""
-    try:
-        text = Path(path).read_text("utf-8-sig")
-        whole = tomllib.loads(text)
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ValueError(f"{path}: {error}") from None
+    whole, text = read_toml(path)
     entries = whole.pop("deviation", [])
     if whole:
         raise ValueError(f"{path}: {next(iter(whole))!r} is not known here; entries start with [[deviation]]")

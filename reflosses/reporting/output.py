@@ -28,7 +28,7 @@ from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.rows import Report, ReportRow
 from reflosses.reporting.tables import differences
 
-SCHEMA = 2
+SCHEMA = 3
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 
@@ -97,11 +97,13 @@ def cases(report: Report) -> list[JUnitCase]:
 
 
 def cases_of(
-    results: list[Comparison], suite: str, unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
+    results: list[Comparison], suites: list[str], unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
 ) -> list[JUnitCase]:
-    """Candidates as test cases, and the deviations that have vanished."""
-    found = [(r, "" if r.ok else r.message(), _fails(r, unlisted) or not r.rows) for r in results]
-    own = [_case(suite, f"{r.name}, {r.dtype}", r.seconds, wrong, fails) for r, wrong, fails in found]
+    """Candidates as test cases, each in its suite, and the deviations that have vanished."""
+    own = []
+    for result, suite in zip(results, suites, strict=True):
+        wrong, fails = "" if result.ok and not result.worst else result.message(), _fails(result, unlisted)
+        own.append(_case(suite, f"{result.name}, {result.dtype}", result.seconds, wrong, fails or not result.rows))
     return own + _vanished(vanished)
 
 
@@ -111,8 +113,10 @@ def _case(suite: str, name: str, seconds: float, wrong: str, fails: bool, skippe
 
 
 def _fails(result: Comparison | None, unlisted: list[Found] | None) -> bool:
-    """Whether a deviation of this result is a failure. Without a list, each is; with a list, only an unlisted one."""
-    return unlisted is None or any(found.result is result for found in unlisted)
+    """Whether a deviation is a failure: without a list, if the result is not ok; with a list, if it is not listed."""
+    if unlisted is None:
+        return result is None or not result.ok
+    return any(found.result is result for found in unlisted)
 
 
 def _vanished(vanished: list[KnownDeviation] | None) -> list[JUnitCase]:

@@ -17,11 +17,13 @@ from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.call import bind
+from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import brief, written
 from reflosses.frameworks.sklearn import FRAMEWORK as SKLEARN
 from reflosses.frameworks.sklearn import REAL_DATA, Real, predictions
-from reflosses.reporting.rows import ON_REAL_DATA, Measured, ReportRow, Tick, Wanted, in_turn, truth_is_there
+from reflosses.reporting.rows import ON_REAL_DATA, Measured, ReportRow, Tick, Wanted, in_turn
 from reflosses.truth import accuracy, proof
+from reflosses.truth.arithmetic import available
 from reflosses.truth.sampling import Problem
 
 SAMPLE = 120  # about so many predictions are certified
@@ -30,7 +32,7 @@ HALF = 2.0**26  # ulps of float64: half of its digits
 
 def real_data_rows(wanted: Wanted, missing: list[str], tick: Tick) -> Iterator[ReportRow]:
     """One row for each metric on the predictions of a model; none without scikit-learn, as the second leg tells."""
-    if "sklearn" in wanted.against and truth_is_there(missing) and SKLEARN.version is not None:
+    if "sklearn" in wanted.against and SKLEARN.version is not None:
         chosen = [r for r in REAL_DATA if r.function.name_of_loss(r.given) in wanted.losses]
         jobs = [(f"{r.data}, {r.function.name}", partial(_on_real_data, r, wanted.seed)) for r in chosen]
         yield from in_turn(ON_REAL_DATA, jobs, tick)
@@ -53,7 +55,7 @@ def _on_real_data(real: Real, seed: int) -> ReportRow:
         count = max(4, SAMPLE * len(yhat) // yhat.size)
         part = np.random.default_rng(seed).choice(len(yhat), count, replace=False)
         alone, sample = replace(loss, reduction="none"), Problem(y[part], yhat[part])
-        own = [float(e.max()) for e in accuracy.errors(alone, sample, proof.certified(alone, *sample, strict=False))]
+        own = _own_errors(alone, sample) if available() else None
     except Exception as error:
         return replace(row, verdict=f"ours is wrong: {type(error).__name__}: {error}", kind="wrong", holds=False)
     slack = 0.0 if loss.reduction == "none" else log2(yhat.size)  # the rounding of a pairwise sum in floating point
@@ -66,11 +68,18 @@ def _on_real_data(real: Real, seed: int) -> ReportRow:
             columns[what] = Measured(float(ulps.max()), bound + slack, ulps.size, beyond)
             lines += [_line(real, what, int(ulps.argmax()), got, exact)] if beyond else []
     kind, verdict = _agreement([*columns.values()])
+    row = replace(row, verdict=verdict, kind=kind, lines=tuple(lines), **columns)
+    if own is None:
+        return row
     holds = own[0] <= loss.bounds.value and own[1] <= loss.bounds.grad
     if not holds:
         verdict = f"ours is wrong: off by {own[0]:.2g} and {own[1]:.2g} ulp; theirs: {verdict}"
-    row = replace(row, verdict=verdict, kind=kind, holds=holds, lines=tuple(lines), **columns)
-    return replace(row, sample=count, own_value=own[0], own_grad=own[1])
+    return replace(row, verdict=verdict, holds=holds, sample=count, own_value=own[0], own_grad=own[1])
+
+
+def _own_errors(loss: Loss, sample: Problem) -> list[float]:
+    """The worst errors of our value and of our gradient on a sample, in ulps."""
+    return [float(e.max()) for e in accuracy.errors(loss, sample, proof.certified(loss, *sample, strict=False))]
 
 
 def _agreement(columns: list[Measured]) -> tuple[str, str]:

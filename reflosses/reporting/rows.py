@@ -29,7 +29,8 @@ class Measured:
 class ReportRow:
     """One row of any leg; the JSON report has all these fields in every row.
 
-    kind: "right"; "off" (inaccurate, or accepts invalid input); "wrong"; "missing" (it could not be asked).
+    kind: "right"; "off" (of a function: it is the loss, with limits; of data: inaccurate); "wrong"; "missing" (it could
+    not be asked).
     holds: whether our own certification holds here; None: the row says nothing about it.
     lines: code to paste that shows the errors.
     Only in certification: `curvature`. `derivatives` were compared with finite differences, and `differences` is the
@@ -76,7 +77,8 @@ class Leg:
 class Wanted:
     """What a run covers: losses and frameworks by name, dtypes (none: all that a function has), regimes.
 
-    limit: seconds that one call may take, in a process of its own; None: in this process, without a limit.
+    limit: seconds that one call may take, in a process of its own; None: in this process, without a limit. level: up to
+    which others must be right; "": the default of `reflosses.check`.
     """
 
     losses: Sequence[str]
@@ -86,6 +88,7 @@ class Wanted:
     dtypes: Sequence[str] = ()
     regimes: Sequence[str] = tuple(REGIMES)
     limit: float | None = None
+    level: str = ""
 
 
 @dataclass
@@ -125,5 +128,5 @@ def in_turn(leg: str, jobs: Sequence[tuple[str, Callable[[], ReportRow]]], tick:
 def truth_is_there(missing: list[str]) -> bool:
     """Whether python-flint is installed; if not, `missing` says so."""
     if not arithmetic.available():
-        missing.append("nothing can be certified without python-flint: pip install 'reflosses[truth]'")
+        missing.append("our losses are not certified here, which needs python-flint: pip install 'reflosses[truth]'")
     return arithmetic.available()

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import Comparison, title
 from reflosses.frameworks.function import frameworks
+from reflosses.reporting.explain import letter_of
 from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.rows import FUNCTIONS, LOSSES, ON_REAL_DATA, Leg, Measured, Report, ReportRow
+from reflosses.reporting.told import STANDINGS, headline, outcome, standing
+from reflosses.reporting.widths import broken_name, folded_code
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 STYLE = {"right": "green", "off": "yellow", "wrong": "red", "missing": "dim"}  # of each kind of row
 SNIPPETS = 6  # a terminal shows so many
+LEAST_OF_A_NAME = 16  # columns of a terminal
 SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 MARKS = {  # of each verdict, in the map of regimes
     "right": "·",
@@ -34,6 +38,10 @@ MARKS = {  # of each verdict, in the map of regimes
     "crash": "!",
     "": " ",
 }
+
+
+HOLDS = ("nothing", "formula", "digits", "range")  # the last level that holds, for each of STANDINGS
+HOLDS_NOTE = "holds, each with those before it: formula, it is the loss; digits, it keeps them; range, to its ends"
 
 
 class Header(NamedTuple):
@@ -55,10 +63,11 @@ class Line:
 
 @dataclass
 class Table:
-    """A table in print. snippets: pairs of a title and lines to paste."""
+    """A table in print. first: sentences below the title. snippets: pairs of a title and lines to paste."""
 
     title: str
     columns: tuple[Header, ...]
+    first: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     snippets: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -98,7 +107,10 @@ def _functions(leg: Leg) -> Table:
     regimes = [r for r in REGIMES if r in asked]
     table = Table(
         "2. Functions of other frameworks against the certified truth, in adversarial regimes",
-        (Header("function"), Header("dtype"), *(Header(letter_of(r), code=True) for r in regimes), Header("verdict")),
+        (
+            *(Header("function"), Header("dtype"), *(Header(letter_of(r), code=True) for r in regimes)),
+            *(Header("holds"), Header("verdict")),
+        ),
     )
     framework, before = "", ""
     told: set[tuple[str, str]] = set()
@@ -111,7 +123,8 @@ def _functions(leg: Leg) -> Table:
         name = row.result.name if row.result else row.name
         shown, before = ("" if name == before else name.removeprefix(f"{framework}.")), name
         marks = marks_of(row.result, regimes) if row.result else [""] * len(regimes)
-        table.lines.append(Line((shown, SHORT.get(row.dtype, row.dtype), *marks, row.verdict), STYLE[row.kind]))
+        held = HOLDS[STANDINGS.index(standing(row.result))] if row.result else ""
+        table.lines.append(Line((shown, SHORT.get(row.dtype, row.dtype), *marks, held, row.verdict), STYLE[row.kind]))
         if row.result is not None and row.kind == "wrong" and (name, row.verdict) not in told:
             told.add((name, row.verdict))  # other dtypes are wrong in the same way
             worst = row.result.worst[0]
@@ -119,16 +132,12 @@ def _functions(leg: Leg) -> Table:
     table.notes += [*_diagnoses(leg), *_notes(leg)]
     if table.lines:
         table.notes += legend(regimes)
+        table.notes.append(HOLDS_NOTE)
         covered = [f for f in known.values() if f.name in {row.framework for row in leg.rows}]
         table.notes += [f"not covered of {f.name}: {', '.join(f.not_covered)}" for f in covered if f.not_covered]
         table.notes.append("what each function equals, and why others are not covered: reflosses explain NAME")
     table.notes += leg.missing
     return table
-
-
-def letter_of(regime: str) -> str:
-    """The head of a regime's column: its letter, or m for the moderate inputs."""
-    return regime if len(regime) == 1 else regime[0].lower()
 
 
 def marks_of(result: Comparison, regimes: Iterable[str] = tuple(REGIMES)) -> list[str]:
@@ -211,15 +220,15 @@ def _of_bound(m: Measured | None) -> str:
 def table_of(result: Comparison) -> Table:
     """The table of one candidate."""
     table = Table(
-        f"{result.name} against {result.loss}, {result.dtype}: {result.verdict}",
+        f"{result.name} against {result.loss}, {result.dtype}: {outcome(result)}",
         (Header("regime"), Header("points", "right"), Header("value"), Header("gradient")),
     )
     for row in result.rows:
         points = str(max(row.value.points, row.gradient.points))
-        style = "red" if row.value.wrong or row.gradient.wrong else "green"
+        style = ("yellow" if result.ok else "red") if row.value.wrong or row.gradient.wrong else "green"
         table.lines.append(Line((title(row.regime), points, str(row.value), str(row.gradient)), style))
     table.snippets += [(str(d), result.script(d)) for d in result.worst]
-    table.notes += [f"Diagnosis: {result.diagnosis}"] if result.diagnosis else []
+    table.first = headline(result)
     table.notes += result.notes
     return table
 
@@ -229,14 +238,19 @@ def summary(report: Report) -> str:
     rows = [row for leg in report.legs for row in leg.rows]
     held = [row.holds for row in rows if row.holds is not None]
     ours = f"Our own certification {'holds' if report.ok else 'does not hold'}: {sum(held)} of {len(held)} rows."
-    others = [row.kind for leg in report.legs if leg.name != LOSSES for row in leg.rows]
-    counts = ", ".join(f"{others.count(kind)} {kind}" for kind in STYLE if kind in others)
+    others = [_word(row) for leg in report.legs if leg.name != LOSSES for row in leg.rows]
+    counts = ", ".join(f"{others.count(word)} {word}" for word in (*STYLE, *STANDINGS) if word in others)
     took = sum(leg.seconds for leg in report.legs)
     text = f"{ours if held else 'Nothing of ours was certified.'} Other implementations: {counts or 'none checked'}."
     text += f" {took:.0f} s, seed {report.wanted.seed}, {report.wanted.points} points a loss of ours."
     if report.unlisted is not None and report.vanished is not None:
         text += f" {compared(report.unlisted, report.vanished)}"
     return text + (" Interrupted: only what was done so far." if report.interrupted else "")
+
+
+def _word(row: ReportRow) -> str:
+    """What the summary counts a row as: where a function stands, or else its kind."""
+    return standing(row.result) if row.result is not None and row.kind != "missing" else row.kind
 
 
 def compared(unlisted: list[Found], vanished: list[KnownDeviation]) -> str:
@@ -256,7 +270,7 @@ def to_markdown(tables: Iterable[Table]) -> str:
     """The tables in Markdown."""
     out = []
     for table in tables:
-        out += [f"## {table.title}", ""]
+        out += [f"## {table.title}", "", *(f"{sentence}\n" for sentence in table.first)]
         if table.lines:
             out.append(_markdown_row([c.text for c in table.columns]))
             out.append(_markdown_row([{"left": ":--", "right": "--:"}[c.side] for c in table.columns]))
@@ -276,6 +290,12 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
 
 
+def _room(table: Table, width: int, gap: int) -> int:
+    """The columns that a terminal of this width leaves to the first cell of a line, with a gap behind each cell."""
+    others = [[c.text, *(line.cells[k] for line in table.lines)] for k, c in enumerate(table.columns)][1:]
+    return max(width - 2 - sum(max(map(len, cells)) + gap for cells in others), LEAST_OF_A_NAME)
+
+
 def print_tables(tables: Iterable[Table], console: Console) -> None:
     """The tables on a terminal."""
     from rich.box import SIMPLE_HEAD
@@ -284,6 +304,8 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
 
     for table in tables:
         console.print(Text(table.title, style="bold"))
+        for sentence in table.first:
+            console.print(Text(sentence))
         if table.lines:
             narrow = any(column.code for column in table.columns)  # a map of regimes needs no space between columns
             drawn = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if narrow else 1, 0, 0))
@@ -291,15 +313,18 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
                 fixed = column.code or column.text == "dtype"
                 drawn.add_column(column.text, justify=column.side, no_wrap=fixed, overflow="fold")
             verdicts = [c for c in table.columns if c.text == "verdict"] or table.columns
+            named = table.columns[-1].text == "verdict"  # the first cells are names, without spaces to break them at
+            room = _room(table, console.width, 1 if narrow else 2)
             for line in table.lines:
                 if line.heading:
                     drawn.add_section()
                 styles = [line.style if line.heading or c in verdicts else "" for c in table.columns]
-                drawn.add_row(*map(Text, line.cells, styles))
+                first = broken_name(line.cells[0], room) if named and not line.heading else line.cells[0]
+                drawn.add_row(*map(Text, (first, *line.cells[1:]), styles))
             console.print(drawn)
         for heading, snippet in table.snippets[:SNIPPETS]:
             console.print(Text(heading, style="dim"))
-            console.print(Text(snippet + "\n"), soft_wrap=True)
+            console.print(Text(f"{folded_code(snippet, console.width)}\n"), soft_wrap=True)
         if len(table.snippets) > SNIPPETS:
             more = f"{len(table.snippets) - SNIPPETS} more to paste: --format markdown\n"
             console.print(Text(more, style="dim"))

@@ -1,0 +1,162 @@
+"""The words of the command line: commands, options and their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from reflosses.catalogue import did_you_mean
+from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.formats import FORMATS
+from reflosses.frameworks.function import frameworks
+from reflosses.reporting.asked import OPTIONS, one_word, regimes_of, shortened
+from reflosses.reporting.output import versions
+
+FORMATS_OF_REPORTS = ("table", "json", "markdown", "junit", "github")
+LIMIT = 30.0  # seconds for a call of a candidate
+DAY = 86400  # seconds
+MOST_POINTS = 10**9
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors have the nearest word that it knows."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message, re.S)
+        hint = did_you_mean(found[1], re.findall(r"[\w.-]+", found[2])) if found else ""
+        super().error(f"{message}; {hint}" if hint else message)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands. `command` is the name of the one that is called, `misuse` ends it with an error."""
+    parser = _Parser("reflosses", description="Reference losses with certified gradients.")
+    parser.add_argument("--version", action="version", version=f"reflosses {versions()['reflosses']}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser(
+        "verify",
+        usage="reflosses verify [options]",
+        help="certify every loss, and check other frameworks against them",
+        description="Certify every loss; check other frameworks against them, on adversarial and on real data.",
+        epilog="Exit status: 0 our certification holds (and --expect is met), 1 not, 2 misuse, 130 interrupted.",
+    )
+    command.add_argument("--loss", action="append", metavar="NAME", help="only this loss (may be repeated)")
+    command.add_argument(
+        "--against",
+        default="installed",
+        metavar="NAMES",
+        help=f"frameworks, with commas: {', '.join(f.name for f in frameworks())}; or none (default: %(default)s)",
+    )
+    points = partial(_integer, least=1, most=MOST_POINTS)
+    text = "points a loss of ours (default: %(default)s)"
+    command.add_argument("--points", type=points, default=600, metavar="N", help=text)
+    _shared(command, dtypes="all that a function takes", regimes="all")
+    command.set_defaults(command="verify", misuse=command.error)
+
+    command = commands.add_parser(
+        "check",
+        usage="reflosses check [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="check a function of yours: reflosses check package.module:function --loss Huber delta=0.7",
+        description="Check functions of (y, yhat) against a loss, each in a process of its own. Without a target, the "
+        "checks are those of --config, or of [[tool.reflosses.check]] in pyproject.toml.",
+        epilog="Exit status: 0 right (or as --expect says), 1 not, 2 misuse, 130 interrupted.",
+    )
+    command.add_argument(
+        "candidates",
+        nargs="*",
+        metavar="TARGET",
+        help="package.module:function or path/file.py:function; it returns the value, or (value, gradient)",
+    )
+    which = command.add_mutually_exclusive_group()
+    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
+    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
+    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    which.add_argument("--config", metavar="FILE", help="a TOML file with a table [[check]] for each check")
+    command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
+    texts = {
+        "framework": "whose arrays it takes (default: found out)",
+        "targets": "of a loss of class rows (default: all that it takes)",
+        "order": "which argument comes first (default: found out)",
+        "returns": "what it returns (default: found out)",
+    }
+    for name, text in texts.items():
+        command.add_argument(f"--{name}", choices=OPTIONS[name], help=text)
+    _shared(command, dtypes="float64", regimes="all but K")
+    command.set_defaults(command="check", misuse=command.error)
+
+    command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
+    command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
+    command.set_defaults(command="explain", misuse=command.error)
+
+    command = commands.add_parser("hypotheses", help="every explanation that a diagnosis may give")
+    command.add_argument("--loss", metavar="NAME", default="", help="only those that mean something for this loss")
+    command.set_defaults(command="hypotheses", misuse=command.error)
+
+    command = commands.add_parser("list", help="every loss in two lines")
+    command.set_defaults(command="list", misuse=command.error)
+    command = commands.add_parser("show", help="a loss: definition, domain, kinks, bounds, and its page")
+    command.add_argument("name", metavar="NAME")
+    command.set_defaults(command="show", misuse=command.error)
+    return parser
+
+
+def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
+    """Options of every command that checks."""
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, metavar="N", help="of the inputs (default: 0)")
+    text = "up to which level it must be right (default: formula; the others are told all the same)"
+    command.add_argument("--level", choices=OPTIONS["level"], help=text)
+    for option, known, default, read_words in (
+        ("--dtype", FORMATS, dtypes, partial(_words, known=tuple(FORMATS), what="dtype")),
+        ("--regime", REGIMES, regimes, _regimes),
+    ):
+        text = f"only these of {', '.join(known)}; may be repeated (default: {default})"
+        command.add_argument(option, action="extend", type=read_words, metavar="NAMES", help=text)
+    command.add_argument(
+        "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
+    )
+    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
+    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
+    text = "default: table, or by --out's suffix; github: annotations, and the summary of the step"
+    command.add_argument("--format", choices=FORMATS_OF_REPORTS, help=text)
+    command.add_argument("--out", metavar="FILE", help="write the report there (.json, .md, .xml, or text)")
+
+
+def _integer(text: str, least: int, most: int | None = None) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no integer") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is " + (f"not at least {least}" if least else "negative"))
+    if most is not None and number > most:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not at most {most}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number") from None
+    if not 0 < number <= DAY:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not above 0, and at most a day ({DAY})")
+    return number
+
+
+def _words(text: str, known: Sequence[str], what: str) -> list[str]:
+    """Known words with commas between them."""
+    try:
+        return [one_word(word.strip(), known, what) for word in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _regimes(text: str) -> list[str]:
+    try:
+        return regimes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
