@@ -1,0 +1,258 @@
+"""A fact about the whole loss: it is one with other parameters, another one, or that of other arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from reflosses.catalogue import losses
+from reflosses.comparison.battery import family
+from reflosses.comparison.candidate import Answer
+from reflosses.diagnosis.changes import classes, multiplied
+from reflosses.diagnosis.facts import DIGITS, Evidence, Fact, agree, factor_between, multiple_of, neat
+from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
+
+# A parameter is fitted to so many calls, and must then predict all.
+FITTED = 2
+
+POWERS = 10.0 ** np.arange(-8, 1.5, 0.5)
+GRIDS: dict[str, Any] = {
+    "delta": np.concatenate([2.0 ** np.arange(-8, 9), [0.1, 0.3, 0.7, 1.345, 1.5, 3.0, 5.0, 10.0]]),
+    "gamma": np.concatenate([np.arange(0, 6, 0.5), [8.0, 16.0]]),
+    "alpha": np.concatenate([np.arange(1, 20) / 20, [0.01, 0.99]]),
+    "clamp": POWERS[POWERS < 0.5],
+    "pos_weight": 2.0 ** np.arange(-6, 7),
+    "label_smoothing": np.concatenate([[0.0, 0.01, 0.02, 0.05], np.arange(1, 11) / 10]),
+    "smooth_nr": np.concatenate([[0.0], POWERS, [2.0, 5.0, 10.0, 100.0]]),
+    "smooth_dr": np.concatenate([[0.0], POWERS, [2.0, 5.0, 10.0, 100.0]]),
+    "weight": 2.0 ** np.arange(-6, 7),
+}
+TOGETHER = (("smooth_nr", "smooth_dr"),)  # parameters that often have one value
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "axis": (None, -1, 0, 1, (-2, -1), (0, 1), (1, 2)),
+    "per_sample": (False, True),
+    "weight_grad": ("stop", "full"),
+    "reduction": ("mean", "sum", "none", "weighted_mean"),
+    "ignore_index": (None, 0, -1, -100, 255),
+    "class_weight": (None,),
+    "pos_weight": (None,),
+    "alpha": (None,),
+    "clamp": (None,),
+    "information": (None,),
+}
+
+
+def with_its_parameters(loss: Any, names: tuple[str, ...]) -> str:
+    """A loss and some of its parameters, as it is written."""
+
+    def value(v: Any) -> str:
+        return f"{v:.{DIGITS}g}" if isinstance(v, float) else printed(v)
+
+    return f"{type(loss).__name__}({', '.join(f'{n}={value(getattr(loss, n))}' for n in names)})"
+
+
+def other_parameters(evidence: Evidence) -> Iterator[Fact]:
+    """The loss with another value of one parameter."""
+    loss: Any = evidence.cases[0].question.loss
+    names = [f.name for f in fields(loss)]
+    for name in names:
+        for value in CHOICES.get(name, ()):
+            yield from _of(evidence, loss, {name: value})
+    for group in (*((name,) for name in names if name in GRIDS), *(g for g in TOGETHER if set(g) <= set(names))):
+        for value in _fitted(evidence, loss, group, False):
+            yield from _of(evidence, loss, dict.fromkeys(group, value))
+
+
+def _of(evidence: Evidence, loss: Any, given: dict[str, Any]) -> Iterator[Fact]:
+    """The loss with other parameters."""
+    try:
+        other = replace(loss, **given)
+    except (*NOT_APPLICABLE, KeyError):
+        return
+    if other == loss:
+        return
+    named = with_its_parameters(other, tuple(given))
+    what = f"is {named}, not {with_its_parameters(loss, tuple(given))}"
+    yield Fact(what, f"that of {named}", lambda q, model: model(q.of(**given)))
+
+
+def other_losses(evidence: Evidence) -> Iterator[Fact]:
+    """Another loss of the catalogue that takes the same arrays, times a factor."""
+    loss: Any = evidence.cases[0].question.loss
+    for cls in _alike(loss):
+        shared = {f.name: getattr(loss, f.name) for f in fields(cls) if hasattr(loss, f.name)}
+        for given in (shared, {"reduction": loss.reduction}):
+            with suppress(*NOT_APPLICABLE):
+                yield from _replaced(evidence, loss, cls(**given), ())
+
+
+def other_losses_fitted(evidence: Evidence) -> Iterator[Fact]:
+    """Another loss of the catalogue with a parameter that is fitted, times a factor."""
+    loss: Any = evidence.cases[0].question.loss
+    for cls in _alike(loss):
+        other: Any = cls(reduction=loss.reduction)
+        for name in (f.name for f in fields(other) if f.name in GRIDS):
+            for value in _fitted(evidence, other, (name,), True):
+                yield from _replaced(evidence, loss, replace(other, **{name: value}), (name,))
+
+
+def _alike(loss: Loss) -> Iterator[type[Loss]]:
+    """The other losses that take the same kind of arrays."""
+    return (cls for cls in losses().values() if family(cls()) == family(loss) and cls is not type(loss))
+
+
+def _replaced(evidence: Evidence, loss: Loss, other: Any, names: tuple[str, ...]) -> Iterator[Fact]:
+    """Another loss, with the factor that its numbers show."""
+    told = tuple(f.name for f in fields(other) if f.name != "reduction" and getattr(other, f.name) is not None)
+    named = with_its_parameters(
+        other, names or tuple(n for n in told if getattr(other, n) != getattr(type(other)(), n))
+    )
+
+    def change(q: Question, model: Model) -> Answer:
+        return model(replace(q, loss=replace(other, reduction=q.loss.reduction)))
+
+    yield from _multiples(evidence, change, named, f", not {type(loss).__name__}", f"that of {named}")
+
+
+def _multiples(evidence: Evidence, change: Change, named: str, rest: str, part_of: str) -> Iterator[Fact]:
+    """A prediction, times the constant that each part shows in the first call."""
+    seen = set()
+    for part in evidence.parts:
+        first = next(evidence.pairs(part, change), None)
+        k = None if first is None else factor_between(iter([first]), lambda q: 1.0)
+        if first is None or not k or k in seen or not agree(first[1], k * first[2], first[0].form):
+            continue
+        seen.add(k)
+
+        def multiple(q: Question, model: Model, k: float = k) -> Answer | None:
+            return multiplied(k, k)(q, lambda q: _answer(change, q, model)) if k != 1 else change(q, model)
+
+        yield Fact(f"is {multiple_of(k, named)}{rest}", multiple_of(k, part_of), multiple)
+
+
+def _answer(change: Change, q: Question, model: Model) -> Answer:
+    """The answer of a changed model."""
+    answer = change(q, model)
+    return model(q) if answer is None else answer
+
+
+def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -> Iterator[float]:
+    """The value of a parameter that comes closest in a few calls; free: up to a constant factor."""
+    wrong = [p for p in evidence.parts if not evidence.right[p]]
+    some = [k for k in evidence.order if all(evidence.cases[k].got[p] is not None for p in wrong)][:FITTED]
+    if not some or not wrong:
+        return
+
+    def row(answers: list[Answer]) -> Floats:
+        return np.concatenate([np.asarray(a[p], np.float64).ravel() for a in answers for p in wrong])
+
+    got = row([evidence.cases[k].got for k in some])
+    size = np.abs(got).max(initial=0.0)
+    if not np.isfinite(size) or not size or len(got) < 2:
+        return
+
+    def gaps(value: Any) -> Floats:
+        other = replace(loss, **dict.fromkeys(names, float(np.reshape(value, -1)[0])))
+        guess = row([evidence.model(replace(evidence.cases[k].question, loss=other)) for k in some])
+        if guess.shape != got.shape:
+            raise ValueError("another shape")
+        if free:
+            guess = guess * (guess @ got / (guess @ guess))
+        return np.asarray(np.nan_to_num((guess - got) / size, nan=1e3, posinf=1e3, neginf=-1e3))
+
+    grid = np.unique(GRIDS[names[0]])
+    try:
+        errors = [float(np.abs(gaps(value)).max()) for value in grid]
+        best = int(np.argmin(errors))
+        if errors[best] > 1e-12:
+            low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+            start = min(max(grid[best], low + 0.02 * (high - low)), high - 0.02 * (high - low))
+            found = least_squares(
+                gaps, [start], bounds=([low], [high]), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=25
+            )
+            value = float(found.x[0])
+        else:
+            value = float(grid[best])
+    except NOT_APPLICABLE:
+        return
+    yield from dict.fromkeys(v for v in (float(f"{value:.3g}"), neat(value)) if v != getattr(loss, names[0]))
+
+
+def _other_arguments(loss: Loss) -> Iterator[tuple[str, Callable[[Question], tuple[Any, Any]]]]:
+    """Other arguments of the loss, and what becomes of the gradient: it is turned back the same way."""
+    y = loss.domain.y
+    if isinstance(y, Classes):
+        yield "class index y − 1", lambda q: ((np.asarray(q.y) - 1) % classes(q), q.yhat)
+        yield "class index y + 1", lambda q: ((np.asarray(q.y) + 1) % classes(q), q.yhat)
+        yield "class index C − 1 − y", lambda q: (classes(q) - 1 - np.asarray(q.y), q.yhat)
+        yield "class index 0, whatever y is", lambda q: (0 * np.asarray(q.y), q.yhat)
+        yield (
+            "the class with the largest prediction",
+            lambda q: (q.yhat.argmax(axis=int(getattr(q.loss, "axis", -1))), q.yhat),
+        )
+    else:
+        if family(loss) in ("probabilities", "logits", "overlaps"):
+            yield "1 − y", lambda q: (1 - np.asarray(q.y), q.yhat)
+        yield "−y", lambda q: (-np.asarray(q.y), q.yhat)
+        yield "targets of 0", lambda q: (0 * np.asarray(q.y), q.yhat)
+    yield "targets shifted by one along the first axis", lambda q: (np.roll(q.y, 1, axis=0), q.yhat)
+    yield "targets shifted by minus one along the first axis", lambda q: (np.roll(q.y, -1, axis=0), q.yhat)
+    yield "targets in reverse order", lambda q: (np.asarray(q.y)[::-1], q.yhat)
+    yield "sorted targets", lambda q: (np.sort(np.asarray(q.y), axis=0), q.yhat)
+    yield "targets shifted by one along the last axis", lambda q: (np.roll(q.y, 1, axis=-1), q.yhat)
+    yield "y and yhat swapped", lambda q: (q.yhat, np.asarray(q.y))
+
+
+def _changed_yhat(loss: Loss) -> Iterator[tuple[str, Change]]:
+    """Other predictions of the loss."""
+
+    def negated(q: Question, model: Model) -> Answer:
+        answer = model(replace(q, yhat=-q.yhat))
+        return Answer(answer.value, None if answer.grad is None else -answer.grad)
+
+    def complement(q: Question, model: Model) -> Answer:
+        answer = model(replace(q, yhat=1 - q.yhat))
+        return Answer(answer.value, None if answer.grad is None else -answer.grad)
+
+    def pairs_of_all(q: Question, model: Model) -> Answer | None:
+        """Every target with every prediction, as for shapes (n,) and (n, 1)."""
+        if q.loss.layout.groups or q.loss.reads_all_predictions:
+            raise ValueError("no column")
+        if q.yhat.ndim != 1 or q.weight is not None:
+            return None
+        shape = len(q.yhat), len(q.yhat)
+        y, yhat = np.broadcast_to(q.y, shape), np.broadcast_to(q.yhat[:, None], shape)
+        answer = model(replace(q, y=y.copy(), yhat=yhat.copy()))
+        return Answer(answer.value, None if answer.grad is None else answer.grad.sum(axis=1))
+
+    kind = family(loss)
+    if kind in ("probabilities", "overlaps", "probability rows"):
+        yield "1 − p", complement
+    elif kind == "logit rows":  # of a number, −yhat is the same as −y or 1 − y
+        yield "−yhat", negated
+    yield "every target with every prediction, as for shapes (n,) and (n, 1)", pairs_of_all
+
+
+def other_arguments(evidence: Evidence) -> Iterator[Fact]:
+    """The loss of other arguments."""
+    loss = evidence.cases[0].question.loss
+
+    def of(make: Callable[[Question], tuple[Any, Any]]) -> Change:
+        def change(q: Question, model: Model) -> Answer:
+            y, yhat = make(q)
+            return model(replace(q, y=y, yhat=yhat))
+
+        return change
+
+    for said, make in _other_arguments(loss):
+        yield from _multiples(evidence, of(make), f"the loss of {said}", "", f"that of {said}")
+    for said, change in _changed_yhat(loss):
+        yield from _multiples(evidence, change, f"the loss of {said}", "", f"that of {said}")

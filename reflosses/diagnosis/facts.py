@@ -1,0 +1,230 @@
+"""What numbers can show: facts, the evidence for them, and those about factors and digits.
+
+A fact predicts the answers of a candidate. The numbers that it needs, such as a factor, are read off a few answers; the
+fact must then hold for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from reflosses.comparison.candidate import Answer
+from reflosses.comparison.formats import FORMATS, Format
+from reflosses.diagnosis.cases import Case
+from reflosses.diagnosis.changes import classes, count, multiplied, total_weight
+from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
+from reflosses.evaluation.domain import Floats
+
+# A fact that predicts fewer numbers than this may hold by chance.
+FEWEST = 3
+# Numbers below this part of the largest one are roundings. No factor is read off them.
+SMALL_PART = 0.01
+# Numbers are said with so many digits, or as fractions with denominators up to this.
+DIGITS, DENOMINATOR = 6, 24
+
+VALUE, GRADIENT = 0, 1  # the parts of an answer
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that numbers show.
+
+    both:    said if it holds for value and gradient: `It {both}.` "" if it speaks of one of them.
+    part:    said if it holds for one of them: `Its value is {part}.`
+    change:  its predictions.
+    """
+
+    both: str
+    part: str
+    change: Change
+
+
+def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
+    """Whether numbers agree to half of the digits of their format. Small ones are compared with the largest."""
+    if got is None or guess is None or np.shape(got) != np.shape(guess):
+        return False
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(guess)
+        size = np.fmax(np.abs(guess), np.max(np.abs(guess), where=finite, initial=form.tiny) * SMALL_PART)
+        same = (got == guess) | (np.isnan(got) & np.isnan(guess))
+        close = finite & (np.abs(got - guess) <= form.eps**0.5 * size)
+    return bool((same | close | ~np.broadcast_to(counts, np.shape(got))).all())
+
+
+class Evidence:
+    """The ordinary answers of a candidate, beside those of the loss."""
+
+    def __init__(self, cases: list[Case], model: Model) -> None:
+        self.model = model
+        self.cases = [c for c in cases if c.got.value is not None or c.got.grad is not None]
+        self.own = [model(c.question) for c in self.cases]
+        self.parts = [p for p in (VALUE, GRADIENT) if any(c.got[p] is not None for c in self.cases)]
+        agrees = {p: [self.agrees(p, k, own) for k, own in enumerate(self.own)] for p in self.parts}
+        self.right = {p: all(agrees[p]) for p in self.parts}
+        wrong = [not all(agrees[p][k] for p in self.parts) for k in range(len(self.cases))]
+        self.order = sorted(range(len(self.cases)), key=lambda k: not wrong[k])  # the wrong ones refute most
+
+    def agrees(self, part: int, k: int, answer: Answer) -> bool:
+        """Whether a predicted answer agrees with a part of the candidate's."""
+        case = self.cases[k]
+        return case.got[part] is None or agree(case.got[part], answer[part], case.question.form, case.counts[part])
+
+    def holds(self, part: int, change: Change) -> bool:
+        """Whether predictions agree with that part of every answer."""
+        told = 0
+        for k in self.order:
+            answer = self.predicted(change, k)
+            if answer is None or not self.agrees(part, k, answer):
+                return False
+            got = (self.cases[k].got.value, self.cases[k].got.grad)[part]
+            told += 0 if got is None else got.size
+        return told >= FEWEST
+
+    def predicted(self, change: Change, k: int) -> Answer | None:
+        """What a change predicts for a case; None where it cannot be worked out."""
+        try:
+            answer = change(self.cases[k].question, self.model)
+        except NOT_APPLICABLE:
+            return None
+        return self.own[k] if answer is None else answer
+
+    def pairs(self, part: int, change: Change | None = None) -> Iterator[tuple[Question, Floats, Floats]]:
+        """The candidate's numbers and the predicted ones, for each call that has both in one shape."""
+        for k in self.order:
+            got = self.cases[k].got[:2][part]
+            answer = self.own[k] if change is None else self.predicted(change, k)
+            guess = None if answer is None else answer[:2][part]
+            if got is not None and guess is not None and got.shape == guess.shape:
+                yield self.cases[k].question, got, guess
+
+
+# ---- numbers in words ------------------------------------------------------------------------------------------------
+
+
+def neat(k: float) -> float:
+    """A simple fraction, if the number is one to half of its digits; else the number."""
+    if not np.isfinite(k) or k == 0:
+        return float(k)
+    simple = float(Fraction(k).limit_denominator(DENOMINATOR))
+    if abs(simple - k) <= 1e-7 * abs(k):
+        return simple
+    short = float(f"{k:.3g}")
+    return short if abs(short - k) <= 1e-7 * abs(k) else float(k)
+
+
+def digits(k: float) -> str:
+    """A number as it is said."""
+    simple = Fraction(k).limit_denominator(DENOMINATOR)
+    if float(simple) == k and simple.denominator not in (1, 2, 4, 5, 8, 10, 20):
+        return str(simple)
+    return f"{k:.{DIGITS}g}".replace("-", "−")
+
+
+FACTORS = {0.0: "0 times", 0.5: "half of", 2.0: "twice", -1.0: "minus", 1.0: ""}
+
+
+def multiple_of(k: float, thing: str) -> str:
+    """So many times a thing."""
+    return f"{FACTORS.get(k, digits(k) + ' times')} {thing}".strip()
+
+
+def factor_between(pairs: Iterator[tuple[Question, Floats, Floats]], rule: Callable[[Question], float]) -> float | None:
+    """The median of got/(rule · own); None where no number tells it."""
+    found = []
+    for q, got, own in pairs:
+        try:
+            over = rule(q)
+        except NOT_APPLICABLE:
+            return None
+        if own.size and over:
+            known = np.isfinite(own) & np.isfinite(got) & (np.abs(own) > SMALL_PART * np.abs(own).max()) & (own != 0)
+            found.append((got[known] / own[known] / over).ravel())
+    every = np.concatenate(found) if found else np.zeros(0)
+    return neat(float(np.median(every))) if every.size else None
+
+
+# ---- factors and differences -----------------------------------------------------------------------------------------
+
+QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
+    ("the number of losses", count),
+    ("the number of predictions", lambda q: float(q.yhat.size)),
+    ("the length of the first axis", lambda q: float(q.yhat.shape[0])),
+    ("the length of the last axis", lambda q: float(q.yhat.shape[-1])),
+    ("the number of classes", lambda q: float(classes(q))),
+    ("the sum of the weights", total_weight),
+    ("the number of targets above 0", lambda q: float((np.asarray(q.y) > 0).sum())),
+)
+
+
+def by_factor(evidence: Evidence) -> Iterator[Fact]:
+    """A constant, times the loss."""
+    for part in evidence.parts:
+        if evidence.right[part]:
+            continue
+        k = factor_between(evidence.pairs(part), lambda q: 1.0)
+        if k is not None and k != 1:
+            yield Fact(
+                f"is {multiple_of(k, 'the loss')}", multiple_of(k, "what is due") if k else "0", multiplied(k, k)
+            )
+
+
+def by_difference(evidence: Evidence) -> Iterator[Fact]:
+    """The value differs by a constant."""
+    gaps = [(got - own).ravel() for _, got, own in evidence.pairs(VALUE)]
+    gap = neat(float(np.median(np.concatenate(gaps)))) if gaps and sum(map(len, gaps)) >= FEWEST else 0.0
+    if not np.isfinite(gap) or gap == 0:
+        return
+
+    def change(q: Question, model: Model) -> Answer | None:
+        answer = model(q)
+        return None if answer.value is None else Answer(answer.value + gap, answer.grad)
+
+    said = f"{digits(abs(gap))} {'too large' if gap > 0 else 'too small'}"
+    yield Fact("", said, change)
+
+
+def by_count(evidence: Evidence) -> Iterator[Fact]:
+    """The loss times or over a number that differs from call to call, such as the number of losses."""
+    for part in evidence.parts:
+        if evidence.right[part]:
+            continue
+        for name, rule in QUANTITIES:
+            for over in (True, False):
+
+                def share(q: Question, rule: Callable[[Question], float] = rule, over: bool = over) -> float:
+                    return 1 / rule(q) if over else rule(q)
+
+                k = factor_between(evidence.pairs(part), share)
+                if not k:
+                    continue
+                done = f"divided by {name}" if over else f"multiplied by {name}"
+                change = multiplied(*[lambda q, k=k, share=share: k * share(q)] * 2)
+                yield Fact(
+                    f"is {multiple_of(k, 'the loss')}, {done}", f"{multiple_of(k, 'what is due')}, {done}", change
+                )
+
+
+# ---- digits ----------------------------------------------------------------------------------------------------------
+
+
+def few_digits(evidence: Evidence, part: int) -> str:
+    """The narrower format whose digits a part has; "" if none. Its errors must reach that size, with both signs."""
+    errors, form = [np.zeros(0)], None
+    for q, got, own in evidence.pairs(part):
+        form = q.form
+        size = np.max(np.abs(own), initial=0.0)
+        known = np.abs(own) > SMALL_PART * size
+        errors.append(((got - own)[known] / own[known]).ravel())
+    every = np.concatenate(errors)
+    if form is None or len(every) < FEWEST or not np.isfinite(every).all() or (every > 0).all() or (every < 0).all():
+        return ""
+    most = float(np.abs(every).max())
+    for low in FORMATS.values():
+        if low.bits < form.bits and low.top <= form.top and low.eps / 16 < most <= 2 * low.eps:
+            return low.name
+    return ""
