@@ -206,6 +206,48 @@ def half_sums(y, yhat):
     return float(total) / r.size, (2 * r / r.size).astype(np.float16)
 
 
+def by_sigmoid(y, z):
+    """The logarithms of σ(z) and of 1 − σ(z), hard labels choosing, and what an autodiff makes of them."""
+    p = 1 / (1 + exp(-z))
+    inner = p * (1 - p)
+    value = where(y == 0, 0, -y * log(p)) + where(y == 1, 0, -(1 - y) * log(1 - p))
+    return value, (where(y == 1, 0, (1 - y) / (1 - p)) - where(y == 0, 0, y / p)) * inner
+
+
+def log_of_p_t(y, z):
+    """The focal loss with gamma 2 of p_t = σ(z) or 1 − σ(z), and what an autodiff makes of it."""
+    p = 1 / (1 + exp(-z))
+    s = where(y == 1, 1, -1)
+    p_t = where(y == 1, p, 1 - p)
+    rest, nats = 1 - p_t, -log(p_t)
+    return rest**2 * nats, s * (p * (1 - p)) * (-2 * rest * nats - rest**2 / p_t)
+
+
+def one_shift(y, z):
+    d = z - z.max(initial=-np.inf)
+    e = exp(d)
+    s = e.sum(axis=-1, keepdims=True)
+    row = rows_of(y, z)
+    if y.ndim == 1:
+        return log(s[:, 0]) - d[np.arange(len(z)), y], e / s - row
+    return (row * (log(s) - d)).sum(axis=-1), e / s * row.sum(axis=-1, keepdims=True) - row
+
+
+def by_quotient(y, z):
+    """A log-softmax whose backward divides by a softmax."""
+    p = softmax(z)
+    g = -rows_of(y, z) / p
+    return log_sum(shift=True)(y, z)[0], p * (g - (g * p).sum(axis=-1, keepdims=True))
+
+
+def half_counts(y, yhat):
+    """A mean of squares in float16 that divides by a number of float16."""
+    n = np.float16(yhat.size)
+    r = (yhat.astype(np.float64) - y).astype(np.float64)
+    total = (r * r).sum()
+    return float(total / np.float64(n)), 2 * r / np.float64(n)
+
+
 NARROW = ("float32", "bfloat16", "float16")
 DEFECTS: dict[str, Commits] = {
     **{
@@ -239,6 +281,11 @@ DEFECTS: dict[str, Commits] = {
         ),
     ),
     "log of 1 − p": Commits(loss=BCE, candidate=logs_of_rest),
+    "log of a sigmoid": Commits(loss=LOGITS, candidate=by_sigmoid),
+    "log of p_t": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=log_of_p_t),
+    "one shift for all rows": Commits(loss=ENTROPY, candidate=one_shift),
+    "gradient through y/p": Commits(loss=ENTROPY, candidate=by_quotient),
+    "counts in its own format": Commits(loss=MeanSquaredError(**MEAN), candidate=half_counts, dtype="float16"),
     "0 · log 0": Commits(loss=BCE, candidate=textbook_logs),
     "1 − p_t of a rounded p_t": Commits(loss=FocalWithLogits(gamma=0.7, **NONE), candidate=rest_of_rounded),
     "0 to the power γ − 1": Commits(loss=Focal(gamma=0.7, **NONE), candidate=bare_power),

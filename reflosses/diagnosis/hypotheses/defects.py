@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.changes import lost, only_if
+from reflosses.diagnosis.changes import lost, only_for, only_if
 from reflosses.diagnosis.formulas import (
     Formula,
     class_probability,
@@ -89,7 +89,30 @@ FAMILY.defect(
     "log of 1 − p",
     says="takes log(1 − p), not log1p(−p): small p are lost",
     seen_in="sklearn log_loss",
-    change=formula(of_logs(Tape.log, log_of_rest, chosen=True)),
+    change=only_for((BinaryCrossEntropy, Focal), formula(of_logs(Tape.log, log_of_rest, chosen=True))),
+)
+FAMILY.defect(
+    "log of a sigmoid",
+    says="takes the logarithms of σ(z) and 1 − σ(z), which are 0 far out: there the loss is ∞ and the gradient 0 · ∞",
+    seen_in="a sigmoid before a cross-entropy of probabilities",
+    change=only_for(
+        (BinaryCrossEntropyWithLogits, FocalWithLogits), formula(of_logs(Tape.log, log_of_rest, chosen=True))
+    ),
+)
+
+
+def log_of_p_t(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """(1 − p_t)^γ · −log p_t of a rounded p_t = σ(z) or 1 − σ(z)."""
+    p = t.sigmoid(x)
+    p_t = t.where(y == 1, p, 1 - p)
+    return faded(t, loss, y, -t.log(p_t), 1 - p_t)
+
+
+FAMILY.defect(
+    "log of p_t",
+    says="takes log p_t of a p_t that rounds to 0 or 1: where it is 0 the loss is ∞ and the gradient is 0 · ∞",
+    seen_in="focal losses written in p_t = σ(z) or 1 − σ(z)",
+    change=formula({FocalWithLogits: log_of_p_t}),
 )
 
 
@@ -144,7 +167,9 @@ FAMILY.defect(
     "0 to the power γ − 1",
     says="raises 1 − p_t, once it is 0, to the power γ − 1: below γ = 1 the gradient is not a number",
     seen_in="torchvision and SMP focal losses",
-    change=formula({Focal: bare_power, FocalWithLogits: bare_power}),
+    change=only_if(
+        lambda q: 0 < getattr(q.loss, "gamma", 0.0) < 1, formula({Focal: bare_power, FocalWithLogits: bare_power})
+    ),
 )
 
 
@@ -268,6 +293,36 @@ FAMILY.defect(
     says="subtracts the largest logit before it adds the tail: value and gradient are 0 where the tail is below eps",
     seen_in="torch cross_entropy, scipy log_softmax, jax log_softmax",
     change=formula({CrossEntropy: lost_tail}),
+)
+
+
+def one_shift(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log Σ e^(z − m) − (z − m), where m is the largest logit of all rows."""
+    shifted = x - x.value.max(initial=-np.inf)
+    return picked(t, loss, y, t.log(t.sum(t.exp(shifted))).column() - shifted, lambda a: a)
+
+
+FAMILY.defect(
+    "one shift for all rows",
+    says="subtracts the largest logit of the whole batch from every row: rows far below it are 0 and their losses ∞",
+    change=formula({CrossEntropy: one_shift}),
+)
+
+
+def gradient_by_quotient(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
+    """A log-softmax, and the gradient p (g − Σ g p) of g = −y/p, which is 0/0 where p is 0."""
+    p = class_probability(t, loss, x).value
+    g = t.rounded(-t.rounded(target_rows(loss, y, x) / p))
+    inner = t.rounded(t.rounded(g * p).sum(axis=1, keepdims=True))
+    return lost_tail(t, loss, y, x), np.asarray(t.rounded(p * t.rounded(g - inner)), np.float64)
+
+
+FAMILY.defect(
+    "gradient through y/p",
+    says="works its gradient out of y/p, which is 0/0 or 0 · ∞ where a softmax is 0",
+    seen_in="a hand-written backward of a softmax",
+    about="gradient",
+    change=formula({CrossEntropy: gradient_by_quotient}),
 )
 
 

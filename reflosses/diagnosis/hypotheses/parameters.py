@@ -128,6 +128,21 @@ FAMILY.convention(
     says="differentiates the weight too",
     change=with_parameters(weight_grad=lambda w: "full"),
 )
+
+
+def whole_weight(q: Question, model: Model) -> Answer | None:
+    """(N − Σp) // Σp, a whole number."""
+    if not isinstance(q.loss, WeightedCrossEntropy) or q.loss.weight != "sudre":
+        return None
+    total = float(q.yhat.sum())
+    return model(q.of(weight=float((q.yhat.size - total) // total)))
+
+
+FAMILY.convention(
+    "integer division in the weight",
+    says="divides with // in the weight of the foreground, which cuts it to a whole number",
+    change=whole_weight,
+)
 FAMILY.convention(
     "weight 1",
     says="leaves the weight of the foreground out",

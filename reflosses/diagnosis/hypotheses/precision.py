@@ -130,6 +130,25 @@ FAMILY.defect(
 )
 
 
+def count_in_format(q: Question, model: Model) -> Answer | None:
+    """The number of losses is rounded to the format, and may be infinite: the mean is then 0."""
+    answer = model(q)
+    if q.loss.reduction != "mean" or q.loss.reads_all_predictions or answer.value is None or answer.grad is None:
+        return None
+    if not np.isinf(q.form.round(taking_part(q).sum())):
+        return answer
+    return Answer(np.where(np.isfinite(answer.value), 0.0, answer.value), np.zeros_like(answer.grad))
+
+
+FAMILY.defect(
+    "counts in its own format",
+    says="counts the losses in the format of its inputs, which overflows beyond its largest number: the mean is 0",
+    seen_in="float16 means of more than 65,504 losses",
+    scarce=True,
+    change=count_in_format,
+)
+
+
 def residual_first(q: Question, model: Model) -> Answer | None:
     """yhat − y is rounded to the format, and may overflow."""
     if q.loss.domain.y is not REAL:
