@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,31 @@ from reflosses.catalogue import losses
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import classes, multiplied
-from reflosses.diagnosis.facts import DIGITS, Evidence, Fact, agree, factor_between, multiple_of, neat
-from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
+from reflosses.diagnosis.facts import (
+    DIGITS,
+    FEWEST,
+    GRADIENT,
+    VALUE,
+    Evidence,
+    Fact,
+    agree,
+    digits,
+    factor_between,
+    multiple_of,
+    neat,
+)
+from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question, one_hot
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import printed
+from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
+from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
+from reflosses.losses.cross_entropy import CrossEntropy
 
 # A parameter is fitted to so many calls, and must then predict all.
 FITTED = 2
+SCALES = np.array([-2.0, -1.0, 0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 4.0, 10.0, 20.0])  # of predictions
+LINEAR = (BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy)  # they are linear in their targets
 
 POWERS = 10.0 ** np.arange(-8, 1.5, 0.5)
 GRIDS: dict[str, Any] = {
@@ -168,30 +186,22 @@ def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -
             guess = guess * (guess @ got / (guess @ guess))
         return np.asarray(np.nan_to_num((guess - got) / size, nan=1e3, posinf=1e3, neginf=-1e3))
 
-    grid = np.unique(GRIDS[names[0]])
-    try:
-        errors = [float(np.abs(gaps(value)).max()) for value in grid]
-        best = int(np.argmin(errors))
-        if errors[best] > 1e-12:
-            low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-            start = min(max(grid[best], low + 0.02 * (high - low)), high - 0.02 * (high - low))
-            found = least_squares(
-                gaps, [start], bounds=([low], [high]), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=25
-            )
-            value = float(found.x[0])
-        else:
-            value = float(grid[best])
-    except NOT_APPLICABLE:
-        return
-    yield from dict.fromkeys(v for v in (float(f"{value:.3g}"), neat(value)) if v != getattr(loss, names[0]))
+    with suppress(*NOT_APPLICABLE):
+        value = _closest(gaps, np.unique(GRIDS[names[0]]))
+        yield from dict.fromkeys(v for v in (float(f"{value:.3g}"), neat(value)) if v != getattr(loss, names[0]))
+
+
+def _next_class(q: Question, step: int) -> Any:
+    """The classes some steps on; class rows stay as they are."""
+    return q.y if np.shape(q.y) == q.yhat.shape else (np.asarray(q.y) + step) % classes(q)
 
 
 def _other_arguments(loss: Loss) -> Iterator[tuple[str, Callable[[Question], tuple[Any, Any]]]]:
     """Other arguments of the loss, and what becomes of the gradient: it is turned back the same way."""
     y = loss.domain.y
     if isinstance(y, Classes):
-        yield "class index y − 1", lambda q: ((np.asarray(q.y) - 1) % classes(q), q.yhat)
-        yield "class index y + 1", lambda q: ((np.asarray(q.y) + 1) % classes(q), q.yhat)
+        yield "class index y − 1", lambda q: (_next_class(q, -1), q.yhat)
+        yield "class index y + 1", lambda q: (_next_class(q, 1), q.yhat)
         yield "class index C − 1 − y", lambda q: (classes(q) - 1 - np.asarray(q.y), q.yhat)
         yield "class index 0, whatever y is", lambda q: (0 * np.asarray(q.y), q.yhat)
         yield (
@@ -256,3 +266,143 @@ def other_arguments(evidence: Evidence) -> Iterator[Fact]:
         yield from _multiples(evidence, of(make), f"the loss of {said}", "", f"that of {said}")
     for said, change in _changed_yhat(loss):
         yield from _multiples(evidence, change, f"the loss of {said}", "", f"that of {said}")
+
+
+# ---- class weights and scaled predictions ----------------------------------------------------------------------------
+
+
+def other_class_weights(evidence: Evidence) -> Iterator[Fact]:
+    """The loss with other class weights. It is linear in them, unless it divides by them."""
+    loss: Any = evidence.cases[0].question.loss
+    if getattr(loss, "class_weight", None) is None or loss.reduction == "weighted_mean":
+        return
+    count = len(loss.class_weight)
+    for part in evidence.parts:
+        if evidence.right[part]:
+            continue
+        columns, right = [np.zeros((0, count))], [np.zeros(0)]
+        for q, got, _ in islice(evidence.pairs(part), 2 * FITTED):
+            units = [evidence.model(q.of(class_weight=row))[:2][part] for row in np.eye(count)]
+            columns.append(np.stack([np.ravel(np.asarray(a)) for a in units], axis=-1))
+            right.append(got.ravel())
+        one, other = np.concatenate(columns), np.concatenate(right)
+        if len(other) <= count or not (np.isfinite(one).all() and np.isfinite(other).all()):
+            continue
+        w = [neat(float(k)) for k in np.linalg.lstsq(one, other, rcond=None)[0]]
+        if min(w) >= 0 and max(w) > 0:
+            yield from _of(evidence, loss, {"class_weight": w})
+
+
+def scaled_predictions(evidence: Evidence) -> Iterator[Fact]:
+    """The loss of a multiple of the predictions, with the factor of the chain rule or without it."""
+    loss = evidence.cases[0].question.loss
+    if family(loss) not in ("logits", "logit rows", "margins", "residuals") or loss.reads_all_predictions:
+        return
+    some = [k for k in evidence.order if all(evidence.cases[k].got[p] is not None for p in evidence.parts)][:FITTED]
+    part = VALUE if VALUE in evidence.parts and not evidence.right[VALUE] else GRADIENT
+    if not some or part not in evidence.parts:
+        return
+
+    def gaps(k: Any) -> Floats:
+        k, found = float(np.reshape(k, -1)[0]), []
+        for i in some:
+            case = evidence.cases[i]
+            guess = evidence.model(replace(case.question, yhat=k * case.question.yhat))[:2][part]
+            got = case.got[:2][part]
+            if guess is None or got is None or guess.shape != got.shape:
+                raise ValueError("another shape")
+            found.append(np.ravel((guess if part == VALUE else guess * k) - got))
+        return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
+
+    with suppress(*NOT_APPLICABLE):
+        k = _closest(gaps, SCALES)
+        for value in dict.fromkeys((float(f"{k:.3g}"), neat(k))):
+            if value == 1:
+                continue
+            named = "yhat, doubled" if value == 2 else "half of yhat" if value == 0.5 else f"{digits(value)} yhat"
+            for chained in (True, False):
+                tail = "" if chained else ", without that factor in the gradient"
+                yield Fact(f"is the loss of {named}{tail}", f"that of {named}{tail}", _of_multiple(value, chained))
+
+
+def _of_multiple(k: float, chained: bool) -> Change:
+    """The loss of k times the predictions; chained: its gradient has the factor k."""
+
+    def change(q: Question, model: Model) -> Answer:
+        answer = model(replace(q, yhat=k * q.yhat))
+        return Answer(answer.value, answer.grad if answer.grad is None or not chained else k * answer.grad)
+
+    return change
+
+
+def _closest(gaps: Callable[[Any], Floats], grid: Any) -> float:
+    """The number whose gaps are smallest: the best of a grid, refined by least squares."""
+    errors = [float(np.abs(gaps(value)).max()) for value in grid]
+    best = int(np.argmin(errors))
+    low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
+    start = min(max(float(grid[best]), low + 0.02 * (high - low)), high - 0.02 * (high - low))
+    if errors[best] <= 1e-12:
+        return float(grid[best])
+    exact = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    return float(least_squares(gaps, [start], bounds=([low], [high]), max_nfev=25, **exact).x[0])
+
+
+# ---- smoothed targets ------------------------------------------------------------------------------------------------
+
+
+def linear_targets(evidence: Evidence) -> Iterator[Fact]:
+    """A cross-entropy of a·y + b. It is linear in its targets: a and b are the solution of linear equations."""
+    if not isinstance(evidence.cases[0].question.loss, LINEAR):
+        return
+    for part in evidence.parts:
+        if evidence.right[part]:
+            continue
+        columns, right = [np.zeros((0, 2))], [np.zeros(0)]
+        for q, got, _ in islice(evidence.pairs(part), FITTED + 1):
+            with suppress(*NOT_APPLICABLE):
+                rest, slope, constant = (np.asarray(a[:2][part], np.float64) for a in _linear_parts(q, evidence.model))
+                columns.append(np.stack([slope.ravel(), constant.ravel()], axis=-1))
+                right.append((got - rest).ravel())
+        one, other = np.concatenate(columns), np.concatenate(right)
+        if len(other) < FEWEST or not (np.isfinite(one).all() and np.isfinite(other).all()):
+            continue
+        a, b = (neat(float(k)) for k in np.linalg.lstsq(one, other, rcond=None)[0])
+        if (a, b) != (1, 0):
+            named = multiple_of(a, "y") if a in (1, -1) else f"{digits(a)} y"
+            targets = f"the targets {named} {'+' if b > 0 else '−'} {digits(abs(b))}" if b else f"the targets {named}"
+            yield Fact(f"is the loss of {targets}", f"that of {targets}", _linear_in(a, b))
+
+
+def _linear_parts(q: Question, model: Model) -> tuple[Answer, Answer, Answer]:
+    """What does not depend on a and b, what a multiplies, and what b multiplies."""
+    if not isinstance(q.loss, CrossEntropy):
+        zero, one, own = (model(replace(q, y=y)) for y in (0 * q.yhat, np.ones(q.yhat.shape), np.asarray(q.y)))
+        return zero, _less(own, zero), _less(one, zero)
+    if q.loss.class_weight is not None or q.yhat.ndim != 2 or q.loss.ignore_index is not None:
+        raise ValueError("rows of their own weights")
+    y = np.asarray(q.y)
+    rows = y if y.shape == q.yhat.shape else one_hot(y.astype(np.intp), q.yhat.shape[1])
+    own, ones = (model(replace(q, y=row)) for row in (rows, np.ones(q.yhat.shape)))
+    return _less(own, own), own, ones
+
+
+def _less(a: Answer, b: Answer) -> Answer:
+    """The difference of two answers."""
+    assert a.value is not None
+    assert b.value is not None
+    assert a.grad is not None
+    assert b.grad is not None
+    return Answer(a.value - b.value, a.grad - b.grad)
+
+
+def _linear_in(a: float, b: float) -> Change:
+    """The cross-entropy of a·y + b."""
+
+    def change(q: Question, model: Model) -> Answer:
+        values, slopes = (
+            rest + a * np.asarray(by_a) + b * np.asarray(by_b)
+            for rest, by_a, by_b in zip(*(part[:2] for part in _linear_parts(q, model)), strict=True)
+        )
+        return Answer(values, slopes)
+
+    return change

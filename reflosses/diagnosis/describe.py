@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.alternatives import other_arguments, other_losses, other_losses_fitted, other_parameters
+from reflosses.diagnosis.alternatives import (
+    linear_targets,
+    other_arguments,
+    other_class_weights,
+    other_losses,
+    other_losses_fitted,
+    other_parameters,
+    scaled_predictions,
+)
 from reflosses.diagnosis.cases import Case
 from reflosses.diagnosis.facts import (
     GRADIENT,
@@ -20,9 +28,11 @@ from reflosses.diagnosis.facts import (
     VALUE,
     Evidence,
     Fact,
+    by_axis,
     by_count,
     by_difference,
     by_factor,
+    by_limit,
     few_digits,
 )
 from reflosses.diagnosis.model import Change, Hypothesis, Model, Question, ours, remembered
@@ -34,11 +44,15 @@ PARTS = ("value", "gradient")
 # From the simplest to the least simple. All facts of a tier are tried before the next one is.
 TIERS: tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...] = (
     (by_factor, by_difference),
-    (by_count,),
+    (by_count, by_axis),
+    (by_limit,),
     (other_losses,),
     (other_parameters,),
     (other_losses_fitted,),
     (other_arguments,),
+    (other_class_weights,),
+    (scaled_predictions,),
+    (linear_targets,),
     (partly,),
 )
 
@@ -181,6 +195,6 @@ def _bounds(evidence: Evidence, part: int) -> str:
     if shapes or not len(every):
         return min(shapes, default=f"the {name} is wrong")
     if not np.isfinite(every).all():
-        return f"the {name} is not a finite number in {np.mean(~np.isfinite(every)):.0%} of the calls"
+        return f"the {name} is not a finite number in {np.mean(~np.isfinite(every)):.0%} of the numbers"
     low, high = (f"{k:.3g}".replace("-", "−") for k in (every.min(), every.max()))
     return f"the {name} is between {low} and {high} times the loss's"

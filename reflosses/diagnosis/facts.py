@@ -16,9 +16,10 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.changes import classes, count, multiplied, total_weight
+from reflosses.diagnosis.changes import classes, count, divisor, multiplied, total_weight
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
 from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.stack import per_prediction
 
 # A fact that predicts fewer numbers than this may hold by chance.
 FEWEST = 3
@@ -141,7 +142,7 @@ def factor_between(pairs: Iterator[tuple[Question, Floats, Floats]], rule: Calla
             over = rule(q)
         except NOT_APPLICABLE:
             return None
-        if own.size and over:
+        if own.size and over and np.isfinite(over):
             known = np.isfinite(own) & np.isfinite(got) & (np.abs(own) > SMALL_PART * np.abs(own).max()) & (own != 0)
             found.append((got[known] / own[known] / over).ravel())
     every = np.concatenate(found) if found else np.zeros(0)
@@ -152,6 +153,7 @@ def factor_between(pairs: Iterator[tuple[Question, Floats, Floats]], rule: Calla
 
 QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
     ("the number of losses", count),
+    ("the number of losses less 1", lambda q: count(q) - 1),
     ("the number of predictions", lambda q: float(q.yhat.size)),
     ("the length of the first axis", lambda q: float(q.yhat.shape[0])),
     ("the length of the last axis", lambda q: float(q.yhat.shape[-1])),
@@ -190,23 +192,79 @@ def by_difference(evidence: Evidence) -> Iterator[Fact]:
 
 def by_count(evidence: Evidence) -> Iterator[Fact]:
     """The loss times or over a number that differs from call to call, such as the number of losses."""
+    means = evidence.cases[0].question.loss.reduction in ("mean", "weighted_mean")
     for part in evidence.parts:
         if evidence.right[part]:
             continue
         for name, rule in QUANTITIES:
-            for over in (True, False):
-
-                def share(q: Question, rule: Callable[[Question], float] = rule, over: bool = over) -> float:
-                    return 1 / rule(q) if over else rule(q)
-
-                k = factor_between(evidence.pairs(part), share)
-                if not k:
-                    continue
-                done = f"divided by {name}" if over else f"multiplied by {name}"
-                change = multiplied(*[lambda q, k=k, share=share: k * share(q)] * 2)
-                yield Fact(
-                    f"is {multiple_of(k, 'the loss')}, {done}", f"{multiple_of(k, 'what is due')}, {done}", change
+            yield from _by_quantity(evidence, part, rule, "the loss", f"multiplied by {name}")
+            yield from _by_quantity(evidence, part, _over(rule), "the loss", f"divided by {name}")
+            if means:
+                yield from _by_quantity(
+                    evidence, part, _over(rule, divisor), "the sum of the losses", f"divided by {name}"
                 )
+
+
+def _by_quantity(
+    evidence: Evidence, part: int, rule: Callable[[Question], float], what: str, done: str
+) -> Iterator[Fact]:
+    """The loss times a constant and a number of the call."""
+    k = factor_between(evidence.pairs(part), rule)
+    if k:
+        change = multiplied(*[lambda q: k * rule(q)] * 2)
+        due = "what is due" if what == "the loss" else what
+        yield Fact(f"is {multiple_of(k, what)}, {done}", f"{multiple_of(k, due)}, {done}", change)
+
+
+def _over(rule: Callable[[Question], float], above: Callable[[Question], float] = lambda q: 1.0) -> Any:
+    """One number of a call over another one; ∞ where that is 0."""
+    return lambda q: above(q) / rule(q) if rule(q) else np.inf
+
+
+def by_limit(evidence: Evidence) -> Iterator[Fact]:
+    """Values that are cut off at their largest, with or without their slopes; slopes that are cut off."""
+    tops: dict[int, float] = {}
+    for part in evidence.parts:
+        rows = [np.abs(got).ravel() for _, got, _ in evidence.pairs(part) if got.ndim and not evidence.right[part]]
+        every = np.concatenate([np.zeros(0), *rows])
+        if every.size and np.isfinite(every).all() and (every == every.max()).sum() >= FEWEST:
+            tops[part] = neat(float(every.max()))
+    if VALUE in tops:
+        top = tops[VALUE]
+
+        def cut(q: Question, model: Model) -> Answer:
+            own = model(q)
+            assert own.value is not None
+            beyond = per_prediction(q.loss, own.value > top, q.yhat.shape)
+            return Answer(np.fmin(own.value, top), None if own.grad is None else np.where(beyond, 0.0, own.grad))
+
+        yield Fact(
+            f"cuts each loss off at {digits(top)}, and its gradient there is 0", f"cut off at {digits(top)}", cut
+        )
+    if GRADIENT in tops:
+        most = tops[GRADIENT]
+
+        def clip(q: Question, model: Model) -> Answer:
+            own = model(q)
+            return Answer(own.value, None if own.grad is None else np.clip(own.grad, -most, most))
+
+        yield Fact("", f"what is due, clipped at ±{digits(most)}", clip)
+
+
+def by_axis(evidence: Evidence) -> Iterator[Fact]:
+    """Values that are added up, or averaged, along one axis."""
+    if evidence.cases[0].question.loss.reduction != "none":
+        return
+    for axis, name in ((-1, "last"), (0, "first")):
+        for mean in (False, True):
+
+            def along(q: Question, model: Model, axis: int = axis, mean: bool = mean) -> Answer:
+                own = model(q)
+                assert own.value is not None
+                return Answer(own.value.mean(axis=axis) if mean else own.value.sum(axis=axis), own.grad)
+
+            done = f"{'averaged' if mean else 'added up'} along the {name} axis"
+            yield Fact("", f"what is due, {done}", along)
 
 
 # ---- digits ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from reflosses import (
     FocalWithLogits,
     Hinge,
     IoU,
+    SparseCategoricalCrossEntropy,
     WeightedCrossEntropy,
 )
 
@@ -23,6 +24,7 @@ from diagnosis.as_written import (
     DICE,
     ENTROPY,
     HUBER,
+    LOGITS,
     MEAN,
     NONE,
     SUM,
@@ -31,14 +33,17 @@ from diagnosis.as_written import (
     cross_entropy,
     entropy,
     huber,
+    logits,
     mean_of,
     rows_of,
     softmax,
+    sparse,
 )
 from diagnosis.conventions import POSITIVE, SMOOTHED, WEIGHTS, sudre
 
 SMOOTH_IOU = IoU(axis=-1, smooth_nr=0.3, smooth_dr=0.7, **NONE)
 INFORMATION = np.array([[2.0, 0.75], [0.75, 1.5]])
+DIAGONAL = np.array([[2.0, 0.0], [0.0, 1.5]])
 
 
 # ---- terms of binary cross-entropies ---------------------------------------------------------------------------------
@@ -156,9 +161,15 @@ def huber_weight(y, yhat):
     return 0.5 * (w * (r * r)), huber(y, yhat, 0.7)[1]
 
 
-def diagonal_only(y, yhat):
+def log_cosh(y, yhat):
+    r = yhat - y
+    return size(r) + log1p(exp(-2 * size(r))) - log(2), np.tanh(r)
+
+
+def of_quadratic(y, yhat, information):
+    """Cauchy of eᵀ Ω e with delta 0.7."""
     e = yhat - y
-    weighed = e * np.diag(INFORMATION)
+    weighed = e @ information
     s = (e * weighed).sum(axis=-1)
     u = s / 0.49
     return 0.49 * log1p(u), 2 * weighed / (1 + u)[..., None]
@@ -224,7 +235,31 @@ TERMS: dict[str, Commits] = {
     "weight times r²": Commits(loss=CAUCHY, candidate=weighed_square),
     "weight times r², held": Commits(loss=HUBER, candidate=huber_weight),
     "only the diagonal of the information": Commits(
-        loss=Cauchy(0.7, information=INFORMATION, **NONE), candidate=diagonal_only
+        loss=Cauchy(0.7, information=INFORMATION, **NONE),
+        candidate=lambda y, x: of_quadratic(y, x, DIAGONAL),
+    ),
+    "ignores the information": Commits(
+        loss=Cauchy(0.7, information=INFORMATION, **NONE), candidate=lambda y, x: of_quadratic(y, x, np.eye(2))
+    ),
+    "log-cosh": Commits(loss=HUBER, candidate=log_cosh),
+    "logistic loss": Commits(
+        loss=Hinge(**NONE), candidate=lambda y, x: (-log_expit(y * x), -y * exp(log_expit(-y * x)))
+    ),
+    "gradient by the logit": Commits(loss=BCE, candidate=lambda y, p: (bce(y, p)[0], p - y)),
+    "gradient by the probability": Commits(
+        loss=LOGITS,
+        candidate=lambda y, z: (logits(y, z)[0], (1 - y) / expit(-z) - y / expit(z)),
+    ),
+    "gradient as for logits": Commits(
+        loss=SparseCategoricalCrossEntropy(**NONE), candidate=lambda y, p: (sparse(y, p)[0], p - rows_of(y, p))
+    ),
+    "weight of the targets": Commits(
+        loss=WeightedCrossEntropy(**SUM),
+        candidate=lambda y, p: sudre(y, p, weight_of=lambda p: (1 - y).sum() / y.sum()),
+    ),
+    "weight upside down": Commits(
+        loss=WeightedCrossEntropy(**SUM),
+        candidate=lambda y, p: sudre(y, p, weight_of=lambda p: p.sum() / (1 - p).sum()),
     ),
     "sign of the score": Commits(loss=Hinge(**NONE), candidate=lambda y, x: hinge_like(y, x, 1 + y * x, y)),
     "threshold 0": Commits(loss=Hinge(**NONE), candidate=lambda y, x: hinge_like(y, x, -y * x, -y)),

@@ -35,12 +35,13 @@ from diagnosis.as_written import (
     huber,
     huber_of,
     mean,
+    of_rows,
     overlap,
     rows_of,
     smoothed,
     squared,
 )
-from diagnosis.conventions import POSITIVE, SMOOTH_DICE, WEIGHTS, pos_weighted
+from diagnosis.conventions import POSITIVE, SMOOTH_DICE, WEIGHTS, pos_weighted, with_class_weights
 
 
 def answered(candidate, loss, dtype="float64", kinds=(1, 2), weights=False):
@@ -181,6 +182,40 @@ DESCRIBED = {
         HUBER,
     ),
     "It is the loss of class index y − 1.": (index_less_one, ENTROPY),
+    "It is the loss of the targets 0.9 y + 0.1.": (lambda y, p: bce(0.9 * y + 0.1, p), BCE),
+    "It is the loss of the targets 0.85 y + 0.15.": (of_rows(lambda row: 0.85 * row + 0.15), ENTROPY),
+    "It is the sum of the losses, divided by the number of losses less 1.": (
+        lambda y, x: (squared(y, x)[0].sum() / np.float64(x.size - 1), squared(y, x)[1] / np.float64(x.size - 1)),
+        MeanSquaredError(),
+    ),
+    "It has the right gradient; its value is what is due, added up along the last axis.": (
+        lambda y, x: (squared(y, x)[0].sum(axis=-1), squared(y, x)[1]),
+        MSE,
+    ),
+    "It cuts each loss off at 4, and its gradient there is 0.": (
+        lambda y, x: (np.fmin(squared(y, x)[0], 4.0), where(residual(y, x) > 2, 0, 2 * (x - y))),
+        MSE,
+    ),
+    "It has the right value; its gradient is what is due, clipped at ±1.5.": (
+        lambda y, x: (squared(y, x)[0], np.clip(2 * (x - y), -1.5, 1.5)),
+        MSE,
+    ),
+    "It is CrossEntropy(class_weight=[0.25, 2.0, 0.75]), not CrossEntropy(class_weight=[0.25, 3.0, 0.75]).": (
+        with_class_weights(np.array([0.25, 2.0, 0.75])),
+        CrossEntropy(class_weight=WEIGHTS),
+    ),
+    "It is the loss of half of yhat.": (
+        lambda y, z: (cross_entropy(y, z / 2)[0], cross_entropy(y, z / 2)[1] / 2),
+        ENTROPY,
+    ),
+    "It is the loss of half of yhat, without that factor in the gradient.": (
+        lambda y, z: cross_entropy(y, z / 2),
+        ENTROPY,
+    ),
+    "It is 0.7 times the loss where r < 0, and 0.3 times the loss elsewhere.": (
+        lambda y, x: (where(x < y, 0.7, 0.3) * residual(y, x), where(x < y, -0.7, 0.3)),
+        MeanAbsoluteError(**NONE),
+    ),
     "It is the loss of 1 − y.": (lambda y, p: bce(1 - y, p), BCE),
     "It is the loss of −yhat.": (
         lambda y, z: (cross_entropy(y, -z)[0], -cross_entropy(y, -z)[1]),
@@ -241,7 +276,7 @@ def test_bounds_are_said_where_nothing_fits() -> None:
     assert text.endswith(" times the loss's; the gradient is right.")
     cases = answered(lambda y, x: (squared(y, x)[0][..., None], np.full(x.shape, np.nan)), MSE)
     text = unexplained(cases, MSE).text
-    assert text.endswith("the gradient is not a finite number in 100% of the calls.")
+    assert text.endswith("the gradient is not a finite number in 100% of the numbers.")
     assert "the value has shape (" in text
     assert described(answered(oscillating, HUBER), HUBER) is None
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from reflosses.diagnosis.changes import only_if, with_parameters, with_values
-from reflosses.diagnosis.formulas import Formula, formula, stable
+from reflosses.diagnosis.formulas import Formula, formula, softplus, stable
 from reflosses.diagnosis.model import Family
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Floats
 from reflosses.losses.cauchy import Cauchy
 from reflosses.losses.hinge import Hinge
 from reflosses.losses.huber import Huber
+from reflosses.losses.mean_absolute_error import MeanAbsoluteError
+from reflosses.losses.mean_squared_error import MeanSquaredError
 
 FAMILY = Family()
 
@@ -133,6 +135,40 @@ FAMILY.convention(
     "only the diagonal of the information",
     says="takes only the diagonal of the information matrix",
     change=with_parameters(information=lambda m: np.diag(np.diag(np.asarray(m)))),
+)
+
+
+FAMILY.convention(
+    "ignores the information",
+    says="leaves the information matrix out",
+    change=with_parameters(information=lambda m: np.eye(len(np.asarray(m)))),
+)
+
+
+def log_cosh(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log cosh r = |r| + log(1 + e^−2|r|) − log 2."""
+    size = t.abs(x - y)
+    return size + t.log1p(t.exp(-2 * size)) - np.log(2)
+
+
+FAMILY.convention(
+    "log-cosh",
+    says="is the log-cosh loss",
+    seen_in="keras LogCosh, optax log_cosh",
+    change=formula(dict.fromkeys((Huber, MeanSquaredError, MeanAbsoluteError, Cauchy), log_cosh)),
+)
+
+
+def logistic(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log(1 + e^(−y yhat))."""
+    return softplus(t, -(y * x))
+
+
+FAMILY.convention(
+    "logistic loss",
+    says="is the logistic loss log(1 + e^(−y yhat))",
+    seen_in="torch soft_margin_loss",
+    change=formula({Hinge: logistic}),
 )
 
 
