@@ -28,13 +28,20 @@ from reflosses.diagnosis.facts import (
     multiple_of,
     neat,
 )
+from reflosses.diagnosis.formulas import formula
+from reflosses.diagnosis.hypotheses.edges import clipped, offset
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question, one_hot
+from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import printed
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy
+from reflosses.losses.dice import Dice
+from reflosses.losses.hinge import Hinge
+from reflosses.losses.iou import IoU
+from reflosses.losses.mean_absolute_error import MeanAbsoluteError
 
 # A parameter is fitted to so many calls, and must then predict all.
 FITTED = 2
@@ -268,6 +275,78 @@ def other_arguments(evidence: Evidence) -> Iterator[Fact]:
         yield from _multiples(evidence, change, f"the loss of {said}", "", f"that of {said}")
 
 
+# ---- constants of other formulas -------------------------------------------------------------------------------------
+
+
+def _hinge_from(c: float) -> Change:
+    """max(0, c − y yhat)."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        gap = c - y * x
+        return t.where(gap.value > 0, gap, 0.0)
+
+    return formula({Hinge: write})
+
+
+def _beyond(c: float) -> Change:
+    """max(0, |r| − c)."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        gap = t.abs(x - y) - c
+        return t.where(gap.value > 0, gap, 0.0)
+
+    return formula({MeanAbsoluteError: write})
+
+
+def _tversky(c: float) -> Change:
+    """1 − I/(I + c Σp(1 − y) + (1 − c) Σy(1 − p))."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        both = t.sum(x * y)
+        return 1 - both / (both + c * t.sum(x * (1 - y)) + (1 - c) * t.sum((1 - x) * y))
+
+    return formula(dict.fromkeys((Dice, IoU), write))
+
+
+LOGARITHMIC = 10.0 ** np.arange(-6, 0, 0.5)
+CONSTANTS: tuple[tuple[str, Callable[[float], Change], Any], ...] = (
+    ("adds {} to what it takes the logarithm of", offset, LOGARITHMIC),
+    ("clips probabilities at {}", clipped, LOGARITHMIC),
+    ("takes {} for the 1 of max(0, 1 − y yhat)", _hinge_from, np.array([0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 4.0, 10.0])),
+    ("takes max(0, |r| − {}), so that smaller residuals cost nothing", _beyond, 2.0 ** np.arange(-8, 4)),
+    ("is the Tversky loss, with {} for false positives and the rest of 1 for others", _tversky, np.arange(1, 20) / 20),
+)
+
+
+def other_constants(evidence: Evidence) -> Iterator[Fact]:
+    """Another formula with a constant, which is fitted."""
+    loss = evidence.cases[0].question.loss
+    if loss.reads_all_predictions:
+        return
+    wrong = [p for p in evidence.parts if not evidence.right[p]]
+    some = [k for k in evidence.order if all(evidence.cases[k].got[p] is not None for p in wrong)][:FITTED]
+    for said, make, grid in CONSTANTS:
+        if not some or make(float(grid[0]))(evidence.cases[some[0]].question, evidence.model) is None:
+            continue
+
+        def gaps(c: Any, make: Callable[[float], Change] = make) -> Floats:
+            change, found = make(float(np.reshape(c, -1)[0])), []
+            for k in some:
+                answer = evidence.predicted(change, k)
+                for p in wrong:
+                    got, guess = evidence.cases[k].got[:2][p], None if answer is None else answer[:2][p]
+                    if got is None or guess is None or got.shape != guess.shape:
+                        raise ValueError("another shape")
+                    found.append(np.ravel(guess - got))
+            return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
+
+        with suppress(*NOT_APPLICABLE):
+            c = _closest(gaps, grid)
+            for value in dict.fromkeys((float(f"{c:.3g}"), neat(c))):
+                what = said.format(digits(value))
+                yield Fact(what, f"that of a formula that {what}", make(value))
+
+
 # ---- class weights and scaled predictions ----------------------------------------------------------------------------
 
 
@@ -336,15 +415,21 @@ def _of_multiple(k: float, chained: bool) -> Change:
 
 
 def _closest(gaps: Callable[[Any], Floats], grid: Any) -> float:
-    """The number whose gaps are smallest: the best of a grid, refined by least squares."""
+    """The number whose gaps are smallest: the best of a grid, refined by least squares.
+
+    ValueError if others have the same gaps: the numbers then do not tell which one it is.
+    """
     errors = [float(np.abs(gaps(value)).max()) for value in grid]
     best = int(np.argmin(errors))
     low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
-    start = min(max(float(grid[best]), low + 0.02 * (high - low)), high - 0.02 * (high - low))
-    if errors[best] <= 1e-12:
-        return float(grid[best])
-    exact = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    return float(least_squares(gaps, [start], bounds=([low], [high]), max_nfev=25, **exact).x[0])
+    found, inner = float(grid[best]), 0.02 * (high - low)
+    if errors[best] > 1e-12:
+        start, exact = min(max(found, low + inner), high - inner), {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+        found = float(least_squares(gaps, [start], bounds=([low], [high]), max_nfev=25, **exact).x[0])
+    beside = found + inner if found + inner <= high else found - inner
+    if (gaps(found) == gaps(beside)).all():
+        raise ValueError("not the only one")
+    return found
 
 
 # ---- smoothed targets ------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from reflosses.diagnosis.alternatives import (
     linear_targets,
     other_arguments,
     other_class_weights,
+    other_constants,
     other_losses,
     other_losses_fitted,
     other_parameters,
@@ -33,6 +34,7 @@ from reflosses.diagnosis.facts import (
     by_difference,
     by_factor,
     by_limit,
+    by_reduction,
     few_digits,
 )
 from reflosses.diagnosis.model import Change, Hypothesis, Model, Question, ours, remembered
@@ -40,16 +42,18 @@ from reflosses.diagnosis.subsets import partly
 from reflosses.evaluation.loss import Loss
 
 NAME = "described"
+CLOSE = 0.01  # a smaller difference is said as such
 PARTS = ("value", "gradient")
 # From the simplest to the least simple. All facts of a tier are tried before the next one is.
 TIERS: tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...] = (
     (by_factor, by_difference),
     (by_count, by_axis),
-    (by_limit,),
+    (by_limit, by_reduction),
     (other_losses,),
     (other_parameters,),
     (other_losses_fitted,),
     (other_arguments,),
+    (other_constants,),
     (other_class_weights,),
     (scaled_predictions,),
     (linear_targets,),
@@ -172,7 +176,7 @@ def _of_few_digits(evidence: Evidence) -> Description | None:
             low = few_digits(evidence, part)
             if not low:
                 return None
-            said.append(f"Its {PARTS[part]} has the digits of {low}.")
+            said.append(f"Its {PARTS[part]} has few digits, about as many as {low} has.")
     return Description(" ".join(said))
 
 
@@ -194,7 +198,13 @@ def _bounds(evidence: Evidence, part: int) -> str:
     every = np.concatenate(ratios)
     if shapes or not len(every):
         return min(shapes, default=f"the {name} is wrong")
-    if not np.isfinite(every).all():
-        return f"the {name} is not a finite number in {np.mean(~np.isfinite(every)):.0%} of the numbers"
+    lost = float(np.mean(~np.isfinite(every)))
+    if lost:
+        return f"the {name} is not a finite number" + (f" in {lost:.0%} of all places" if lost < 1 else "")
+    if not every.any():
+        return f"the {name} is 0"
+    off = float(np.max(np.abs(every - 1)))
+    if off < CLOSE:
+        return f"the {name} is off by up to {off:.0e} of itself"
     low, high = (f"{k:.3g}".replace("-", "−") for k in (every.min(), every.max()))
     return f"the {name} is between {low} and {high} times the loss's"

@@ -16,7 +16,7 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.changes import classes, count, divisor, multiplied, total_weight
+from reflosses.diagnosis.changes import alone, classes, count, divisor, joined, multiplied, total_weight
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.stack import per_prediction
@@ -170,9 +170,8 @@ def by_factor(evidence: Evidence) -> Iterator[Fact]:
             continue
         k = factor_between(evidence.pairs(part), lambda q: 1.0)
         if k is not None and k != 1:
-            yield Fact(
-                f"is {multiple_of(k, 'the loss')}", multiple_of(k, "what is due") if k else "0", multiplied(k, k)
-            )
+            both = f"is {multiple_of(k, 'the loss')}" if k else "is 0, whatever it is given"
+            yield Fact(both, multiple_of(k, "what is due") if k else "0", multiplied(k, k))
 
 
 def by_difference(evidence: Evidence) -> Iterator[Fact]:
@@ -265,6 +264,30 @@ def by_axis(evidence: Evidence) -> Iterator[Fact]:
 
             done = f"{'averaged' if mean else 'added up'} along the {name} axis"
             yield Fact("", f"what is due, {done}", along)
+
+
+REDUCTIONS: tuple[tuple[str, Callable[[Floats], Any]], ...] = (
+    ("the largest loss", np.argmax),
+    ("the smallest loss", np.argmin),
+    ("the first loss", lambda a: 0),
+    ("the last loss", lambda a: a.size - 1),
+)
+
+
+def by_reduction(evidence: Evidence) -> Iterator[Fact]:
+    """One of the losses where their mean or sum is due."""
+    if evidence.cases[0].question.loss.reduction == "none":
+        return
+    for name, pick in REDUCTIONS:
+
+        def picked_one(q: Question, model: Model, pick: Callable[[Floats], Any] = pick) -> Answer:
+            each = alone(q, model)
+            assert each.value is not None
+            chosen = np.zeros(each.value.shape)
+            chosen.flat[pick(each.value)] = 1
+            return joined(q, each, 1.0, chosen)
+
+        yield Fact(f"is {name}", name, picked_one)
 
 
 # ---- digits ----------------------------------------------------------------------------------------------------------

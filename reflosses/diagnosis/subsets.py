@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ def _masks(loss: Loss) -> Iterator[tuple[str, Mask]]:
         yield f"where |r| ≥ {named}", lambda q: np.abs(q.yhat - q.y) >= loss.scale
         yield "where r < 0", lambda q: q.yhat < q.y
         yield "where r > 0", lambda q: q.yhat > q.y
+        yield "where y < 0", lambda q: q.y < 0
+        yield "where y > 0", lambda q: q.y > 0
     if isinstance(labels, Labels) or kind in ("probabilities", "logits"):
         for value in labels.values if isinstance(labels, Labels) else (1.0, 0.0):
             yield f"where y = {digits(value)}", _where_label(value)
@@ -116,7 +119,8 @@ def partly(evidence: Evidence) -> Iterator[Fact]:
             with suppress(*NOT_APPLICABLE):
                 inside, outside = _shares(evidence, mask)
                 if inside is not None and outside is not None and inside != outside:
-                    found.append(_two_factors(said, inside, outside, _predictions_times(mask, inside, outside)))
+                    change = _predictions_times(mask, inside, outside)
+                    found.append(replace(_two_factors(said, inside, outside, change), both=""))
     yield from sorted(found, key=lambda fact: "right elsewhere" not in fact.part)
 
 
@@ -151,6 +155,8 @@ def _shares(evidence: Evidence, mask: Mask) -> tuple[float | None, float | None]
     """The factors of the gradient on a subset of the predictions, and elsewhere."""
     found: tuple[list[Floats], list[Floats]] = [], []
     for q, got, own in evidence.pairs(GRADIENT):
+        if isinstance(q.loss.domain.y, Classes) and np.shape(q.y) == q.yhat.shape:
+            continue  # a class row has no true class
         inside = np.broadcast_to(mask(q), own.shape)
         known = np.isfinite(own) & np.isfinite(got) & (np.abs(own) > SMALL_PART * np.abs(own).max(initial=0.0))
         for k, where in enumerate((inside, ~inside)):
@@ -232,6 +238,8 @@ def _predictions_times(mask: Mask, inside: float, outside: float) -> Change:
 
     def change(q: Question, model: Model) -> Answer | None:
         answer = model(q)
-        return None if answer.grad is None else Answer(answer.value, answer.grad * np.where(mask(q), inside, outside))
+        if answer.grad is None or np.shape(q.y) == q.yhat.shape:
+            return None
+        return Answer(answer.value, answer.grad * np.where(mask(q), inside, outside))
 
     return change

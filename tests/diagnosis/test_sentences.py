@@ -163,7 +163,7 @@ SAID: dict[str, Commits] = {
     ),
     "It is Cauchy(delta=2), not Cauchy(delta=1).": Commits(Cauchy(**NONE), cauchy_of(2.0)),
     "It is Huber(delta=0.3), not Cauchy.": Commits(CAUCHY, huber_of(0.3)),
-    "Its value has the digits of float16.": Commits(
+    "Its value has few digits, about as many as float16 has.": Commits(
         MeanAbsoluteError(),
         lambda y, x: (float(np.mean(size(x - y).astype("f2"))), np.sign(x - y) / x.size),
     ),
