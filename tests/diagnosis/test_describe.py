@@ -273,27 +273,21 @@ INDEX_ONLY = ("It is the loss of class index",)
 
 
 @pytest.mark.parametrize("text", list(DESCRIBED))
-def test_what_numbers_show_is_said_in_one_sentence(text: str) -> None:
+def test_what_numbers_show_is_said_in_one_sentence_that_predicts_them(text: str) -> None:
     candidate, loss = DESCRIBED[text]
-    found = described(answered(candidate, loss, kinds=(1,) if text.startswith(INDEX_ONLY) else (1, 2)), loss)
+    cases = answered(candidate, loss, kinds=(1,) if text.startswith(INDEX_ONLY) else (1, 2))
+    found = described(cases, loss)
     assert found is not None
     assert found.text == text
-
-
-def test_a_description_predicts_every_ordinary_number() -> None:
-    for text, (candidate, loss) in DESCRIBED.items():
-        if "few digits" in text or text.startswith(INDEX_ONLY):
-            continue
-        cases = answered(candidate, loss)
-        found = described(cases, loss)
-        assert found is not None
-        assert found.hypothesis is not None
-        assert f"It {found.hypothesis.phrase}" == text
-        for case in cases:
-            predicted = found.hypothesis.change(case.question, ours) or ours(case.question)
-            for got, guess in zip(case.got[:2], predicted[:2], strict=True):
-                if got is not None and guess is not None:
-                    np.testing.assert_allclose(guess, got, rtol=1e-7, atol=1e-9)
+    if found.hypothesis is None:
+        assert "few digits" in text
+        return
+    assert f"It {found.hypothesis.phrase}" == text
+    for case in cases:
+        predicted = found.hypothesis.change(case.question, ours) or ours(case.question)
+        for got, guess in zip(case.got[:2], predicted[:2], strict=True):
+            if got is not None and guess is not None:
+                np.testing.assert_allclose(guess, got, rtol=1e-7, atol=1e-9)
 
 
 def test_nothing_is_said_of_a_right_candidate() -> None:
