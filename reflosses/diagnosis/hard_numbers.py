@@ -103,14 +103,22 @@ class HardNumbers:
         return 0.0, base
 
     def needs(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation) -> bool:
-        """Whether the explanation without h fails at a finite wrong number, or at several that are infinite or NaN."""
+        """Whether the explanation without h fails at a finite wrong number, or at several infinite ones.
+
+        NaN and 0 look alike whatever they come from. They are evidence for an explanation that predicts nothing else,
+        if there are several, and if the candidate has all that are predicted.
+        """
         if h.scarce:
             return True
         without = self.predicted(tuple(other for other in explanation if other is not h))
         allowed = self.tolerance(explanation, guess, base)
         missed = ~_near(self.got, without, allowed) | ((self.got == 0) ^ (without == 0))
         its = self.wrong(base) & _near(self.got, guess, allowed) & missed
-        return bool((its & np.isfinite(self.got)).any() or its.sum() >= SEVERAL)
+        told = its & ~_is_blank(self.got)
+        if (told & np.isfinite(self.got)).any() or told.sum() >= SEVERAL:
+            return True
+        predicted = self.counts & _is_blank(guess) & ~_is_blank(without)
+        return h.blank and bool(its.sum() >= SEVERAL and not (predicted & ~_is_blank(self.got)).any())
 
     def tolerance(self, explanation: Explanation, guess: Floats, base: Explanation) -> Floats:
         """The distance at which a number is predicted."""
@@ -185,6 +193,11 @@ def _where_defined(explanation: Explanation, answer: Answer, case: Case) -> Any:
         least, most = q.loss.subgradient(low.round(q.y), low.round(q.yhat), weight=q.weight)
         anything |= (least < most) & (least <= got) & (got <= most)
     return np.where(anything, got, answer.grad)
+
+
+def _is_blank(a: Floats) -> Any:
+    """Where numbers are NaN or 0."""
+    return np.isnan(a) | (a == 0)
 
 
 def _near(a: Floats, b: Floats, allowed: Floats) -> Any:

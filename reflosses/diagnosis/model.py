@@ -53,6 +53,7 @@ class Hypothesis:
     stored:  which numbers are of that format: "both", the "value", or "neither", if they are rounded again.
     about:   "gradient" if it says nothing about values.
     scarce:  it shows in one or two numbers only, and they are infinite or NaN.
+    blank:   it shows in NaN and zeros only.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Hypothesis:
     stored: str = "both"
     about: str = ""
     scarce: bool = False
+    blank: bool = False
 
     @property
     def phrase(self) -> str:
@@ -141,6 +143,28 @@ def means_something(h: Hypothesis, q: Question, model: Model) -> bool:
         return h.change(q, model) is not None
     except NOT_APPLICABLE:
         return False
+
+
+def moves(h: Hypothesis, q: Question, model: Model) -> bool:
+    """Whether a hypothesis changes half of the digits of the answer, or its shape.
+
+    At ordinary inputs a defect of floating point changes nothing. It need not be tried there.
+    """
+    try:
+        answer, own = h.change(q, model), model(q)
+    except NOT_APPLICABLE:
+        return False
+    if answer is None:
+        return False
+    with np.errstate(all="ignore"):
+        for a, b in zip(answer[:2], own[:2], strict=True):
+            if a is not None and b is not None:
+                if a.shape != b.shape:
+                    return True
+                least = q.form.eps**0.5 * np.max(np.abs(b), where=np.isfinite(b), initial=0.0) / 100
+                if not ((np.abs(a - b) <= np.fmax(q.form.eps**0.5 * np.abs(b), least)) | (a == b)).all():
+                    return True
+    return False
 
 
 def narrowing(explanation: Explanation) -> tuple[Format | None, str]:

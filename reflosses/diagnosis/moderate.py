@@ -76,6 +76,7 @@ def _drawn(
             if 2 in kinds and loss.domain.y.rows is not None:
                 yield rng.multinomial(16, [1 / count] * count, n) / 16, yhat, (n,)
                 yield one_hot(rng.integers(0, count, n), count), yhat, (n,)
+                yield rng.integers(0, 9, (n, count)) / 16, yhat, (n,)  # they need not sum to one
     elif kind == "vectors":
         for n in (3, 1):
             width = np.shape(getattr(loss, "information", ()))[-1]  # only Cauchy has it

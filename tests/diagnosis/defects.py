@@ -175,6 +175,13 @@ def plain_overlap(y, p):
     return 1 - (2 * i / s)[..., 0], (2 * i / s - 2 * y) / s
 
 
+def guarded_overlap(y, p):
+    """1 less the score, and 0 where there is nothing."""
+    v, g = plain_overlap(y, p)
+    nothing = (p.sum(axis=-1) + y.sum(axis=-1)) == 0
+    return where(nothing, 0.0, v), where(nothing[..., None], 0.0, g)
+
+
 def logs_of_rest(y, p):
     value = where(y == 0, 0, -y * log(p)) + where(y == 1, 0, -(1 - y) * log(1 - p))
     return value, where(y == 1, 0, (1 - y) / (1 - p)) - where(y == 0, 0, y / p)
@@ -204,6 +211,48 @@ def half_sums(y, yhat):
     r = yhat.astype(np.float64) - y  # which float16 may not hold: that would be another mistake
     total = (r * r).astype(np.float16).astype(np.float64).sum().astype(np.float16)
     return float(total) / r.size, (2 * r / r.size).astype(np.float16)
+
+
+def by_sigmoid(y, z):
+    """The logarithms of σ(z) and of 1 − σ(z), hard labels choosing, and what an autodiff makes of them."""
+    p = 1 / (1 + exp(-z))
+    inner = p * (1 - p)
+    value = where(y == 0, 0, -y * log(p)) + where(y == 1, 0, -(1 - y) * log(1 - p))
+    return value, (where(y == 1, 0, (1 - y) / (1 - p)) - where(y == 0, 0, y / p)) * inner
+
+
+def log_of_p_t(y, z):
+    """The focal loss with gamma 2 of p_t = σ(z) or 1 − σ(z), and what an autodiff makes of it."""
+    p = 1 / (1 + exp(-z))
+    s = where(y == 1, 1, -1)
+    p_t = where(y == 1, p, 1 - p)
+    rest, nats = 1 - p_t, -log(p_t)
+    return rest**2 * nats, s * (p * (1 - p)) * (-2 * rest * nats - rest**2 / p_t)
+
+
+def one_shift(y, z):
+    d = z - z.max(initial=-np.inf)
+    e = exp(d)
+    s = e.sum(axis=-1, keepdims=True)
+    row = rows_of(y, z)
+    if y.ndim == 1:
+        return log(s[:, 0]) - d[np.arange(len(z)), y], e / s - row
+    return (row * (log(s) - d)).sum(axis=-1), e / s * row.sum(axis=-1, keepdims=True) - row
+
+
+def by_quotient(y, z):
+    """A log-softmax whose backward divides by a softmax."""
+    p = softmax(z)
+    g = -rows_of(y, z) / p
+    return log_sum(shift=True)(y, z)[0], p * (g - (g * p).sum(axis=-1, keepdims=True))
+
+
+def half_counts(y, yhat, slopes):
+    """A mean of squares in float16 that divides by a number of float16; slopes: in the gradient, too."""
+    n = np.float64(np.float16(yhat.size))
+    r = yhat.astype(np.float64) - y
+    over = n if slopes else max(1, yhat.size)
+    return np.float16((r * r).astype(np.float64).sum() / n), (2 * r / over).astype(np.float16)
 
 
 NARROW = ("float32", "bfloat16", "float16")
@@ -239,6 +288,16 @@ DEFECTS: dict[str, Commits] = {
         ),
     ),
     "log of 1 − p": Commits(loss=BCE, candidate=logs_of_rest),
+    "log of a sigmoid": Commits(loss=LOGITS, candidate=by_sigmoid),
+    "log of p_t": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=log_of_p_t),
+    "one shift for all rows": Commits(loss=ENTROPY, candidate=one_shift),
+    "gradient through y/p": Commits(loss=ENTROPY, candidate=by_quotient),
+    "counts in its own format": Commits(
+        loss=MeanSquaredError(**MEAN), candidate=lambda y, x: half_counts(y, x, slopes=False), dtype="float16"
+    ),
+    "counts in its own format, gradient too": Commits(
+        loss=MeanSquaredError(**MEAN), candidate=lambda y, x: half_counts(y, x, slopes=True), dtype="float16"
+    ),
     "0 · log 0": Commits(loss=BCE, candidate=textbook_logs),
     "1 − p_t of a rounded p_t": Commits(loss=FocalWithLogits(gamma=0.7, **NONE), candidate=rest_of_rounded),
     "0 to the power γ − 1": Commits(loss=Focal(gamma=0.7, **NONE), candidate=bare_power),
@@ -272,5 +331,6 @@ DEFECTS: dict[str, Commits] = {
         loss=MSE, candidate=lambda y, yhat: (yhat * yhat - 2 * yhat * y + y * y, 2 * yhat - 2 * y)
     ),
     "0/0 for nothing": Commits(loss=DICE, candidate=lambda y, p: nothing_lost(y, p)),
-    "1 less the score": Commits(loss=DICE, candidate=plain_overlap),
+    "1 less the score": Commits(loss=DICE, candidate=guarded_overlap),
+    "1 less the score, 0/0": Commits(loss=DICE, candidate=plain_overlap),
 }

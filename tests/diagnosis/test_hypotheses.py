@@ -50,8 +50,9 @@ from diagnosis.as_written import (
 )
 from diagnosis.conventions import CLASS_WEIGHTS, CONVENTIONS, EDGES
 from diagnosis.defects import DEFECTS, as_sum, minus_log_sigmoid
+from diagnosis.terms import TERMS
 
-COMMITTED = CONVENTIONS | EDGES | DEFECTS
+COMMITTED = CONVENTIONS | EDGES | TERMS | DEFECTS
 
 
 def asked(c: Commits) -> Diagnosis:

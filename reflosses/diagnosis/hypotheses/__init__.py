@@ -22,11 +22,12 @@ from reflosses.diagnosis.hypotheses import (
     precision,
     predictions,
     targets,
+    terms,
 )
 from reflosses.diagnosis.model import Hypothesis
 
 FAMILIES = (  # in the order in which they are tried: of two that fit equally well, the first is told
-    *(factors, gradients, divisors, targets, parameters, other_losses, overlaps, predictions),
+    *(factors, gradients, divisors, targets, terms, parameters, other_losses, overlaps, predictions),
     *(edges, precision, defects),
 )
 HYPOTHESES: tuple[Hypothesis, ...] = tuple(hypothesis for module in FAMILIES for hypothesis in module.FAMILY)

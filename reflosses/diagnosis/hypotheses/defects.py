@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.changes import lost, only_if
+from reflosses.diagnosis.changes import lost, only_for, only_if
 from reflosses.diagnosis.formulas import (
     Formula,
     class_probability,
@@ -26,9 +26,11 @@ from reflosses.diagnosis.formulas import (
     surprise,
     target_rows,
 )
-from reflosses.diagnosis.model import Family, Model, Question
+from reflosses.diagnosis.model import Family, Model, Question, ours
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.stack import per_prediction
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cauchy import Cauchy
@@ -60,6 +62,7 @@ FAMILY.defect(
     says="takes σ(z) − y for its gradient, which is 0 once σ(z) rounds to 1",
     seen_in="torch binary_cross_entropy_with_logits",
     about="gradient",
+    blank=True,
     change=formula({BinaryCrossEntropyWithLogits: difference_of_sigmoid}),
 )
 
@@ -76,6 +79,7 @@ FAMILY.defect(
     says="takes softmax less target for its gradient, which is 0 once the softmax rounds to 1",
     seen_in="torch cross_entropy, sklearn HalfMultinomialLoss",
     about="gradient",
+    blank=True,
     change=formula({CrossEntropy: softmax_less_target}),
 )
 
@@ -89,7 +93,31 @@ FAMILY.defect(
     "log of 1 − p",
     says="takes log(1 − p), not log1p(−p): small p are lost",
     seen_in="sklearn log_loss",
-    change=formula(of_logs(Tape.log, log_of_rest, chosen=True)),
+    blank=True,
+    change=only_for((BinaryCrossEntropy, Focal), formula(of_logs(Tape.log, log_of_rest, chosen=True))),
+)
+FAMILY.defect(
+    "log of a sigmoid",
+    says="takes the logarithms of σ(z) and 1 − σ(z), which are 0 far out: there the loss is ∞ and the gradient 0 · ∞",
+    seen_in="a sigmoid before a cross-entropy of probabilities",
+    change=only_for(
+        (BinaryCrossEntropyWithLogits, FocalWithLogits), formula(of_logs(Tape.log, log_of_rest, chosen=True))
+    ),
+)
+
+
+def log_of_p_t(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """(1 − p_t)^γ · −log p_t of a rounded p_t = σ(z) or 1 − σ(z)."""
+    p = t.sigmoid(x)
+    p_t = t.where(y == 1, p, 1 - p)
+    return faded(t, loss, y, -t.log(p_t), 1 - p_t)
+
+
+FAMILY.defect(
+    "log of p_t",
+    says="takes log p_t of a p_t that rounds to 0 or 1: where it is 0 the loss is ∞ and the gradient is 0 · ∞",
+    seen_in="focal losses written in p_t = σ(z) or 1 − σ(z)",
+    change=formula({FocalWithLogits: log_of_p_t}),
 )
 
 
@@ -107,6 +135,7 @@ FAMILY.defect(
     "0 · log 0",
     says="multiplies 0 by log 0, which is not a number",
     seen_in="the textbook formula as printed",
+    blank=True,
     change=formula(
         {
             BinaryCrossEntropy: of_logs(Tape.log, log1p_of_rest)[BinaryCrossEntropy],
@@ -128,6 +157,7 @@ FAMILY.defect(
     "1 − p_t of a rounded p_t",
     says="takes 1 − p_t of a p_t that is rounded already: it is 0 where p_t rounds to 1",
     seen_in="torchvision and SMP focal losses, keras",
+    blank=True,
     change=formula({Focal: rounded_rest, FocalWithLogits: rounded_rest}),
 )
 
@@ -144,7 +174,10 @@ FAMILY.defect(
     "0 to the power γ − 1",
     says="raises 1 − p_t, once it is 0, to the power γ − 1: below γ = 1 the gradient is not a number",
     seen_in="torchvision and SMP focal losses",
-    change=formula({Focal: bare_power, FocalWithLogits: bare_power}),
+    blank=True,
+    change=only_if(
+        lambda q: 0 < getattr(q.loss, "gamma", 0.0) < 1, formula({Focal: bare_power, FocalWithLogits: bare_power})
+    ),
 )
 
 
@@ -247,6 +280,7 @@ def cauchy_as_written(t: Tape, loss: Any, y: Any, x: Node, log1p: Callable[[Node
 FAMILY.defect(
     "log(1 + x)",
     says="takes log(1 + x) for log1p(x): it is 0 where x is below eps",
+    blank=True,
     change=formula(
         {
             Cauchy: lambda t, loss, y, x: cauchy_as_written(t, loss, y, x, lambda a: log_of_sum(t, a), False),
@@ -267,7 +301,38 @@ FAMILY.defect(
     "loses the tail of log-softmax",
     says="subtracts the largest logit before it adds the tail: value and gradient are 0 where the tail is below eps",
     seen_in="torch cross_entropy, scipy log_softmax, jax log_softmax",
+    blank=True,
     change=formula({CrossEntropy: lost_tail}),
+)
+
+
+def one_shift(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log Σ e^(z − m) − (z − m), where m is the largest logit of all rows."""
+    shifted = x - x.value.max(initial=-np.inf)
+    return picked(t, loss, y, t.log(t.sum(t.exp(shifted))).column() - shifted, lambda a: a)
+
+
+FAMILY.defect(
+    "one shift for all rows",
+    says="subtracts the largest logit of the whole batch from every row: rows far below it are 0 and their losses ∞",
+    change=formula({CrossEntropy: one_shift}),
+)
+
+
+def gradient_by_quotient(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
+    """A log-softmax, and the gradient p (g − Σ g p) of g = −y/p, which is 0/0 where p is 0."""
+    p = class_probability(t, loss, x).value
+    g = t.rounded(-t.rounded(target_rows(loss, y, x) / p))
+    inner = t.rounded(t.rounded(g * p).sum(axis=1, keepdims=True))
+    return lost_tail(t, loss, y, x), np.asarray(t.rounded(p * t.rounded(g - inner)), np.float64)
+
+
+FAMILY.defect(
+    "gradient through y/p",
+    says="works its gradient out of y/p, which is 0/0 or 0 · ∞ where a softmax is 0",
+    seen_in="a hand-written backward of a softmax",
+    about="gradient",
+    change=formula({CrossEntropy: gradient_by_quotient}),
 )
 
 
@@ -330,6 +395,7 @@ FAMILY.defect(
     says="differentiates both branches and multiplies one by 0: at ∞ the gradient is not a number",
     seen_in="torch.where, jnp.where",
     about="gradient",
+    blank=True,
     change=formula({Huber: both_branches}),
 )
 
@@ -346,6 +412,7 @@ FAMILY.defect(
     says="differentiates min(|r|, delta) and the rest of |r| apart: their slopes cancel where r is small",
     seen_in="optax huber_loss",
     about="gradient",
+    blank=True,
     change=formula({Huber: split_residual}),
 )
 
@@ -385,6 +452,7 @@ FAMILY.defect(
     "expands the square",
     says="takes yhat² − 2 yhat y + y², which cancels",
     seen_in="distances by matrix products",
+    blank=True,
     change=formula({MeanSquaredError: expanded_square}),
 )
 
@@ -405,11 +473,39 @@ FAMILY.defect(
     scarce=True,
     change=nothing_by_nothing,
 )
+
+
+SCORES: dict[type[Loss], Formula] = {
+    Dice: overlap_as_written,
+    IoU: overlap_as_written,
+    GeneralizedDice: generalized_dice(lambda v: 1 / v**2),
+}
+CANCELS = "subtracts the score from 1, which leaves no digit of a nearly perfect overlap"
+
+
+def nothing_guarded(q: Question, model: Model) -> Answer | None:
+    """1 less the score; nothing against nothing is our own answer."""
+    answer, own, bound = formula(SCORES)(q, model), ours(q), q.bound
+    if answer is None or answer.value is None or answer.grad is None or own.value is None or own.grad is None:
+        return None
+    if q.loss.reduction != "none":
+        return answer
+    empty = (bound.arrange(q.yhat) == 0) & (bound.arrange(np.asarray(q.y, np.float64)) == 0)
+    lost = empty.reshape(bound.units, -1).all(axis=1).reshape(bound.value_shape)
+    wide = per_prediction(q.loss, lost, q.yhat.shape) == 1
+    return Answer(np.where(lost, own.value, answer.value), np.where(wide, own.grad, answer.grad))
+
+
 FAMILY.defect(
     "1 less the score",
-    says="subtracts the score from 1, which leaves no digit of a nearly perfect overlap and is 0/0 for nothing",
+    says=CANCELS,
     seen_in="keras Dice, optax dice_loss",
-    change=formula(
-        {Dice: overlap_as_written, IoU: overlap_as_written, GeneralizedDice: generalized_dice(lambda v: 1 / v**2)}
-    ),
+    blank=True,
+    change=nothing_guarded,
+)
+FAMILY.defect(
+    "1 less the score, 0/0",
+    says=f"{CANCELS}, and divides 0 by 0 for nothing",
+    blank=True,
+    change=only_if(lambda q: not getattr(q.loss, "smooth_dr", 0.0), formula(SCORES)),
 )

@@ -133,6 +133,7 @@ FAMILY.convention(
     "returns 0 for nothing",
     says="gives 0 for the mean over nothing, where ours is not a number",
     seen_in="Paddle cross_entropy, keras",
+    scarce=True,
     change=zero_for_nothing,
 )
 

@@ -24,6 +24,7 @@ COMMON = ("1e-7", "1e-8", "1e-12", "1e-15")  # tried first: in a narrow format s
 RARE = ("1e-3", "1e-4", "1e-5", "1e-6", "1e-9", "1e-10", "1e-16")
 CLIPS_OF_P = (*((c, float(c)) for c in COMMON), ("eps", 0.0), *((c, float(c)) for c in RARE))
 OFFSETS_OF_P = (*((c, float(c)) for c in ("1e-4", "1e-5", "1e-6", "1e-7", "1e-8", "1e-10", "1e-12")), ("eps", 0.0))
+LEAST_OF_P = ("1e-6", "1e-7", "1e-8", "1e-10", "1e-12")
 CLIPS_OF_Z = ("10", "20", "30", "50", "100")
 
 
@@ -97,6 +98,25 @@ for name, c in OFFSETS_OF_P:
         says=f"adds {name} to what it takes the logarithm of",
         seen_in="Paddle log_loss (1e-4), torch poisson_nll_loss (1e-8)",
         change=offset(c),
+    )
+
+
+def held_from(c: float) -> Change:
+    """What a logarithm is taken of is at least a constant, p and 1 − p apart. Below it the slope is 0."""
+
+    def rows(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        return surprise(t, loss, y, t.clip(class_probability(t, loss, x), c, np.inf))
+
+    table = of_logs(lambda t, p: t.log(t.clip(p, c, np.inf)), lambda t, p: t.log(t.clip(1 - p, c, np.inf)))
+    return formula({**table, CrossEntropy: rows, SparseCategoricalCrossEntropy: rows})
+
+
+for name in LEAST_OF_P:
+    FAMILY.convention(
+        f"logarithms of {name} or more",
+        says=f"holds what it takes the logarithm of at {name} or more, with the slope 0 below",
+        seen_in="p.clamp(min=…), np.maximum(p, …)",
+        change=held_from(float(name)),
     )
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import count, divisor, multiplied
+from reflosses.diagnosis.formulas import formula, stable, target_rows
 from reflosses.diagnosis.model import Family, Model, Question
-from reflosses.evaluation.domain import Classes
+from reflosses.diagnosis.tape import Node, Tape
+from reflosses.evaluation.domain import Classes, Floats
+from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
+from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
+from reflosses.losses.focal import Focal
+from reflosses.losses.focal_with_logits import FocalWithLogits
+from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 
 FAMILY = Family()
 
@@ -84,4 +93,50 @@ FAMILY.defect(
     says="leaves the weights out of the gradient",
     about="gradient",
     change=unweighted_gradient,
+)
+
+
+def by_logit(q: Question, model: Model) -> Answer | None:
+    """The gradient times p (1 − p)."""
+    answer = model(q)
+    if not isinstance(q.loss, BinaryCrossEntropy | Focal) or answer.grad is None:
+        return None
+    return Answer(answer.value, answer.grad * q.yhat * (1 - q.yhat))
+
+
+FAMILY.defect(
+    "gradient by the logit",
+    says="gives the derivative by the logit, p (1 − p) times that by the probability",
+    seen_in="p − y for the slope of a loss of probabilities",
+    about="gradient",
+    change=by_logit,
+)
+
+
+def by_probability(q: Question, model: Model) -> Answer | None:
+    """The gradient over p (1 − p)."""
+    answer = model(q)
+    if not isinstance(q.loss, BinaryCrossEntropyWithLogits | FocalWithLogits) or answer.grad is None:
+        return None
+    return Answer(answer.value, answer.grad / (expit(q.yhat) * expit(-q.yhat)))
+
+
+FAMILY.defect(
+    "gradient by the probability",
+    says="gives the derivative by the probability σ(z), without the factor σ(z) (1 − σ(z)) of the logit",
+    about="gradient",
+    change=by_probability,
+)
+
+
+def less_one_hot(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
+    """Our own value with the slope p − y, as for a softmax."""
+    return stable(t, loss, y, x), np.asarray(t.rounded(x.value - target_rows(loss, y, x)), np.float64)
+
+
+FAMILY.defect(
+    "gradient as for logits",
+    says="gives p − y for its gradient, the derivative by the logits of a softmax",
+    about="gradient",
+    change=formula({SparseCategoricalCrossEntropy: less_one_hot}),
 )

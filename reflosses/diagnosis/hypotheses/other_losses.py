@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from reflosses.diagnosis.changes import with_values
-from reflosses.diagnosis.formulas import formula
+from reflosses.diagnosis.changes import only_if, with_parameters, with_values
+from reflosses.diagnosis.formulas import Formula, formula, softplus, stable
 from reflosses.diagnosis.model import Family
 from reflosses.diagnosis.tape import Node, Tape
+from reflosses.evaluation.domain import Floats
 from reflosses.losses.cauchy import Cauchy
+from reflosses.losses.hinge import Hinge
 from reflosses.losses.huber import Huber
+from reflosses.losses.mean_absolute_error import MeanAbsoluteError
+from reflosses.losses.mean_squared_error import MeanSquaredError
 
 FAMILY = Family()
 
@@ -54,7 +59,139 @@ def slope_of_one(t: Tape, loss: Any, y: Any, x: Node) -> Node:
 FAMILY.convention(
     "slope 1 beyond the scale",
     says="rises with slope 1 beyond delta, where delta is due",
-    change=formula({Huber: slope_of_one}),
+    change=only_if(lambda q: q.loss.scale != 1, formula({Huber: slope_of_one})),
+)
+
+
+def bent(beyond: Callable[[Any, Node, Node], Node]) -> Formula:
+    """½r² up to delta; beyond: loss, r, |r| → the loss beyond it."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        r = x - y
+        size = t.abs(r)
+        return t.where(size.value <= loss.delta, 0.5 * (r * r), beyond(loss, r, size))
+
+    return write
+
+
+FAMILY.convention(
+    "no offset beyond the scale",
+    says="leaves out the −½delta of delta (|r| − ½delta), so that it jumps at delta",
+    change=formula({Huber: bent(lambda loss, r, size: loss.delta * size)}),
+)
+FAMILY.convention(
+    "no absolute value beyond the scale",
+    says="takes r for |r| beyond delta, so that negative residuals have the wrong sign there",
+    change=formula({Huber: bent(lambda loss, r, size: loss.delta * (r - loss.delta / 2))}),
+)
+FAMILY.convention(
+    "no half below the scale",
+    says="takes r² for ½r² up to delta, but not beyond it",
+    change=formula({Huber: lambda t, loss, y, x: doubled_parabola(t, loss, y, x)}),
+)
+
+
+def doubled_parabola(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """r² up to delta, and Huber beyond it."""
+    r = x - y
+    size = t.abs(r)
+    return t.where(size.value <= loss.delta, r * r, loss.delta * (size - loss.delta / 2))
+
+
+def weighed_square(held: bool) -> Formula:
+    """Weight times r², which is not ρ; held: the weight is not differentiated, so that the gradient is right."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats] | Node:
+        r = x - y
+        if isinstance(loss, Huber):
+            size = t.abs(r)
+            w = t.where(size.value <= loss.delta, 1.0, loss.delta / size)
+            cost = 0.5 * (w * (r * r))
+        else:
+            u = r / loss.delta
+            cost = (r * r) / (1 + u * u)
+        if not held:
+            return cost
+        own = stable(t, loss, y, x)
+        return t.node(cost.value), t.gradient(own, x)
+
+    return write
+
+
+WEIGHED = "takes the weight times r² for rho(r)"
+FAMILY.convention(
+    "weight times r²",
+    says=WEIGHED,
+    seen_in="iteratively reweighted least squares",
+    change=formula({Cauchy: weighed_square(False), Huber: weighed_square(False)}),
+)
+FAMILY.convention(
+    "weight times r², held",
+    says=f"{WEIGHED}; the gradient is that of rho",
+    seen_in="iteratively reweighted least squares",
+    change=formula({Cauchy: weighed_square(True), Huber: weighed_square(True)}),
+)
+FAMILY.convention(
+    "only the diagonal of the information",
+    says="takes only the diagonal of the information matrix",
+    change=with_parameters(information=lambda m: np.diag(np.diag(np.asarray(m)))),
+)
+
+
+FAMILY.convention(
+    "ignores the information",
+    says="leaves the information matrix out",
+    change=with_parameters(information=lambda m: np.eye(len(np.asarray(m)))),
+)
+
+
+def log_cosh(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log cosh r = |r| + log(1 + e^−2|r|) − log 2."""
+    size = t.abs(x - y)
+    return size + t.log1p(t.exp(-2 * size)) - np.log(2)
+
+
+FAMILY.convention(
+    "log-cosh",
+    says="is the log-cosh loss",
+    seen_in="keras LogCosh, optax log_cosh",
+    change=formula(dict.fromkeys((Huber, MeanSquaredError, MeanAbsoluteError, Cauchy), log_cosh)),
+)
+
+
+def logistic(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """log(1 + e^(−y yhat))."""
+    return softplus(t, -(y * x))
+
+
+FAMILY.convention(
+    "logistic loss",
+    says="is the logistic loss log(1 + e^(−y yhat))",
+    seen_in="torch soft_margin_loss",
+    change=formula({Hinge: logistic}),
+)
+
+
+def hinge_of(margin: Callable[[Any, Node], Node]) -> Formula:
+    """max(0, a function of y yhat)."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        gap = margin(t, y * x)
+        return t.where(gap.value > 0, gap, 0.0)
+
+    return write
+
+
+FAMILY.convention(
+    "sign of the score",
+    says="takes the score with the opposite sign, max(0, 1 + y yhat)",
+    change=formula({Hinge: hinge_of(lambda t, m: 1 + m)}),
+)
+FAMILY.convention(
+    "threshold 0",
+    says="leaves out the 1 of max(0, 1 − y yhat), so that right answers close to 0 cost nothing",
+    seen_in="the perceptron, sklearn Perceptron",
+    change=formula({Hinge: hinge_of(lambda t, m: -m)}),
 )
 
 

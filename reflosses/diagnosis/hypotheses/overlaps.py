@@ -100,6 +100,36 @@ FAMILY.convention(
 )
 
 
+def doubled_over_union(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """1 − (2I + a)/(P + T − I + b)."""
+    both = t.sum(x * y)
+    return 1 - (2 * both + loss.smooth_nr) / (t.sum(x) + y.sum(axis=1) - both + loss.smooth_dr)
+
+
+FAMILY.convention(
+    "2I over the union",
+    says="divides 2I by the union, which belongs to I, not by P + T",
+    change=formula({Dice: doubled_over_union, IoU: doubled_over_union}),
+)
+
+
+def smoothed_intersection(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """The constant is added to I, which is then part of the union, or doubled."""
+    both = t.sum(x * y) + loss.smooth_nr
+    total = t.sum(x) + y.sum(axis=1) + loss.smooth_dr
+    return 1 - (both / (total - both) if isinstance(loss, IoU) else (2 * both) / total)
+
+
+FAMILY.convention(
+    "smoothing inside the intersection",
+    says="adds the smoothing constant to the intersection before it makes the rest of it",
+    change=only_if(
+        lambda q: bool(getattr(q.loss, "smooth_nr", 0.0)),
+        formula({Dice: smoothed_intersection, IoU: smoothed_intersection}),
+    ),
+)
+
+
 def with_smoothing(change: Callable[[float, float], tuple[float, float]]) -> Change:
     """Other smoothing constants, above and below, of a loss that has them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from reflosses.diagnosis.changes import (
     with_parameters,
 )
 from reflosses.diagnosis.formulas import Formula, faded, formula, probability, softplus
-from reflosses.diagnosis.model import Family, Model, Question
+from reflosses.diagnosis.model import Change, Family, Model, Question
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.losses.focal import Focal
 from reflosses.losses.focal_with_logits import FocalWithLogits
@@ -127,6 +128,36 @@ FAMILY.convention(
     "differentiates the weight",
     says="differentiates the weight too",
     change=with_parameters(weight_grad=lambda w: "full"),
+)
+
+
+def sudre_weight(of: Callable[[Question], float]) -> Change:
+    """Another weight of the foreground, made from the call and not differentiated."""
+
+    def change(q: Question, model: Model) -> Answer | None:
+        if not isinstance(q.loss, WeightedCrossEntropy) or q.loss.weight != "sudre":
+            return None
+        return model(q.of(weight=of(q)))
+
+    return change
+
+
+FAMILY.convention(
+    "weight of the targets",
+    says="works the weight of the foreground out of the targets, not of the predictions",
+    change=sudre_weight(lambda q: float((q.yhat.size - np.sum(q.y)) / np.sum(q.y))),
+)
+FAMILY.convention(
+    "weight upside down",
+    says="divides the foreground by the background in its weight, which is upside down",
+    change=sudre_weight(lambda q: float(q.yhat.sum() / (q.yhat.size - q.yhat.sum()))),
+)
+
+
+FAMILY.convention(
+    "integer division in the weight",
+    says="divides with // in the weight of the foreground, which cuts it to a whole number",
+    change=sudre_weight(lambda q: float((q.yhat.size - q.yhat.sum()) // q.yhat.sum())),
 )
 FAMILY.convention(
     "weight 1",

@@ -130,6 +130,40 @@ FAMILY.defect(
 )
 
 
+def count_in_format(everywhere: bool) -> Change:
+    """The number of losses is rounded to the format, and may be infinite; everywhere: in the gradient, too."""
+
+    def change(q: Question, model: Model) -> Answer | None:
+        answer = model(q)
+        if q.loss.reduction != "mean" or q.loss.reads_all_predictions or answer.value is None or answer.grad is None:
+            return None
+        if not np.isinf(q.form.round(taking_part(q).sum())):
+            return answer
+        total = joined(q, losses_of(q, model), 1.0).value
+        assert total is not None
+        value = np.where(np.isfinite(q.form.round(total)), 0.0, np.nan)
+        return Answer(value, np.zeros_like(answer.grad) if everywhere else answer.grad)
+
+    return change
+
+
+INFINITE = "counts the losses in the format of its inputs, where the count may be ∞: the mean is then 0, or ∞/∞"
+FAMILY.defect(
+    "counts in its own format",
+    says=INFINITE,
+    seen_in="float16 means of more than 65,504 losses",
+    scarce=True,
+    change=count_in_format(everywhere=False),
+)
+FAMILY.defect(
+    "counts in its own format, gradient too",
+    says=f"{INFINITE}, and the gradient is 0",
+    seen_in="float16 means of more than 65,504 losses",
+    scarce=True,
+    change=count_in_format(everywhere=True),
+)
+
+
 def residual_first(q: Question, model: Model) -> Answer | None:
     """yhat − y is rounded to the format, and may overflow."""
     if q.loss.domain.y is not REAL:
@@ -179,6 +213,7 @@ FAMILY.defect(
     "flushes subnormals",
     says="gives 0 for results below the smallest normal number",
     seen_in="scipy.special.expit, JAX on CPUs",
+    blank=True,
     change=flushed,
 )
 
@@ -196,6 +231,7 @@ FAMILY.defect(
     "not a number at infinity",
     says="gives NaN for infinite predictions, which have a limit",
     seen_in="differences and products with ∞, as in optax sigmoid_focal_loss",
+    blank=True,
     change=lost_at_infinity,
 )
 
