@@ -105,8 +105,8 @@ def check(
         other = replace(base, reduction="none")
         target = Scaled(loss.factor, other) if isinstance(loss, Scaled) else other
         each = check(asked, target, dtype=dtype, regimes=wanted, seed=seed, targets=targets, inputs=inputs, unit=unit)
-        why = f" {each.diagnosis}" if each.diagnosis else ""
-        found.diagnosis += f' It gives one value for each loss. With reduction="none": {each.summary()}{why}'
+        hint = 'It gives one value for each loss, where one for all is due. Asked with reduction="none":'
+        found.diagnosis = " ".join(filter(None, (hint, each.summary(), each.diagnosis)))
     found.seconds = time.perf_counter() - start
     return found
 

@@ -226,7 +226,7 @@ def reason(d: Deviation) -> str:
         return f"it {d.error}" if d.verdict in ("crash", "changes its input") else f"its {d.what} {d.error}"
     if d.verdict == "rows interact":
         return f"one row changes the {d.what} of another"
-    where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
+    where = "at ordinary inputs" if d.regime in ORDINARY else "as if it were clipped"
     return f"its {d.what} is {d.got:.6g} where {d.exact:.6g} is right, {where}"
 
 

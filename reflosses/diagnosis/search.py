@@ -20,15 +20,19 @@ from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
-from reflosses.comparison.result import Comparison
+from reflosses.comparison.result import LEVELS, Comparison
+from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases
+from reflosses.diagnosis.describe import described, unexplained
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Explanation, answer_of, means_something, narrowing, ours, remembered
+from reflosses.diagnosis.model import Explanation, answer_of, means_something, moves, narrowing, ours, remembered
 from reflosses.diagnosis.moderate import moderate_questions
+from reflosses.diagnosis.remedies import instead
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
+ROWS = "One row has an effect on another: alone, each of them is right. Take every maximum and every sum row by row."
 REFUSALS = "K"  # the regime of inputs that must be refused
 # An explanation must predict this share of the wrong numbers. A smaller share may be a coincidence.
 LEAST_SHARE = 0.5
@@ -46,10 +50,14 @@ BASES = 3
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The explanation of a candidate's numbers; names: the hypotheses, none if nothing is wrong or nothing fits."""
+    """The explanation of a candidate's numbers.
+
+    names: the hypotheses; none if nothing is wrong or nothing fits. remedy: what to write instead.
+    """
 
     names: tuple[str, ...]
     text: str
+    remedy: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -57,7 +65,7 @@ class Diagnosis:
     @property
     def told(self) -> str:
         """The text for a report; "" if no number is wrong."""
-        return "" if self == RIGHT else self.text
+        return "" if self == RIGHT else f"{self.text} {self.remedy}".rstrip()
 
 
 RIGHT = Diagnosis((), "nothing to explain: every number is right")
@@ -75,7 +83,7 @@ def in_words(base: Explanation, explanation: Explanation = ()) -> Diagnosis:
 
 def nothing_fits(where: str = "") -> Diagnosis:
     """No explanation predicts the numbers."""
-    return Diagnosis((), f"none of {len(HYPOTHESES)} explanations fits its numbers{where}, nor do two of them together")
+    return Diagnosis((), f"No known explanation fits its numbers{where}.")
 
 
 def diagnose(
@@ -130,8 +138,13 @@ def explained(run: Interview) -> Diagnosis:
     wrong = {d.regime for d in run.found.worst} - {REFUSALS}
     if not wrong:  # a missing refusal has no number to explain
         return RIGHT
+    levels = {d.level for d in run.found.worst}
     with np.errstate(all="ignore"):
-        return _Search(run).diagnosis()
+        found = _Search(run).diagnosis()
+    if found == RIGHT:
+        return found
+    remedy = instead(run.loss, found.names, next(level for level in LEVELS if level in levels))
+    return replace(found, remedy=remedy)
 
 
 class _Search:
@@ -146,24 +159,33 @@ class _Search:
         run.ask_silently()
         self.cases = ordinary_cases(run)
         if not self.cases:
-            error = next((f"it {d.error}" for d in run.found.worst if d.error), "it gives no number")
-            return Diagnosis((), f"nothing to compare: {error} at every moderate input")
+            error = next((d.error for d in run.found.worst if d.error), "gives no number")
+            return Diagnosis((), f"Nothing can be compared: at every ordinary input it {error}.")
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
         self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
-        self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known])
+        self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known if not h.inside])
+        told = None if self.fits else described(self.cases, run.loss, self.model)
+        if told is not None and told.hypothesis is not None:
+            self.fits = [(told.hypothesis,)]
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
+        if not self.fits and told is not None:
+            return Diagnosis(("described",), told.text)
         if not self.fits:
-            self.fits = self.fitting([(a, b) for a in self.known for b in self.known if a is not b])
+            moving = [h for h in self.known if any(moves(h, c.question, self.model) for c in self.cases)]
+            self.fits = self.fitting([(a, b) for a in moving for b in moving if a is not b])
         if not self.fits:
-            return nothing_fits()
+            return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
         self.numbers = numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         if not bases[0] and not numbers.wrong(()).any():
-            return nothing_fits(": the wrong ones are no single numbers")
+            return self.between_calls()
         if not numbers.wrong(bases[0]).any():
             return in_words(bases[0])
         share, base, found = self.best(bases)
         moderate = bool(base)
+        if ROWS_INTERACT in {d.verdict for d in run.found.worst} and not base and share < ENDING_SHARE:
+            return self.between_calls()
         if share < LEAST_SHARE:
             if not bases[0]:
                 return nothing_fits(" at hard inputs")
@@ -172,10 +194,19 @@ class _Search:
         if not seen and found == base:
             return nothing_fits(" at hard inputs")
         said = in_words(base if seen else (), tuple(h for h in found if seen or h not in base))
-        if share >= WHOLE_SHARE:
+        if share >= WHOLE_SHARE or ROWS_INTERACT in {d.verdict for d in run.found.worst}:
             return said
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
+
+    def between_calls(self) -> Diagnosis:
+        """The explanation where each number of a single loss is right."""
+        verdicts = {d.verdict for d in self.run.found.worst}
+        if CHANGES_INPUT in verdicts:
+            return Diagnosis(("changes its input",), "It writes into an array that it was given. Work on a copy.")
+        if ROWS_INTERACT in verdicts:
+            return Diagnosis(("rows interact",), ROWS)
+        return nothing_fits(" at hard inputs")
 
     def best(self, bases: list[Explanation]) -> tuple[float, Explanation, Explanation]:
         """The largest share that is explained, from which base, and by which explanation."""
@@ -227,6 +258,8 @@ class _Search:
             return 0.0, base
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
+        if any(h.name == "described" for h in base):
+            others = [h for h in others if h.kind == "defect"]
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
         guesses = self.numbers.promising(self.fitting(more), base)
         best = self.numbers.best(guesses, base)
