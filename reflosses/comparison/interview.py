@@ -41,7 +41,7 @@ from reflosses.comparison.verdict import (
 )
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, stack, unstack
+from reflosses.evaluation.stack import align, flatten, one_loss_a_call, per_loss, per_prediction, stack, unstack
 from reflosses.truth.arithmetic import available
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
@@ -182,6 +182,7 @@ class Interview:
                 continue
             whole = truth.value.ndim == 0
             judged_value = True
+            value_slack, grad_slack = np.full(truth.value.shape, np.nan), np.full(question.arrays[1].shape, np.nan)
             if whole:
                 other = self._alone(block.y[:1], block.yhat[:1])
                 huge = bool((np.abs(each.value) > self.form.max / 16).any())  # the sum may overflow
@@ -191,6 +192,12 @@ class Interview:
                     continue
                 numbers = Numbers(*(a[:1] for a in numbers))
                 right, ulps, slack = judged(numbers, bound, np.ones(1, bool), self.form)
+                if what == "gradient":
+                    grad_slack = per_prediction(self.loss, np.array([0.0, np.nan]), grad_slack.shape) + slack.max()
+                elif whole:
+                    value_slack = slack.reshape(())
+                else:
+                    value_slack.flat[0] = slack.flat[0]
                 self._count("I", what, int(right.size))
                 wrong = np.flatnonzero(~right[0] & known[:1])
                 if len(wrong):
@@ -202,6 +209,8 @@ class Interview:
                         "slack": slack[0, j],
                     }
                     self._note(question, 0, what, ROWS_INTERACT, number=j, **{k: float(v) for k, v in got.items()})
+            of = question.regimes, call.name, False, *question.arrays, None, None
+            self.record.append(Answered(*of, answer, truth, value_slack, grad_slack))
 
     def _alone(self, y: Floats, yhat: Floats) -> list[bool] | None:
         """Whether value and gradient of one loss are right, to half of their digits; None if it is not answered."""

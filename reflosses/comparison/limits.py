@@ -81,7 +81,7 @@ def _variable(d: Deviation, loss: Loss) -> tuple[str, float] | None:
 
 
 def _sentence(side: str, what: str, effect: str, found: list[Deviation], loss: Loss, probe: Probe) -> str:
-    does = f"its {what} {effect}" if not found[0].error else f"it {effect}"
+    does = f"its {what} {effect}" if not found[0].error else found[0].fault
     measured = [(abs(v[1]), v[0], d) for d in found if (v := _variable(d, loss)) is not None]
     if side in REGIMES and measured:
         small = side == "E"

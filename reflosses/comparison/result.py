@@ -47,12 +47,19 @@ class Deviation:
     given: Mapping[str, Any] = field(default_factory=dict)
     level: str = "formula"
 
+    @property
+    def fault(self) -> str:
+        """The error as a clause, such as "it raises KeyError: 'no'" or "its value has shape (1,), not ()"."""
+        if self.shape is not None:
+            return f"its {self.what} {self.error}"
+        return self.error if self.error.startswith("its ") else f"it {self.error}"
+
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         where = title(self.regime) if self.name == self.regime else f"{title(self.regime)}: {self.name}"
         start = f"{where}: {self.what}{place}"
         if self.error:
-            return f"{start} {self.error}"
+            return f"{where}: {self.fault}"
         if np.isnan(self.exact):
             return f"{start} is {self.got:.17g} where an error or NaN is right: {self.verdict}"
         off = "" if not np.isfinite(self.ulps) else f" by {self.ulps:.2g} ulp"
@@ -223,7 +230,7 @@ class Comparison:
 def reason(d: Deviation) -> str:
     """Why a formula is another one, in a clause."""
     if d.error:
-        return f"it {d.error}" if d.verdict in ("crash", "changes its input") else f"its {d.what} {d.error}"
+        return d.fault
     if d.verdict == "rows interact":
         return f"one row changes the {d.what} of another"
     where = "at ordinary inputs" if d.regime in ORDINARY else "as if it were clipped"

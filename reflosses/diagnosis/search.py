@@ -159,8 +159,8 @@ class _Search:
         run.ask_silently()
         self.cases = ordinary_cases(run)
         if not self.cases:
-            error = next((d.error for d in run.found.worst if d.error), "gives no number")
-            return Diagnosis((), f"Nothing can be compared: at every ordinary input it {error}.")
+            fault = next((d.fault for d in run.found.worst if d.error), "it gives no number")
+            return Diagnosis((), f"Nothing can be compared: at every ordinary input {fault}.")
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
         self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]

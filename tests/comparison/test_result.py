@@ -32,7 +32,7 @@ LOST = Deviation("B", "far", "gradient", "overflow", [1.0], [2.0], upstream=[3.0
     ("deviation", "text"),
     [
         (WRONG, "saturated on the right side (A): a margin: value[0] is 1.5, exactly 1: inaccurate by 3e+15 ulp"),
-        (CRASH, "ordinary inputs: value raises KeyError: 'no'"),
+        (CRASH, "ordinary inputs: it raises KeyError: 'no'"),
         (
             TAKEN,
             "outside the domain (K): target 2: value is 0.25 where an error or NaN is right: accepts invalid input",
@@ -215,7 +215,8 @@ def test_levels_that_hold():
             "it changes the y that it is given",
         ),
         ({"verdict": "crash", "error": "raises KeyError: 1"}, "it raises KeyError: 1"),
-        ({"error": "has shape (1,), not ()"}, "its value has shape (1,), not ()"),
+        ({"error": "has shape (1,), not ()", "shape": ()}, "its value has shape (1,), not ()"),
+        ({"verdict": "crash", "error": "its process exited"}, "its process exited"),
     ],
 )
 def test_why_a_formula_is_another_one(changes, text):

@@ -37,7 +37,6 @@ DEFAULTS = {
     rl.SparseCategoricalCrossEntropy: "axis=-1, ignore_index=None",
     rl.WeightedCrossEntropy: "weight='sudre', weight_grad='stop'",
 }
-HARD = "moderate A B C D E F G H I J"  # every regime but K
 FUNCTIONS: list[tuple[Any, str]] = [
     (Loss.value, "self, y, yhat, *, weight=None"),
     (Loss.grad, "self, y, yhat, *, weight=None, out=None"),
@@ -56,11 +55,16 @@ FUNCTIONS: list[tuple[Any, str]] = [
     (gradcheck.gradcheck, "loss, y, yhat, weight=None, *, candidate=None"),
     (gradcheck.reductioncheck, "loss, y, yhat, weight=None, *, candidate=None"),
     (gradcheck.bracketcheck, "loss, y, yhat, weight=None, *, candidate=None"),
-    (rl.diagnose, "candidate, loss, *, dtype='float64', grad='auto', framework='auto', targets='auto'"),
+    (
+        rl.diagnose,
+        "candidate, loss, *, dtype='float64', grad='auto', framework='auto', targets='auto', order='auto', "
+        "returns='auto'",
+    ),
     (
         rl.check,
-        f"candidate, loss, *, dtype='float64', grad='auto', regimes={tuple(HARD.split())}, seed=0, framework='auto', "
-        "targets='auto', name='', inputs=None, unit=0.0, diagnose=True, script=arrays_of, tick=<lambda>",
+        "candidate, loss, *, dtype='float64', grad='auto', regimes=None, seed=0, framework='auto', targets='auto', "
+        "order='auto', returns='auto', name='', inputs=None, unit=0.0, level='formula', diagnose=True, "
+        "script=arrays_of, tick=<lambda>",
     ),
 ]
 

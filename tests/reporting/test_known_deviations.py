@@ -240,6 +240,6 @@ def test_what_is_dumped_expects_just_that(tmp_path: Path) -> None:
 def test_a_dump_says_what_is_wrong_in_comments() -> None:
     d = Deviation(*("A", "a\nb\x00", "value", "crash"), np.zeros(1), np.ones(1), error="raises \ud800\x1b[31mred")
     text = dump([Comparison("f", "Huber()", "float64", 0, [], [d])])
-    assert "# saturated on the right side (A): a b : value raises ?" in text
+    assert "# saturated on the right side (A): a b : it raises ?" in text
     assert tomllib.loads(text)["deviation"][0]["verdict"] == "crash"
     assert tomllib.loads(dump([])) == {}
