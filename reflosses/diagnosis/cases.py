@@ -16,6 +16,7 @@ from reflosses.evaluation.stack import per_prediction
 
 # Of each block of a candidate that takes one loss a call, so many losses are explained. More would take too long.
 PER_BLOCK = 6
+SINGLE = 40  # calls of one loss each
 LONG = 10_000  # predictions of a call
 
 
@@ -36,6 +37,14 @@ def ordinary_cases(run: Interview) -> list[Case]:
     """The ordinary calls whose axes all differ in length; if it answers none of them, the moderate losses."""
     tame = [case for a in run.record if a.tame and (case := _case(run, a)) is not None]
     return tame or [case for a in _few(run.record, {"moderate"}) if (case := _case(run, a)) is not None]
+
+
+def single_cases(run: Interview) -> list[Case]:
+    """Some moderate calls of one loss each; none if the loss has a value for each."""
+    if run.loss.reduction == "none" or run.loss.reads_all_predictions:
+        return []
+    some = [a for a in run.record if not a.tame and a.weight is None and set(a.regimes) == {"moderate"}]
+    return [case for a in some[:: max(1, len(some) // SINGLE)] if (case := _case(run, a)) is not None]
 
 
 def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:

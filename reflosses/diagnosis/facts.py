@@ -6,7 +6,7 @@ fact must then hold for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -54,14 +54,18 @@ def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
         size = np.fmax(np.abs(guess), np.max(np.abs(guess), where=finite, initial=form.tiny) * SMALL_PART)
         same = (got == guess) | (np.isnan(got) & np.isnan(guess))
         close = finite & (np.abs(got - guess) <= form.eps**0.5 * size)
-    return bool((same | close | ~np.broadcast_to(counts, np.shape(got))).all())
+    counted = np.broadcast_to(counts, np.shape(got)) if np.shape(counts) in ((), np.shape(got)) else True
+    return bool((same | close | ~np.asarray(counted)).all())
 
 
 class Evidence:
-    """The ordinary answers of a candidate, beside those of the loss."""
+    """The ordinary answers of a candidate, beside those of the loss.
 
-    def __init__(self, cases: list[Case], model: Model) -> None:
-        self.model = model
+    more: calls of one loss each, from which formulas are read.
+    """
+
+    def __init__(self, cases: list[Case], model: Model, more: Iterable[Case] = ()) -> None:
+        self.model, self.more = model, list(more)
         self.cases = [c for c in cases if c.got.value is not None or c.got.grad is not None]
         self.own = [model(c.question) for c in self.cases]
         self.parts = [p for p in (VALUE, GRADIENT) if any(c.got[p] is not None for c in self.cases)]

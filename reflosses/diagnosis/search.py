@@ -22,8 +22,8 @@ from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
-from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases
-from reflosses.diagnosis.describe import described, unexplained
+from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases
+from reflosses.diagnosis.describe import LAST, described, unexplained
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.model import Explanation, answer_of, means_something, moves, narrowing, ours, remembered
@@ -165,7 +165,7 @@ class _Search:
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
         self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
         self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known if not h.inside])
-        told = None if self.fits else described(self.cases, run.loss, self.model)
+        told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
         if told is not None and told.hypothesis is not None:
             self.fits = [(told.hypothesis,)]
         self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
@@ -174,6 +174,8 @@ class _Search:
         if not self.fits:
             moving = [h for h in self.known if any(moves(h, c.question, self.model) for c in self.cases)]
             self.fits = self.fitting([(a, b) for a in moving for b in moving if a is not b])
+        if not self.fits and (told := described(self.cases, run.loss, self.model, (), LAST)) is not None:
+            self.fits = [(told.hypothesis,)] if told.hypothesis else []
         if not self.fits:
             return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
         self.numbers = numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
