@@ -23,6 +23,7 @@ from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases
+from reflosses.diagnosis.constants import fitted
 from reflosses.diagnosis.describe import LAST, described, unexplained
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
@@ -179,6 +180,9 @@ class _Search:
         if not self.fits:
             return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
         self.numbers = numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
+        known = {h.name for h in self.known}
+        own = [answer_of((), case.question, self.model) for case in numbers.cases]
+        self.known += {h.name: h for h in fitted(numbers.cases, own) if h.name not in known}.values()
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         if not bases[0] and not numbers.wrong(()).any():
             return self.between_calls()

@@ -34,8 +34,6 @@ NAMED, FALSE = 0.85, 0.02
 UNEXPLAINED = re.compile(
     r"No known explanation fits[^.]*\.( At ordinary inputs .*? times the loss's\.)?|derivations/\S+"
 )
-    r"No known explanation fits[^.]*\.( At ordinary inputs .*? times the loss's\.)?|derivations/\S+"
-)
 
 
 @dataclass
