@@ -5,158 +5,219 @@ Where a candidate clips, several different losses get one number. That number te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
+from reflosses.comparison.formats import Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.changes import alone, divisor, joined, weights
-from reflosses.diagnosis.facts import digits
+from reflosses.diagnosis.changes import alone, divisor, joined, taking_part, weights
+from reflosses.diagnosis.formulas import faded, formula, log1p_of_rest, of_logs, probability
 from reflosses.diagnosis.hypotheses.edges import clipped, held_from, offset
-from reflosses.diagnosis.model import Change, Hypothesis, Model, Question
-from reflosses.evaluation.domain import Floats
+from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Hypothesis, Model, Question, one_hot
+from reflosses.diagnosis.tape import Node, Tape
+from reflosses.evaluation.domain import REAL, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import per_prediction
+from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
+from reflosses.losses.focal import Focal
+from reflosses.losses.focal_with_logits import FocalWithLogits
+from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 
 MOST = 3  # constants of one kind that are tried
-NEAT = 2e-3  # a constant this close to one of few digits is that one
+NEAT = 1e-5  # a constant this close to one of few digits is that one
+FEW = 3  # digits
+CONSTANTS = ("clips ", "adds 1", "adds eps", "logarithms ", "holds losses")
 
 
 def fitted(cases: list[Case], own: list[Answer | None]) -> Iterator[Hypothesis]:
     """Explanations of numbers that stay where the loss goes on; own: our answers to the cases."""
-    if not cases:
+    if not cases or cases[0].question.loss.reads_all_predictions:
         return
-    loss = cases[0].question.loss
-    values, slopes = _plateaus(cases, own, 0), _plateaus(cases, own, 1)
-    for v in values:
-        yield from _of_values(loss, v)
-    for g in slopes:
-        yield from _of_slopes(loss, g)
+    q = cases[0].question
+    graded = any(c.got.grad is not None for c in cases)
+    with np.errstate(all="ignore"):
+        for v in _plateaus(cases, own, 0):
+            for h in _of_values(q.loss, v / abs(q.factor), q.form):
+                if graded or not h.name.endswith(MOVING):
+                    yield h if graded else replace(h, says=h.says.replace(DEAD, "").replace(HELD, ""))
+        for g in _plateaus(cases, own, 1):
+            yield from _of_slopes(q.loss, g)
+
+
+def is_constant(h: Hypothesis) -> bool:
+    """Whether an explanation is a clip, a cap or an offset. A candidate has one of them."""
+    return h.name.startswith(CONSTANTS)
 
 
 def _plateaus(cases: list[Case], own: list[Answer | None], part: int) -> list[float]:
     """Sizes that several different numbers of ours have in the candidate's answers, the commonest first."""
     seen: dict[float, set[float]] = {}
     for case, ours in zip(cases, own, strict=True):
-        got = case.got[:2][part]
-        if got is None or ours is None or ours[:2][part] is None or np.shape(ours[:2][part]) != got.shape:
+        got, due = case.got[:2][part], None if ours is None else ours[:2][part]
+        if got is None or due is None or due.shape != got.shape:
             continue
-        for a, b in zip(np.ravel(got), np.ravel(ours[:2][part]), strict=True):
+        for a, b in zip(np.ravel(got), np.ravel(due), strict=True):
             if np.isfinite(a) and a != 0 and not np.isnan(b) and abs(a) < abs(b) * (1 - 1e-9):
                 seen.setdefault(float(f"{abs(a):.9g}"), set()).add(float(b))
     held = {v: len(of) + (np.inf in map(abs, of)) for v, of in seen.items()}
     return sorted((v for v, n in held.items() if n > 1), key=lambda v: -held[v])[:MOST]
 
 
-def _round(c: float) -> float:
-    """A constant of few digits, if it is close to one."""
-    for many in (1, 2, 3):
-        short = float(f"{c:.{many - 1}e}")
+def _neat(c: float) -> tuple[float, bool]:
+    """A constant of few digits, if it is close to one, and whether it is."""
+    for many in range(FEW):
+        short = float(f"{c:.{many}e}")
         if abs(short - c) <= NEAT * abs(c):
-            return short
-    return c
+            return short, many < FEW - 1
+    return c, False
 
 
 def _named(c: float) -> str:
-    return digits(c).replace("e−0", "e-").replace("e−", "e-").replace("e+", "e")
+    """A constant as people write it, such as 1e-7."""
+    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
+    return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
-def _of_values(loss: Loss, v: float) -> Iterator[Hypothesis]:
+def _digits_of(c: float) -> int:
+    """How many digits a number has, without zeros at its ends."""
+    return len(f"{c:.9e}".partition("e")[0].rstrip("0"))
+
+
+MOVING = "slope and all"
+DEAD, HELD = ", with the slope 0 there", ", and gives the slope there all the same"
+
+
+def _both(name: str, says: str, change: Callable[[bool], Change]) -> Iterator[Hypothesis]:
+    """A clip with the slope 0 outside, and one that gives the slope there; change: moving → the change."""
+    yield Hypothesis(name, "convention", says=says + DEAD, change=change(False))
+    yield Hypothesis(f"{name}, {MOVING}", "convention", says=says + HELD, change=change(True))
+
+
+def _clips_of_p(loss: Loss, c: float, form: Format, stays: str, whole: bool) -> Iterator[Hypothesis]:
+    """Probabilities, or what a logarithm is taken of, are held back by a constant; whole: they are predictions."""
+    said = _named(c) if abs(c - form.eps) > NEAT * form.eps else "eps"
+    if whole:
+        for high, also in ((1 - c, ""), (1.0, " from below")):
+            yield from _both(
+                f"clips at {said}{also}, carefully",
+                f"clips probabilities at {said}{also}, so that {stays}",
+                partial(predictions_within, c, high),
+            )
+    yield from _both(
+        f"clips at {said}", f"clips probabilities at {said}, so that {stays}", lambda moving: clipped(c, moving=moving)
+    )
+    if hasattr(loss, "gamma"):
+        yield from _both(
+            f"clips at {said}, factor too",
+            f"clips probabilities at {said}, so that {stays}",
+            partial(_clipped_throughout, c),
+        )
+    least = f"holds what it takes the logarithm of at {said} or more, so that {stays}"
+    yield Hypothesis(f"logarithms of {said} or more", "convention", says=least, change=held_from(c))
+    added = f"adds {said} to what it takes the logarithm of"
+    yield Hypothesis(f"adds {said} to p", "convention", says=added, change=offset(c))
+
+
+def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
     """Explanations of values that stay at one number."""
-    kind, k = family(loss), _factor(loss)
-    stays = f"its value stays at {digits(float(f'{v:.4g}'))}"
-    if kind in ("probabilities", "logits", "probability rows", "logit rows"):
-        for c in dict.fromkeys((_round(np.exp(-v / k)), _round(np.exp(-v)))):
-            if not 0 < c < 0.25:
-                continue
-            said = _named(c)
-            yield _convention(f"clips at {said}", f"clips probabilities at {said}, so that {stays} beyond", clipped(c))
-            yield _convention(
-                f"clips at {said}, slope and all",
-                f"clips probabilities at {said}, so that {stays} beyond, and gives the slope at the clipped ones",
-                clipped(c, moving=True),
-            )
-            yield _convention(
-                f"logarithms of {said} or more",
-                f"holds what it takes the logarithm of at {said} or more, so that {stays} beyond",
-                held_from(c),
-            )
-            yield _convention(f"adds {said} to p", f"adds {said} to what it takes the logarithm of", offset(c))
-            if kind in ("probabilities", "probability rows"):
-                for high, also in ((1 - c, ""), (1.0, " from below")):
-                    for moving in (False, True):
-                        yield _convention(
-                            f"clips at {said}{also}, carefully{', slope and all' if moving else ''}",
-                            f"clips probabilities at {said}{also}, so that {stays} beyond"
-                            + (", and gives the slope at the clipped ones" if moving else ""),
-                            predictions_within(c, high, moving),
-                        )
+    kind = family(loss)
+    stays = f"beyond it its value stays at {_named(float(f'{v:.4g}'))}"
+    top = _neat(v)[0]
+    says = f"holds each loss at {_named(top)} or less"
+    caps = list(_both(f"holds losses at {_named(top)}", says, partial(_capped, top)))
+    if kind in ("probabilities", "probability rows"):
+        own = (
+            [_where(loss, v, y, p) for y, p in ((1.0, lambda a: a), (0.0, lambda a: 1 - a))]
+            if kind == "probabilities"
+            else []
+        )
+        for c in dict.fromkeys(_neat(c)[0] for c in (*own, np.exp(-v)) if 0 < c < 0.25):
+            yield from _clips_of_p(loss, c, form, stays, True)
+        yield from caps
+        names = f"−{_named(top)}"
+        floor = f"holds logarithms at {names} or more"
+        yield from _both(f"logarithms from {names}", floor, partial(_logarithms_from, top))
+    if kind in ("logits", "logit rows"):
+        for c, neat in (_neat(np.exp(-v / k)) for k in dict.fromkeys((1.0, _factor(loss)))):
+            if 0 < c < 0.25 and neat:
+                yield from _clips_of_p(loss, c, form, stays, False)
     if kind == "logits":
-        for c in dict.fromkeys((_round(_logit_of(v / k)), _round(_logit_of(v)))):
-            for moving in (False, True):
-                yield _convention(
-                    f"clips logits at {_named(c)}{', slope and all' if moving else ''}",
-                    f"clips logits at ±{_named(c)}, so that {stays} beyond"
-                    + (", and gives the slope at the clipped ones" if moving else ""),
-                    predictions_within(-c, c, moving),
-                )
+        for limit in (_where(loss, v, 0.0, lambda a: a), _where(loss, v, 1.0, lambda a: -a)):
+            c, neat = _neat(limit)
+            rest, of_p = _neat(1 / (1 + np.exp(limit)))
+            if 0 < limit < np.inf:
+                said = f"clips logits at ±{_named(c)}, so that {stays}"
+                if of_p and not neat:
+                    yield from _clips_of_p(loss, rest, form, stays, False)
+                    c, said = limit, f"clips σ(z) at {_named(rest)}, so that {stays}"
+                yield from _both(said.split(",")[0].replace("±", ""), said, partial(predictions_within, -c, c))
     if kind == "logit rows":
-        for c in dict.fromkeys((_round(v), _round(v / 2))):
-            yield _convention(
-                f"clips logits at {_named(c)}",
-                f"clips logits at ±{_named(c)}, so that {stays} beyond",
-                predictions_within(-c, c, False),
-            )
+        for c in (_neat(v)[0], _neat(v / 2)[0]):
+            said = f"clips logits at ±{_named(c)}"
+            yield from _both(said.replace("±", ""), f"{said}, so that {stays}", partial(predictions_within, -c, c))
     if kind == "log rows":
-        for moving in (False, True):
-            yield _convention(
-                f"logarithms from −{_named(_round(v))}{', slope and all' if moving else ''}",
-                f"holds log-probabilities at −{_named(_round(v))} or more"
-                + (", and gives the slope at the held ones" if moving else ", with the slope 0 below"),
-                predictions_within(-_round(v), np.inf, moving),
-            )
-    for level, said in ((_round(v), _named(_round(v))),):
-        for dead in (True, False):
-            yield _convention(
-                f"holds losses at {said}{'' if dead else ', slope and all'}",
-                f"holds each loss at {said} or less" + (", with the slope 0 beyond" if dead else ""),
-                _capped(level, dead),
-            )
+        c = _neat(v)[0]
+        says = f"holds log-probabilities at −{_named(c)} or more"
+        yield from _both(f"logarithms from −{_named(c)}", says, partial(predictions_within, -c, np.inf))
+    if kind in ("residuals", "margins"):
+        c = _neat(_where(loss, v, 0.0 if kind == "residuals" else -1.0, lambda a: a))[0]
+        if _digits_of(top) <= _digits_of(c):  # the simpler constant first
+            yield from caps
+            caps = []
+        if 0 < c < np.inf:
+            of = "residuals" if kind == "residuals" else "scores"
+            within = _residuals_within if kind == "residuals" else partial(predictions_within, -c)
+            says = f"clips {of} at ±{_named(c)}, so that {stays}"
+            yield from _both(f"clips {of} at {_named(c)}", says, partial(within, c))
+    yield from caps
+
+
+def _where(loss: Any, v: float, y: float, of: Callable[[float], float]) -> float:
+    """The constant a > 0 for which the loss of y and of(a) is v; NaN if there is none."""
+    try:
+        each = replace(loss, reduction="none")
+        high = 1e300 if loss.domain.yhat.high > 1 else 0.5
+
+        def gap(log_a: float) -> float:
+            return float(np.asarray(each.value(np.array([y]), np.array([of(np.exp(log_a))])))[0]) - v
+
+        return float(np.exp(brentq(gap, np.log(1e-300), np.log(high), xtol=1e-13)))
+    except NOT_APPLICABLE:
+        return np.nan
 
 
 def _of_slopes(loss: Loss, g: float) -> Iterator[Hypothesis]:
     """Explanations of gradients that stay at one number."""
     kind = family(loss)
-    top, said = _round(g), _named(_round(g))
+    top = _neat(g)[0]
+    said = _named(top)
     yield _defect(f"holds gradients at {said}", f"holds its gradient between −{said} and {said}", _slopes_within(top))
     if kind in ("probabilities", "probability rows"):
-        c = _round(1 / g)
-        for name, says, rest in (
-            (
-                f"slope over {_named(c)} or more",
-                f"divides its gradient by p (1 − p) or {_named(c)}, whichever is larger",
-                lambda p: np.fmax(p * (1 - p), c) / (p * (1 - p)),
-            ),
-            (
-                f"slope over p + {_named(c)}",
-                f"divides its gradient by p (1 − p) + {_named(c)}",
-                lambda p: (p * (1 - p) + c) / (p * (1 - p)),
-            ),
-            (
-                f"slope over p, {_named(c)} or more",
-                f"divides its gradient by p or 1 − p, held at {_named(c)} or more",
-                lambda p: np.fmax(p, c) * np.fmax(1 - p, c) / (p * (1 - p)),
-            ),
+        c = _neat(1 / g)[0]
+        k = _named(c)
+        own = "p (1 − p)" if kind == "probabilities" else "p"
+        apart = lambda p: np.fmax(p, c) * np.fmax(1 - p, c)  # noqa: E731
+        for name, says, under in (
+            (f"slope over {k} or more", f"divides its gradient by {own} or {k}, whichever is larger", np.fmax),
+            (f"slope over {own} + {k}", f"divides its gradient by {own} + {k}", np.add),
         ):
-            yield _defect(name, says, _slopes_over(rest, c))
+            yield _defect(name, says, _slopes_over(partial(_under, kind, under, c)))
+        if kind == "probabilities":
+            says = f"divides its gradient by p and 1 − p, each held at {k} or more"
+            yield _defect(f"slope over p, {k} or more", says, _slopes_over(apart))
 
 
-def _convention(name: str, says: str, change: Change) -> Hypothesis:
-    return Hypothesis(name, "convention", says=says, change=change)
+def _under(kind: str, join: Any, c: float, p: Floats) -> Floats:
+    """The denominator of a slope, which a constant guards."""
+    return np.asarray(join(p * (1 - p) if kind == "probabilities" else p, c))
 
 
 def _defect(name: str, says: str, change: Change) -> Hypothesis:
@@ -168,11 +229,6 @@ def _factor(loss: Any) -> float:
     return float(getattr(loss, "pos_weight", None) or getattr(loss, "alpha", None) or 1.0)
 
 
-def _logit_of(v: float) -> float:
-    """The logit whose softplus is v."""
-    return float(v + np.log(-np.expm1(-v)))
-
-
 # ---- changes ---------------------------------------------------------------------------------------------------------
 
 
@@ -180,8 +236,6 @@ def predictions_within(low: float, high: float, moving: bool) -> Change:
     """Predictions held between two constants; moving: with the slope at the held ones, not 0."""
 
     def change(q: Question, model: Model) -> Answer | None:
-        if q.loss.reads_all_predictions:
-            return None
         answer = model(replace(q, yhat=np.clip(q.yhat, low, high)))
         inside = (q.yhat >= low) & (q.yhat <= high)
         if answer.grad is None or moving:
@@ -191,18 +245,31 @@ def predictions_within(low: float, high: float, moving: bool) -> Change:
     return change
 
 
-def _capped(most: float, dead: bool) -> Change:
-    """Each loss is at most a constant; dead: with the slope 0 beyond."""
+def _residuals_within(c: float, moving: bool) -> Change:
+    """Residuals held between two constants; moving: with the slope at the held ones, not 0."""
 
     def change(q: Question, model: Model) -> Answer | None:
-        if q.loss.reads_all_predictions:
+        if q.loss.domain.y is not REAL:
             return None
+        r = q.yhat - np.asarray(q.y)
+        answer = model(replace(q, y=np.zeros(r.shape), yhat=np.clip(r, -c, c)))
+        return Answer(
+            answer.value, answer.grad if answer.grad is None or moving else np.where(np.abs(r) <= c, answer.grad, 0.0)
+        )
+
+    return change
+
+
+def _capped(most: float, moving: bool) -> Change:
+    """Each loss is at most a constant; moving: with the slope beyond, not 0."""
+
+    def change(q: Question, model: Model) -> Answer | None:
         each = alone(q, model)
         assert each.value is not None
         assert each.grad is not None
-        beyond = each.value > most
-        slopes = np.where(per_prediction(q.loss, beyond, q.yhat.shape) != 0, 0.0, each.grad) if dead else each.grad
-        return joined(q, Answer(np.fmin(each.value, most), slopes), divisor(q), weights(q))
+        beyond = per_prediction(q.loss, each.value > most, q.yhat.shape) != 0
+        slopes = each.grad if moving else np.where(beyond, 0.0, each.grad)
+        return joined(q, Answer(np.minimum(each.value, most), slopes), divisor(q), weights(q))
 
     return change
 
@@ -217,17 +284,44 @@ def _slopes_within(most: float) -> Change:
     return change
 
 
-def _slopes_over(rest: Callable[[Floats], Any], c: float) -> Change:
+def _slopes_over(under: Callable[[Floats], Any]) -> Change:
     """The gradient over a number that is at least a constant."""
 
     def change(q: Question, model: Model) -> Answer | None:
-        answer = model(q)
-        if answer.grad is None or q.loss.reads_all_predictions:
+        each, p = alone(q, model), np.asarray(q.yhat)
+        if isinstance(q.loss, BinaryCrossEntropy):
+            above = p - np.asarray(q.y)
+        elif isinstance(q.loss, SparseCategoricalCrossEntropy) and p.ndim == 2 and q.loss.axis in (1, -1):
+            above = -one_hot(np.where(taking_part(q) == 0, 0, q.y).astype(np.intp), p.shape[1])
+        else:
             return None
-        p = np.asarray(q.yhat)
-        inner = (p > 0) & (p < 1)
-        held = np.where(inner, answer.grad / rest(np.where(inner, p, 0.5)), np.sign(p - 0.5) / c)
-        wrong = np.isinf(answer.grad) | inner
-        return Answer(answer.value, np.where(wrong, held, answer.grad))
+        return joined(q, Answer(each.value, above / under(p)), divisor(q), weights(q))
 
     return change
+
+
+def _clipped_throughout(c: float, moving: bool) -> Change:
+    """Probabilities clipped before anything else, in the factor of a focal loss too."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+        p = probability(t, loss, x)
+        inside = t.clip(p, c, t.rounded(1 - t.rounded(c)))
+        held = Node(t, inside.value, (p, lambda g: g)) if moving else inside
+        p_t = t.where(y == 1, held, 1 - held)
+        return faded(t, loss, y, -t.log(p_t), 1 - p_t)
+
+    return formula({Focal: write, FocalWithLogits: write})
+
+
+def _logarithms_from(most: float, moving: bool) -> Change:
+    """Logarithms that are at least −most; moving: with the slope below, not 0."""
+
+    def held(log: Callable[[Tape, Node], Node]) -> Callable[[Tape, Node], Node]:
+        def write(t: Tape, p: Node) -> Node:
+            a = log(t, p)
+            inside = t.clip(a, -most, np.inf)
+            return Node(t, inside.value, (a, lambda g: g)) if moving else inside
+
+        return write
+
+    return formula(of_logs(held(Tape.log), held(log1p_of_rest), chosen=True))

@@ -25,6 +25,7 @@ from reflosses.diagnosis.alternatives import (
 from reflosses.diagnosis.cases import Case
 from reflosses.diagnosis.facts import (
     GRADIENT,
+    PARTS,
     SMALL_PART,
     VALUE,
     Evidence,
@@ -44,7 +45,6 @@ from reflosses.evaluation.loss import Loss
 
 NAME = "described"
 CLOSE = 0.01  # a smaller difference is said as such
-PARTS = ("value", "gradient")
 # From the simplest to the least simple. All facts of a tier are tried before the next one is.
 Tiers = tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...]
 TIERS: Tiers = (

@@ -29,6 +29,7 @@ SMALL_PART = 0.01
 DIGITS, DENOMINATOR = 6, 24
 
 VALUE, GRADIENT = 0, 1  # the parts of an answer
+PARTS = ("value", "gradient")
 
 
 @dataclass(frozen=True)
