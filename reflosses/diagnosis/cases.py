@@ -60,6 +60,13 @@ def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:
                 yield _without_moderate(case, answered)
 
 
+def upstream_cases(run: Interview) -> Iterator[tuple[Case, Floats]]:
+    """Calls in which each loss is multiplied by a number of its own before the gradient is taken, and the numbers."""
+    for a in run.record:
+        if a.upstream is not None and a.answer.grad is not None and (case := _case(run, a)) is not None:
+            yield case, np.asarray(a.upstream, np.float64)
+
+
 def _few(record: list[Answered], regimes: set[str]) -> Iterator[Answered]:
     """Of each block in these regimes, at most PER_BLOCK calls, spread over the block; and no tame call."""
     blocks: dict[tuple[str, str], list[Answered]] = {}

@@ -5,7 +5,6 @@ Where a candidate clips, several different losses get one number. That number te
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import Format
 from reflosses.diagnosis.cases import Case
 from reflosses.diagnosis.changes import alone, divisor, joined, taking_part, weights
+from reflosses.diagnosis.facts import short
 from reflosses.diagnosis.formulas import faded, formula, log1p_of_rest, of_logs, probability
 from reflosses.diagnosis.hypotheses.edges import clipped, held_from, offset
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Hypothesis, Model, Question, one_hot
@@ -80,12 +80,6 @@ def _neat(c: float) -> tuple[float, bool]:
     return c, False
 
 
-def _named(c: float) -> str:
-    """A constant as people write it, such as 1e-7."""
-    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
-    return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
-
-
 def _digits_of(c: float) -> int:
     """How many digits a number has, without zeros at its ends."""
     return len(f"{c:.9e}".partition("e")[0].rstrip("0"))
@@ -103,7 +97,7 @@ def _both(name: str, says: str, change: Callable[[bool], Change]) -> Iterator[Hy
 
 def _clips_of_p(loss: Loss, c: float, form: Format, stays: str, whole: bool) -> Iterator[Hypothesis]:
     """Probabilities, or what a logarithm is taken of, are held back by a constant; whole: they are predictions."""
-    said = _named(c) if abs(c - form.eps) > NEAT * form.eps else "eps"
+    said = short(c) if abs(c - form.eps) > NEAT * form.eps else "eps"
     if whole:
         for high, also in ((1 - c, ""), (1.0, " from below")):
             yield from _both(
@@ -129,10 +123,10 @@ def _clips_of_p(loss: Loss, c: float, form: Format, stays: str, whole: bool) -> 
 def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
     """Explanations of values that stay at one number."""
     kind = family(loss)
-    stays = f"beyond it its value stays at {_named(float(f'{v:.4g}'))}"
+    stays = f"beyond it its value stays at {short(float(f'{v:.4g}'))}"
     top = _neat(v)[0]
-    says = f"holds each loss at {_named(top)} or less"
-    caps = list(_both(f"holds losses at {_named(top)}", says, partial(_capped, top)))
+    says = f"holds each loss at {short(top)} or less"
+    caps = list(_both(f"holds losses at {short(top)}", says, partial(_capped, top)))
     if kind in ("probabilities", "probability rows"):
         own = (
             [_where(loss, v, y, p) for y, p in ((1.0, lambda a: a), (0.0, lambda a: 1 - a))]
@@ -142,7 +136,7 @@ def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
         for c in dict.fromkeys(_neat(c)[0] for c in (*own, np.exp(-v)) if 0 < c < 0.25):
             yield from _clips_of_p(loss, c, form, stays, True)
         yield from caps
-        names = f"−{_named(top)}"
+        names = f"−{short(top)}"
         floor = f"holds logarithms at {names} or more"
         yield from _both(f"logarithms from {names}", floor, partial(_logarithms_from, top))
     if kind in ("logits", "logit rows"):
@@ -154,19 +148,19 @@ def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
             c, neat = _neat(limit)
             rest, of_p = _neat(1 / (1 + np.exp(limit)))
             if 0 < limit < np.inf:
-                said = f"clips logits at ±{_named(c)}, so that {stays}"
+                said = f"clips logits at ±{short(c)}, so that {stays}"
                 if of_p and not neat:
                     yield from _clips_of_p(loss, rest, form, stays, False)
-                    c, said = limit, f"clips σ(z) at {_named(rest)}, so that {stays}"
+                    c, said = limit, f"clips σ(z) at {short(rest)}, so that {stays}"
                 yield from _both(said.split(",")[0].replace("±", ""), said, partial(predictions_within, -c, c))
     if kind == "logit rows":
         for c in (_neat(v)[0], _neat(v / 2)[0]):
-            said = f"clips logits at ±{_named(c)}"
+            said = f"clips logits at ±{short(c)}"
             yield from _both(said.replace("±", ""), f"{said}, so that {stays}", partial(predictions_within, -c, c))
     if kind == "log rows":
         c = _neat(v)[0]
-        says = f"holds log-probabilities at −{_named(c)} or more"
-        yield from _both(f"logarithms from −{_named(c)}", says, partial(predictions_within, -c, np.inf))
+        says = f"holds log-probabilities at −{short(c)} or more"
+        yield from _both(f"logarithms from −{short(c)}", says, partial(predictions_within, -c, np.inf))
     if kind in ("residuals", "margins"):
         c = _neat(_where(loss, v, 0.0 if kind == "residuals" else -1.0, lambda a: a))[0]
         if _digits_of(top) <= _digits_of(c):  # the simpler constant first
@@ -175,8 +169,8 @@ def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
         if 0 < c < np.inf:
             of = "residuals" if kind == "residuals" else "scores"
             within = _residuals_within if kind == "residuals" else partial(predictions_within, -c)
-            says = f"clips {of} at ±{_named(c)}, so that {stays}"
-            yield from _both(f"clips {of} at {_named(c)}", says, partial(within, c))
+            says = f"clips {of} at ±{short(c)}, so that {stays}"
+            yield from _both(f"clips {of} at {short(c)}", says, partial(within, c))
     yield from caps
 
 
@@ -198,11 +192,11 @@ def _of_slopes(loss: Loss, g: float) -> Iterator[Hypothesis]:
     """Explanations of gradients that stay at one number."""
     kind = family(loss)
     top = _neat(g)[0]
-    said = _named(top)
+    said = short(top)
     yield _defect(f"holds gradients at {said}", f"holds its gradient between −{said} and {said}", _slopes_within(top))
     if kind in ("probabilities", "probability rows"):
         c = _neat(1 / g)[0]
-        k = _named(c)
+        k = short(c)
         own = "p (1 − p)" if kind == "probabilities" else "p"
         apart = lambda p: np.fmax(p, c) * np.fmax(1 - p, c)  # noqa: E731
         for name, says, under in (

@@ -71,10 +71,12 @@ class Description:
 
     text:        one or two sentences.
     hypothesis:  predicts every ordinary number; None if the text does not.
+    remedy:      what to do, if the page of the loss is not the answer.
     """
 
     text: str
     hypothesis: Hypothesis | None = None
+    remedy: str = ""
 
 
 def described(
@@ -105,19 +107,19 @@ def unexplained(cases: list[Case], loss: Loss, model: Model | None = None) -> De
         return Description(f"No known explanation fits.{where}")
 
 
-def _found(evidence: Evidence, tiers: Tiers = TIERS) -> tuple[str, Change] | None:
-    """What is said, and its predictions: one fact for both parts, or one for each that is wrong."""
+def _found(evidence: Evidence, tiers: Tiers = TIERS) -> tuple[str, Change, str] | None:
+    """What is said, its predictions and the remedy: one fact for both parts, or one for each that is wrong."""
     best: dict[int, Fact] = {}
     for tier in tiers:
         for make in tier:
             for fact in make(evidence):
                 held = [p for p in evidence.parts if evidence.holds(p, fact.change)]
                 if len(held) == len(evidence.parts) and fact.both:
-                    return _alone(fact, evidence.parts), fact.change
+                    return _alone(fact, evidence.parts), fact.change, fact.remedy
                 for p in held:
                     best.setdefault(p, fact)
         if all(right or p in best for p, right in evidence.right.items()):
-            return _apart(evidence, best)
+            return *_apart(evidence, best), ""
     return None
 
 
@@ -147,10 +149,10 @@ def _apart(evidence: Evidence, best: dict[int, Fact]) -> tuple[str, Change]:
     return f"gives a value that is {value.part}; its gradient is {grad.part}", change
 
 
-def _description(says: str, change: Change) -> Description:
+def _description(says: str, change: Change, remedy: str = "") -> Description:
     """A description that predicts numbers, as search can use it."""
     hypothesis = Hypothesis(NAME, "convention", says=says, change=change)
-    return Description(f"It {hypothesis.phrase}", hypothesis)
+    return Description(f"It {hypothesis.phrase}", hypothesis, remedy)
 
 
 def _unreduced(cases: list[Case], loss: Loss, model: Model) -> Description | None:
@@ -166,7 +168,7 @@ def _unreduced(cases: list[Case], loss: Loss, model: Model) -> Description | Non
     found = _found(evidence) if evidence.cases and not all(evidence.right.values()) else None
     if found is None:
         return None
-    says, change = found
+    says, change, _ = found
 
     def unreduced(q: Question, model: Model) -> Answer | None:
         return change(q.of(reduction="none"), model)

@@ -6,6 +6,7 @@ fact must then hold for all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,11 +40,13 @@ class Fact:
     both:    said if it holds for value and gradient: `It {both}.` "" if it speaks of one of them.
     part:    said if it holds for one of them: `Its value is {part}.`
     change:  its predictions.
+    remedy:  what to do, if the page of the loss is not the answer.
     """
 
     both: str
     part: str
     change: Change
+    remedy: str = ""
 
 
 def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
@@ -129,6 +132,12 @@ def digits(k: float) -> str:
     if float(simple) == k and simple.denominator not in (1, 2, 4, 5, 8, 10, 20):
         return str(simple)
     return f"{k:.{DIGITS}g}".replace("-", "−")
+
+
+def short(c: float) -> str:
+    """A constant as people write it, such as 1e-7."""
+    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
+    return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
 FACTORS = {0.0: "0 times", 0.5: "half of", 2.0: "twice", -1.0: "minus", 1.0: ""}

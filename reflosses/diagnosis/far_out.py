@@ -8,7 +8,7 @@ import numpy as np
 
 from reflosses.comparison.battery import family
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.facts import GRADIENT, PARTS, VALUE, digits, multiple_of, neat
+from reflosses.diagnosis.facts import GRADIENT, PARTS, VALUE, digits, multiple_of, neat, short
 from reflosses.diagnosis.hard_numbers import HardNumbers
 from reflosses.diagnosis.model import answer_of
 from reflosses.evaluation.domain import Floats
@@ -49,7 +49,7 @@ def _rows(numbers: HardNumbers, case: Case, part: int, loss: Loss) -> Iterator[t
     close = (got == due) | (np.isnan(got) & np.isnan(due)) | (np.abs(got - due) <= allowed)
     size = np.broadcast_to(_size(case, loss), case.question.yhat.shape)
     sizes = size if size.shape == got.shape else np.full(got.shape, size.max() if size.size == 1 else np.nan)
-    for row in zip(*(np.ravel(a) for a in (sizes, got, due, counts & ~close)), strict=True):
+    for row in zip(*(np.asarray(a)[counts == 1] for a in (sizes, got, due, ~close)), strict=True):
         yield tuple(map(float, row))  # type: ignore[misc]
 
 
@@ -99,7 +99,7 @@ def _from(sizes: Floats, bad: Floats, loss: Loss) -> str:
     if name and np.isfinite(sizes[bad]).any() and not np.isnan(sizes).any():
         least, most = sizes[bad].min(), sizes[bad].max()
         if bad[sizes >= least].all():
-            return f"From {name} = {digits(float(f'{least:.3g}'))} on"
+            return f"From {name} = {short(least)} on"
         if bad[sizes <= most].all():
-            return f"Up to {name} = {digits(float(f'{most:.3g}'))}"
+            return f"Up to {name} = {short(most)}"
     return "At some hard inputs"

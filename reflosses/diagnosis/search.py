@@ -40,6 +40,7 @@ from reflosses.diagnosis.model import (
 )
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.diagnosis.remedies import instead
+from reflosses.diagnosis.upstream import upstream_fault
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -152,11 +153,12 @@ def explained(run: Interview) -> Diagnosis:
         return RIGHT
     levels = {d.level for d in run.found.worst}
     with np.errstate(all="ignore"):
-        found = _Search(run).diagnosis()
+        search = _Search(run)
+        found = search.with_upstream(search.diagnosis())
     if found == RIGHT:
         return found
     remedy = instead(run.loss, found.names, next(level for level in LEVELS if level in levels))
-    return replace(found, remedy=remedy)
+    return replace(found, remedy=search.remedy if "described" in found.names and search.remedy else remedy)
 
 
 class _Search:
@@ -164,6 +166,8 @@ class _Search:
 
     def __init__(self, run: Interview) -> None:
         self.run, self.form, self.model = run, run.form, remembered(ours)
+        self.fits: list[Explanation] = []
+        self.remedy = ""
 
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
@@ -182,7 +186,7 @@ class _Search:
         self.fits = self.fits or self.fitting([(h,) for h in self.known if h.name not in NAMES])
         told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
         if told is not None and told.hypothesis is not None:
-            self.fits = [(told.hypothesis,)]
+            self.fits, self.remedy = [(told.hypothesis,)], told.remedy
         self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
         if not self.fits and told is not None:
             return Diagnosis(("described",), told.text)
@@ -215,6 +219,16 @@ class _Search:
             return said
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
+
+    def with_upstream(self, found: Diagnosis) -> Diagnosis:
+        """A diagnosis, and what becomes of the gradient from above."""
+        base = self.fits[0] if self.fits else ()
+        fault = upstream_fault(self.run, base, self.model)
+        if not fault:
+            return found
+        if not found.names and self.fits:
+            return Diagnosis(("upstream",), fault)
+        return replace(found, names=(*found.names, "upstream"), text=f"{found.text} {fault}")
 
     def nothing_fits_far_out(self) -> Diagnosis:
         """No explanation predicts the numbers at hard inputs: what they have in common is said."""
