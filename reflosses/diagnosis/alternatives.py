@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from reflosses.catalogue import losses
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.changes import classes, multiplied
+from reflosses.diagnosis.changes import classes
 from reflosses.diagnosis.facts import (
     DIGITS,
     FEWEST,
@@ -22,10 +22,9 @@ from reflosses.diagnosis.facts import (
     VALUE,
     Evidence,
     Fact,
-    agree,
     digits,
-    factor_between,
     multiple_of,
+    multiplied_facts,
     neat,
 )
 from reflosses.diagnosis.formulas import formula
@@ -146,29 +145,7 @@ def _replaced(evidence: Evidence, loss: Loss, other: Any, names: tuple[str, ...]
     def change(q: Question, model: Model) -> Answer:
         return model(replace(q, loss=replace(other, reduction=q.loss.reduction)))
 
-    yield from _multiples(evidence, change, named, f", not {type(loss).__name__}", f"that of {named}")
-
-
-def _multiples(evidence: Evidence, change: Change, named: str, rest: str, part_of: str) -> Iterator[Fact]:
-    """A prediction, times the constant that each part shows in the first call."""
-    seen = set()
-    for part in evidence.parts:
-        first = next(evidence.pairs(part, change), None)
-        k = None if first is None else factor_between(iter([first]), lambda q: 1.0)
-        if first is None or not k or k in seen or not agree(first[1], k * first[2], first[0].form):
-            continue
-        seen.add(k)
-
-        def multiple(q: Question, model: Model, k: float = k) -> Answer | None:
-            return multiplied(k, k)(q, lambda q: _answer(change, q, model)) if k != 1 else change(q, model)
-
-        yield Fact(f"is {multiple_of(k, named)}{rest}", multiple_of(k, part_of), multiple)
-
-
-def _answer(change: Change, q: Question, model: Model) -> Answer:
-    """The answer of a changed model."""
-    answer = change(q, model)
-    return model(q) if answer is None else answer
+    yield from multiplied_facts(evidence, change, named, f", not {type(loss).__name__}", f"that of {named}")
 
 
 def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -> Iterator[float]:
@@ -196,7 +173,7 @@ def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -
         return np.asarray(np.nan_to_num((guess - got) / size, nan=1e3, posinf=1e3, neginf=-1e3))
 
     with suppress(*NOT_APPLICABLE):
-        value = _closest(gaps, np.unique(GRIDS[names[0]]))
+        value = closest(gaps, np.unique(GRIDS[names[0]]))
         yield from dict.fromkeys(v for v in (float(f"{value:.3g}"), neat(value)) if v != getattr(loss, names[0]))
 
 
@@ -272,9 +249,9 @@ def other_arguments(evidence: Evidence) -> Iterator[Fact]:
         return change
 
     for said, make in _other_arguments(loss):
-        yield from _multiples(evidence, of(make), f"the loss of {said}", "", f"that of {said}")
+        yield from multiplied_facts(evidence, of(make), f"the loss of {said}", "", f"that of {said}")
     for said, change in _changed_yhat(loss):
-        yield from _multiples(evidence, change, f"the loss of {said}", "", f"that of {said}")
+        yield from multiplied_facts(evidence, change, f"the loss of {said}", "", f"that of {said}")
 
 
 # ---- constants of other formulas -------------------------------------------------------------------------------------
@@ -343,7 +320,7 @@ def other_constants(evidence: Evidence) -> Iterator[Fact]:
             return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
 
         with suppress(*NOT_APPLICABLE):
-            c = _closest(gaps, grid)
+            c = closest(gaps, grid)
             for value in dict.fromkeys((float(f"{c:.3g}"), neat(c))):
                 what = said.format(digits(value))
                 yield Fact(what, f"that of a formula that {what}", make(value))
@@ -396,7 +373,7 @@ def scaled_predictions(evidence: Evidence) -> Iterator[Fact]:
         return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
 
     with suppress(*NOT_APPLICABLE):
-        k = _closest(gaps, SCALES)
+        k = closest(gaps, SCALES)
         for value in dict.fromkeys((float(f"{k:.3g}"), neat(k))):
             if value == 1:
                 continue
@@ -416,7 +393,7 @@ def _of_multiple(k: float, chained: bool) -> Change:
     return change
 
 
-def _closest(gaps: Callable[[Any], Floats], grid: Any) -> float:
+def closest(gaps: Callable[[Any], Floats], grid: Any) -> float:
     """The number whose gaps are smallest: the best of a grid, refined by least squares.
 
     ValueError if others have the same gaps: the numbers then do not tell which one it is.

@@ -66,7 +66,10 @@ def _residual(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "|r|³": size * size * size,
         "r⁴": r * r * r * r,
         "√|r|": t.sqrt(size),
+        "|r|/|y|": size / np.abs(y),
         "r²/|y|": r * r / np.abs(y),
+        "r²/y²": r * r / (y * y),
+        "|r|/(|y| + |yhat|)": size / (np.abs(y) + t.abs(x)),
         "y r²": y * r * r,
     }
 
@@ -85,6 +88,9 @@ def _residual_slope(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "yhat": x.value,
         "y": y,
         "r|r|": r * np.abs(r),
+        "sign(r)/|y|": np.sign(r) / np.abs(y),
+        "r/y²": r / (y * y),
+        "r/|y|": r / np.abs(y),
         "r³": r**3,
     }
 

@@ -40,11 +40,23 @@ def ordinary_cases(run: Interview) -> list[Case]:
 
 
 def single_cases(run: Interview) -> list[Case]:
-    """Some moderate calls of one loss each; none if the loss has a value for each."""
-    if run.loss.reduction == "none" or run.loss.reads_all_predictions:
+    """Some moderate calls of one loss each, or of few; none if elementwise losses have a value each."""
+    if run.loss.reads_all_predictions or (run.loss.reduction == "none" and not run.loss.layout.groups):
         return []
     some = [a for a in run.record if not a.tame and a.weight is None and set(a.regimes) == {"moderate"}]
     return [case for a in some[:: max(1, len(some) // SINGLE)] if (case := _case(run, a)) is not None]
+
+
+def usual_axes(run: Interview, cases: list[Case]) -> list[Case]:
+    """The calls with as few axes as the loss needs, and single ones; all if the loss has no axes of its own.
+
+    A formula may be for arrays of that many axes only.
+    """
+    least = min((c.question.yhat.ndim for c in cases), default=0)
+    few = [c for c in cases if c.question.yhat.ndim == least]
+    if not run.loss.layout.groups or len(few) == len(cases):
+        return cases
+    return [*few, *(c for c in single_cases(run) if c.question.yhat.ndim == least)]
 
 
 def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:

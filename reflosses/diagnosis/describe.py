@@ -23,6 +23,15 @@ from reflosses.diagnosis.alternatives import (
     scaled_predictions,
 )
 from reflosses.diagnosis.cases import Case
+from reflosses.diagnosis.compositions import (
+    every_pair,
+    functions_of_arguments,
+    functions_of_losses,
+    ignored_as_a_class,
+    other_reductions,
+    residuals_less_their_mean,
+    without_a_class,
+)
 from reflosses.diagnosis.facts import (
     GRADIENT,
     PARTS,
@@ -35,11 +44,11 @@ from reflosses.diagnosis.facts import (
     by_difference,
     by_factor,
     by_limit,
-    by_reduction,
     few_digits,
 )
 from reflosses.diagnosis.model import Change, Hypothesis, Model, Question, ours, remembered
 from reflosses.diagnosis.readings import read_formula, read_quotient
+from reflosses.diagnosis.relatives import class_weights, foreground_weights, other_information, robust_losses
 from reflosses.diagnosis.subsets import partly
 from reflosses.evaluation.loss import Loss
 
@@ -50,14 +59,19 @@ Tiers = tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...]
 TIERS: Tiers = (
     (by_factor, by_difference),
     (by_count, by_axis),
-    (by_limit, by_reduction),
+    (by_limit, other_reductions),
     (other_losses,),
     (other_parameters,),
     (other_losses_fitted,),
+    (other_information, class_weights, foreground_weights),
     (other_arguments,),
     (other_constants,),
+    (robust_losses,),
     (other_class_weights,),
     (scaled_predictions,),
+    (every_pair, residuals_less_their_mean, ignored_as_a_class, without_a_class),
+    (functions_of_losses,),
+    (functions_of_arguments,),
     (linear_targets,),
     (partly,),
     (read_formula,),

@@ -17,7 +17,7 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.diagnosis.cases import Case
-from reflosses.diagnosis.changes import alone, classes, count, divisor, joined, multiplied, total_weight
+from reflosses.diagnosis.changes import classes, count, divisor, multiplied, total_weight
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.stack import per_prediction
@@ -163,7 +163,38 @@ def factor_between(pairs: Iterator[tuple[Question, Floats, Floats]], rule: Calla
     return neat(float(np.median(every))) if every.size else None
 
 
+def multiplied_facts(evidence: Evidence, change: Change, named: str, rest: str, part_of: str) -> Iterator[Fact]:
+    """A prediction, times the constant that each part shows in the first call."""
+    seen = set()
+    for part in evidence.parts:
+        first = next(evidence.pairs(part, change), None)
+        k = None if first is None else factor_between(iter([first]), lambda q: 1.0)
+        if first is None or not k or k in seen or not agree(first[1], k * first[2], first[0].form):
+            continue
+        seen.add(k)
+
+        def multiple(q: Question, model: Model, k: float = k) -> Answer | None:
+            return multiplied(k, k)(q, lambda q: _answer_or_own(change, q, model)) if k != 1 else change(q, model)
+
+        yield Fact(f"is {multiple_of(k, named)}{rest}", multiple_of(k, part_of), multiple)
+
+
+def _answer_or_own(change: Change, q: Question, model: Model) -> Answer:
+    """The answer of a changed model."""
+    answer = change(q, model)
+    return model(q) if answer is None else answer
+
+
 # ---- factors and differences -----------------------------------------------------------------------------------------
+
+
+def _positive(q: Question) -> Any:
+    """1 + (pos_weight − 1) y."""
+    given = getattr(q.loss, "pos_weight", None)
+    if given is None:
+        raise ValueError("no pos_weight")
+    return 1 + (np.asarray(given) - 1) * np.asarray(q.y, np.float64) + 0 * q.yhat
+
 
 QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
     ("the number of losses", count),
@@ -174,6 +205,13 @@ QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
     ("the number of classes", lambda q: float(classes(q))),
     ("the sum of the weights", total_weight),
     ("the number of targets above 0", lambda q: float((np.asarray(q.y) > 0).sum())),
+    ("the number of targets above 0, or 1,", lambda q: max(1.0, float((np.asarray(q.y) > 0).sum()))),
+    ("the sum of the targets", lambda q: float(np.asarray(q.y, np.float64).sum())),
+    ("the sum of the targets, or 1,", lambda q: max(1.0, float(np.asarray(q.y, np.float64).sum()))),
+    ("the sum of 1 + (pos_weight − 1) y", lambda q: float(_positive(q).sum())),
+    ("the sum of the predictions", lambda q: float(q.yhat.sum())),
+    ("the square of the number of losses", lambda q: count(q) ** 2),
+    ("the root of the number of losses", lambda q: count(q) ** 0.5),
 )
 
 
@@ -278,30 +316,6 @@ def by_axis(evidence: Evidence) -> Iterator[Fact]:
 
             done = f"{'averaged' if mean else 'added up'} along the {name} axis"
             yield Fact("", f"what is due, {done}", along)
-
-
-REDUCTIONS: tuple[tuple[str, Callable[[Floats], Any]], ...] = (
-    ("the largest loss", np.argmax),
-    ("the smallest loss", np.argmin),
-    ("the first loss", lambda a: 0),
-    ("the last loss", lambda a: a.size - 1),
-)
-
-
-def by_reduction(evidence: Evidence) -> Iterator[Fact]:
-    """One of the losses where their mean or sum is due."""
-    if evidence.cases[0].question.loss.reduction == "none":
-        return
-    for name, pick in REDUCTIONS:
-
-        def picked_one(q: Question, model: Model, pick: Callable[[Floats], Any] = pick) -> Answer:
-            each = alone(q, model)
-            assert each.value is not None
-            chosen = np.zeros(each.value.shape)
-            chosen.flat[pick(each.value)] = 1
-            return joined(q, each, 1.0, chosen)
-
-        yield Fact(f"is {name}", name, picked_one)
 
 
 # ---- digits ----------------------------------------------------------------------------------------------------------

@@ -121,8 +121,10 @@ def _in_regions(t: Tape, terms: Terms, part: int, loss: Any, y: Any, x: Node, wa
 
 def _fewest(columns: dict[Key, Floats], right: Floats, close: float) -> Sum | None:
     """The fewest columns whose sum, each times a number, is the right side; None if there are none."""
+    known = np.isfinite(right)
+    columns, right = {k: a[known] for k, a in columns.items()}, right[known]
     usable = {k: a for k, a in columns.items() if np.isfinite(a).all() and a.any()}
-    if not usable or not np.isfinite(right).all() or not right.any():
+    if not usable or not right.any():
         return None
     names = list(usable)
     sizes = np.array([np.abs(usable[k]).max() for k in names])

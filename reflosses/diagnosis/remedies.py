@@ -71,7 +71,10 @@ def instead(loss: Loss, names: Iterable[str] = (), level: str = "formula") -> st
         return ""
     given = set(names)
     known = [h for h in HYPOTHESES if h.name in given]
-    for h in known:
+    other = [h for h in known if h.kind == "convention" and h.about != "gradient"] or known
+    if "described" in given:
+        return f"The formula that is due: {_section(loss, DEFINITION)}."
+    for h in other:
         write = _write(h)
         if write:
             return f"{write} ({_section(loss, FLOATS if h.kind == 'defect' else DEFINITION)})."

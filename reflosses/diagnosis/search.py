@@ -22,7 +22,7 @@ from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
-from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases
+from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases, usual_axes
 from reflosses.diagnosis.constants import fitted, is_constant
 from reflosses.diagnosis.describe import LAST, described, unexplained
 from reflosses.diagnosis.far_out import far_out
@@ -173,30 +173,22 @@ class _Search:
         """The best explanation."""
         run = self.run
         run.ask_silently()
-        self.cases = ordinary_cases(run)
+        self.cases = every = ordinary_cases(run)
         if not self.cases:
             fault = next((d.fault for d in run.found.worst if d.error), "it gives no number")
             return Diagnosis((), f"Nothing can be compared: at every ordinary input {fault}.")
-        slopes = any(c.got.grad is not None for c in self.cases)
-        possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
-        self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
-        self.numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
-        self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known if not h.inside])
-        self.known += self.constants()
-        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.name not in NAMES])
-        told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
-        if told is not None and told.hypothesis is not None:
-            self.fits, self.remedy = [(told.hypothesis,)], told.remedy
-        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
-        if not self.fits and told is not None:
-            return Diagnosis(("described",), told.text)
+        self.numbers = HardNumbers(list(hard_cases(run, every)), self.form, self.model)
+        few = usual_axes(run, every)
+        self.cases = few
+        ways = [few] if few is every or self.fitting([()]) else [every, few]
+        for cases in ways:
+            self.cases = cases
+            unexplained_here = self.at_ordinary_inputs()
+            if self.fits or (unexplained_here is not None and unexplained_here.names):
+                break
         if not self.fits:
-            moving = [h for h in self.known if any(moves(h, c.question, self.model) for c in self.cases)]
-            self.fits = self.fitting([(a, b) for a in moving for b in moving if a is not b])
-        if not self.fits and (told := described(self.cases, run.loss, self.model, (), LAST)) is not None:
-            self.fits = [(told.hypothesis,)] if told.hypothesis else []
-        if not self.fits:
-            return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
+            assert unexplained_here is not None
+            return unexplained_here
         numbers = self.numbers
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         if not bases[0] and not numbers.wrong(()).any():
@@ -219,6 +211,30 @@ class _Search:
             return said
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
+
+    def at_ordinary_inputs(self) -> Diagnosis | None:
+        """Find what predicts every ordinary number; else what is known of them is returned."""
+        run = self.run
+        slopes = any(c.got.grad is not None for c in self.cases)
+        possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
+        self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
+        self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known if not h.inside])
+        self.known += self.constants()
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.name not in NAMES])
+        told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
+        if told is not None and told.hypothesis is not None:
+            self.fits, self.remedy = [(told.hypothesis,)], told.remedy
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
+        if not self.fits and told is not None:
+            return Diagnosis(("described",), told.text)
+        if not self.fits:
+            moving = [h for h in self.known if any(moves(h, c.question, self.model) for c in self.cases)]
+            self.fits = self.fitting([(a, b) for a in moving for b in moving if a is not b])
+        if not self.fits and (told := described(self.cases, run.loss, self.model, (), LAST)) is not None:
+            self.fits = [(told.hypothesis,)] if told.hypothesis else []
+        if self.fits:
+            return None
+        return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
 
     def with_upstream(self, found: Diagnosis) -> Diagnosis:
         """A diagnosis, and what becomes of the gradient from above."""

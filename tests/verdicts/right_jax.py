@@ -152,7 +152,7 @@ def sudre_stopped(y, p):
     return -jnp.mean(w * xlogy(y, p) + xlog1py(1 - y, -p))
 
 
-@right(R.WeightedCrossEntropy(weight_grad="full"), "digits")
+@right(R.WeightedCrossEntropy(weight_grad="full"), "range")
 def sudre_differentiated(y, p):
     w = jnp.sum(1 - p) / jnp.sum(p)
     return -jnp.mean(w * y * jnp.log(p) + (1 - y) * jnp.log(1 - p))

@@ -131,7 +131,7 @@ def mse_broadcast(y, yhat):
     return np.mean((y.reshape(-1, 1) - yhat.reshape(1, -1)) ** 2)
 
 
-@wrong(R.MeanSquaredError(), "formula", r"N − 1|N - 1|n − 1|n - 1|ddof|one less")
+@wrong(R.MeanSquaredError(), "formula", r"N − 1|N - 1|n − 1|n - 1|ddof|one less|less 1")
 def mse_of_a_sample(y, yhat):
     r = yhat - y
     return np.sum(r**2) / (r.size - 1), 2 * r / (r.size - 1)
@@ -186,7 +186,9 @@ def mae_in_float16(y, yhat):
     return np.mean(np.abs(yhat - y).astype(np.float16))
 
 
-@wrong(R.MeanAbsoluteError(**NONE), "formula", r"relative|percent|divided by (the )?(target|\|?y\|?)|1/\|?y")
+@wrong(
+    R.MeanAbsoluteError(**NONE), "formula", r"relative|percent|divided by (the )?(target|\|?y\|?)|1/\|?y|\|r\|/\|y\|"
+)
 def percentage_error(y, yhat):
     return np.abs((y - yhat) / y), sign(yhat - y) / np.abs(y)
 
@@ -563,7 +565,7 @@ def logits_softplus_less_z(y, z):
     return np.logaddexp(0, z) - y * z, (1 - y) * sp.expit(z) - y * sp.expit(-z)
 
 
-@wrong(R.BinaryCrossEntropyWithLogits(**NONE), "formula", SIGN)
+@wrong(R.BinaryCrossEntropyWithLogits(**NONE), "formula", rf"{SIGN}|loss of 1 − y")
 def logits_sign_of_z(y, z):
     v, g = logits(y, -z)
     return v, -g

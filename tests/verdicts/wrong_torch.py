@@ -319,7 +319,7 @@ def focal_detached_factor(y, z):
 
 @wrong(
     R.FocalWithLogits(gamma=0.5, **NONE),
-    "range",
+    "digits",
     r"NaN|0 ?· ?∞|γ < 1|gamma|1 − p_t|slope|gradient",
     at=(np.ones(1), np.full(1, 60.0)),
 )
