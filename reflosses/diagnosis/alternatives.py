@@ -16,7 +16,6 @@ from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import classes
 from reflosses.diagnosis.facts import (
-    DIGITS,
     FEWEST,
     GRADIENT,
     VALUE,
@@ -30,10 +29,10 @@ from reflosses.diagnosis.facts import (
 from reflosses.diagnosis.formulas import formula
 from reflosses.diagnosis.hypotheses.edges import clipped, offset
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question, one_hot
+from reflosses.diagnosis.remedies import handed_over, with_its_parameters
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.parameters import printed
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cross_entropy import CrossEntropy
@@ -74,15 +73,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def with_its_parameters(loss: Any, names: tuple[str, ...]) -> str:
-    """A loss and some of its parameters, as it is written."""
-
-    def value(v: Any) -> str:
-        return f"{v:.{DIGITS}g}" if isinstance(v, float) else printed(v)
-
-    return f"{type(loss).__name__}({', '.join(f'{n}={value(getattr(loss, n))}' for n in names)})"
-
-
 def other_parameters(evidence: Evidence) -> Iterator[Fact]:
     """The loss with another value of one parameter."""
     loss: Any = evidence.cases[0].question.loss
@@ -105,8 +95,7 @@ def _of(evidence: Evidence, loss: Any, given: dict[str, Any]) -> Iterator[Fact]:
         return
     named = with_its_parameters(other, tuple(given))
     what = f"is {named}, not {with_its_parameters(loss, tuple(given))}"
-    due = with_its_parameters(loss, tuple(given)).partition("(")[2].rstrip(")")
-    remedy = f"Hand it over as {named}, or give it {due}."
+    remedy = handed_over(loss, other)
     yield Fact(what, f"that of {named}", lambda q, model: model(q.of(**given)), remedy)
 
 
@@ -145,7 +134,8 @@ def _replaced(evidence: Evidence, loss: Loss, other: Any, names: tuple[str, ...]
     def change(q: Question, model: Model) -> Answer:
         return model(replace(q, loss=replace(other, reduction=q.loss.reduction)))
 
-    yield from multiplied_facts(evidence, change, named, f", not {type(loss).__name__}", f"that of {named}")
+    for fact in multiplied_facts(evidence, change, named, f", not {type(loss).__name__}", f"that of {named}"):
+        yield replace(fact, remedy=handed_over(loss, other)) if fact.both.startswith(f"is {named}") else fact
 
 
 def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -> Iterator[float]:
@@ -173,7 +163,7 @@ def _fitted(evidence: Evidence, loss: Any, names: tuple[str, ...], free: bool) -
         return np.asarray(np.nan_to_num((guess - got) / size, nan=1e3, posinf=1e3, neginf=-1e3))
 
     with suppress(*NOT_APPLICABLE):
-        value = closest(gaps, np.unique(GRIDS[names[0]]))
+        value = closest_constant(gaps, np.unique(GRIDS[names[0]]))
         yield from dict.fromkeys(v for v in (float(f"{value:.3g}"), neat(value)) if v != getattr(loss, names[0]))
 
 
@@ -320,7 +310,7 @@ def other_constants(evidence: Evidence) -> Iterator[Fact]:
             return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
 
         with suppress(*NOT_APPLICABLE):
-            c = closest(gaps, grid)
+            c = closest_constant(gaps, grid)
             for value in dict.fromkeys((float(f"{c:.3g}"), neat(c))):
                 what = said.format(digits(value))
                 yield Fact(what, f"that of a formula that {what}", make(value))
@@ -373,7 +363,7 @@ def scaled_predictions(evidence: Evidence) -> Iterator[Fact]:
         return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e3, posinf=1e3, neginf=-1e3))
 
     with suppress(*NOT_APPLICABLE):
-        k = closest(gaps, SCALES)
+        k = closest_constant(gaps, SCALES)
         for value in dict.fromkeys((float(f"{k:.3g}"), neat(k))):
             if value == 1:
                 continue
@@ -393,7 +383,7 @@ def _of_multiple(k: float, chained: bool) -> Change:
     return change
 
 
-def closest(gaps: Callable[[Any], Floats], grid: Any) -> float:
+def closest_constant(gaps: Callable[[Any], Floats], grid: Any) -> float:
     """The number whose gaps are smallest: the best of a grid, refined by least squares.
 
     ValueError if others have the same gaps: the numbers then do not tell which one it is.

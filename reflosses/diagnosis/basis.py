@@ -357,6 +357,8 @@ def _logit_row(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "Σ (1 − y) log(1 − p)": t.sum((1 - row) * rest),
         "Σ y log(1 − p)": t.sum(row * rest),
         "Σ log p": t.sum(log_p),
+        "(1/C) Σ log p": t.sum(log_p) / n,
+        "(1/C) Σ y log p": t.sum(row * log_p) / n,
         "Σ y (1 − p) log p": t.sum(row * (1 - p) * log_p),
         "Σ y (1 − p)² log p": t.sum(row * (1 - p) * (1 - p) * log_p),
         "Σ y p log p": t.sum(row * p * log_p),

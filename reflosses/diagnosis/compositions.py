@@ -135,7 +135,10 @@ def residuals_less_their_mean(evidence: Evidence) -> Iterator[Fact]:
         if not q.yhat.size:
             raise ValueError("no mean")
         y = np.asarray(q.y, np.float64)
-        read = (lambda x: f(y * x)) if margins else (lambda x: f(x - y))
+
+        def read(x: Floats) -> Any:
+            return f(y * x if margins else x - y)
+
         inner = np.asarray(read(q.yhat))
         answer = model(replace(q, y=np.full(inner.shape, 1.0 if margins else 0.0), yhat=inner, weight=None))
         assert answer.grad is not None
@@ -234,11 +237,15 @@ def _slope(f: Function, v: Floats) -> Floats:
     return np.asarray((f(v + h) - f(v - h)) / ((v + h) - (v - h)))
 
 
+PICKED: tuple[tuple[str, Function], ...] = (  # the first of equal ones
+    ("the largest loss", np.argmax),
+    ("the smallest loss", np.argmin),
+    ("the first loss", lambda v: 0),
+    ("the last loss", lambda v: v.size - 1),
+)
 REDUCED: tuple[tuple[str, Function], ...] = (
     ("the largest loss", np.max),
     ("the smallest loss", np.min),
-    ("the first loss", lambda v: v.flat[0]),
-    ("the last loss", lambda v: v.flat[-1]),
     ("the median of the losses", np.median),
     ("the root of the sum of the squared losses", lambda v: np.sqrt(np.sum(v * v))),
     ("the root of the sum of the losses", lambda v: np.sqrt(np.sum(v))),
@@ -279,6 +286,15 @@ def other_reductions(evidence: Evidence) -> Iterator[Fact]:
         slopes[part] = np.ravel(pulled_back(f, counted, np.ones(())))
         return Answer(np.asarray(f(counted)), joined(q, each, 1.0, slopes).grad)
 
+    def picked(pick: Function, q: Question, model: Model) -> Answer:
+        each = alone(q, model)
+        assert each.value is not None
+        chosen = np.zeros(each.value.shape)
+        chosen.flat[pick(each.value)] = 1
+        return joined(q, each, 1.0, chosen)
+
+    for name, pick in PICKED:
+        yield Fact(f"is {name}", name, partial(picked, pick))
     for name, f in REDUCED:
         yield Fact(f"is {name}", name, partial(of, f))
 

@@ -48,6 +48,7 @@ class Hypothesis:
 
     name:    short and stable.
     kind:    "convention": the candidate is another loss. "defect": it is the same loss, worked out badly.
+    seen_of: the losses of which that is true; all if there are none.
     change:  makes its answer from the answers of a model; None where it means nothing.
     inside:  the narrower format of the answer, if any.
     stored:  which numbers are of that format: "both", the "value", or "neither", if they are rounded again.
@@ -61,6 +62,7 @@ class Hypothesis:
     says: str
     change: Change
     seen_in: str = ""
+    seen_of: tuple[str, ...] = ()
     inside: str = ""
     stored: str = "both"
     about: str = ""
@@ -70,7 +72,12 @@ class Hypothesis:
     @property
     def phrase(self) -> str:
         """What it says, and where it is seen."""
-        return self.says + (f", as in {self.seen_in}." if self.seen_in else ".")
+        return self.said_of("")
+
+    def said_of(self, loss: str) -> str:
+        """What it says, and where that is seen of a loss."""
+        seen = self.seen_in and (not (loss and self.seen_of) or loss in self.seen_of)
+        return self.says + (f", as in {self.seen_in}." if seen else ".")
 
 
 class Family(list[Hypothesis]):

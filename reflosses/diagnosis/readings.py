@@ -42,6 +42,8 @@ def read_formula(evidence: Evidence) -> Iterator[Fact]:
     if terms is None or loss.reads_all_predictions or type(loss).__name__ not in terms.due:
         return
     due = terms.due[type(loss).__name__]
+    if getattr(loss, "label_smoothing", 0.0):
+        due = "−(1 − s) Σ y log p − (s/C) Σ log p with s = label_smoothing", "that of smoothed rows"
     for part in evidence.parts:
         if evidence.right[part]:
             continue

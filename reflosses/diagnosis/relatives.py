@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.candidate import Answer
-from reflosses.diagnosis.alternatives import FITTED, GRIDS, closest
+from reflosses.diagnosis.alternatives import FITTED, GRIDS, closest_constant
+from reflosses.diagnosis.basis import KINDS
 from reflosses.diagnosis.changes import divisor, weights
-from reflosses.diagnosis.facts import Evidence, Fact, multiplied_facts, neat, short
+from reflosses.diagnosis.facts import VALUE, Evidence, Fact, multiplied_facts, neat, short
 from reflosses.diagnosis.formulas import formula
 from reflosses.diagnosis.model import NOT_APPLICABLE, Change, Model, Question
 from reflosses.diagnosis.tape import Node, Tape
@@ -40,7 +41,8 @@ def _tukey(t: Tape, r: Node, c: float) -> Node:
 
 def _log_cosh(t: Tape, r: Node, c: float) -> Node:
     size = t.abs(r) / c
-    return size + t.log1p(t.exp(-2 * size)) - np.log(2)
+    cost: Node = size + t.log1p(t.exp(-2 * size)) - np.log(2)
+    return cost
 
 
 ROBUST: tuple[tuple[str, Callable[[Tape, Node, float], Node]], ...] = (
@@ -72,8 +74,9 @@ def robust_losses(evidence: Evidence) -> Iterator[Fact]:
         power = name.startswith("|r|^")
         grid = np.array([0.5, 1.5, 3.0, 4.0]) if power else np.unique(GRIDS["delta"])
         for c in _fitted_constant(evidence, partial(_of_residual, rho), grid):
-            said = name.replace("{c2}", f"{short(c)}²" if c != 1 else "1").replace("{c}", short(c))
-            rest = f", not {type(loss).__name__}"
+            square = short(c * c) if c == 1 or len(short(c * c)) < len(short(c)) else f"{short(c)}²"
+            said = name.replace("{c2}", square).replace("{c}", short(c))
+            rest = f", not {KINDS['residuals'].due[type(loss).__name__][VALUE]}, with r = yhat − y"
             yield from multiplied_facts(evidence, _of_residual(rho, c), said, rest, said)
 
 
@@ -108,7 +111,7 @@ def _fitted_constant(evidence: Evidence, make: Callable[[float], Change], grid: 
         return np.asarray((guess * (guess @ got / (guess @ guess)) - got) / size)
 
     with suppress(*NOT_APPLICABLE):
-        c = closest(gaps, grid)
+        c = closest_constant(gaps, grid)
         yield from dict.fromkeys((float(f"{c:.3g}"), neat(c)))
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
 
 from reflosses.catalogue import stem
+from reflosses.comparison.candidate import Answer
+from reflosses.diagnosis.facts import DIGITS
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Hypothesis
+from reflosses.diagnosis.model import NOT_APPLICABLE, Hypothesis, Question, ours
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
 
 DEFINITION, GRADIENT, FLOATS = "Definition and domain", "The gradient, step by step", "Floating point"
 
@@ -89,6 +96,53 @@ def instead(loss: Loss, names: Iterable[str] = (), level: str = "formula") -> st
     if known and all(h.about == "gradient" for h in known):
         return f"The gradient that is due: {_section(loss, GRADIENT)}."
     return f"The formula that is due: {_section(loss, DEFINITION)}."
+
+
+def with_its_parameters(loss: Any, names: tuple[str, ...]) -> str:
+    """A loss and some of its parameters, as it is written."""
+
+    def value(v: Any) -> str:
+        return f"{v:.{DIGITS}g}" if isinstance(v, float) else printed(v)
+
+    return f"{type(loss).__name__}({', '.join(f'{n}={value(getattr(loss, n))}' for n in names)})"
+
+
+def handed_over(loss: Any, other: Any) -> str:
+    """What to do with a function that is another loss: hand it over as that, or write the one that is due."""
+    names = tuple(sorted((f.name for f in fields(other)), key=lambda n: n == "reduction"))
+    if type(other) is not type(loss):
+        told = tuple(n for n in names if getattr(other, n) != getattr(type(other)(), n))
+        return f"Hand it over as {with_its_parameters(other, told)}, or write {type(loss).__name__}."
+    told = tuple(n for n in names if not _same(getattr(other, n), getattr(loss, n)))
+    due = with_its_parameters(loss, told).partition("(")[2].removesuffix(")")
+    return f"Hand it over as {with_its_parameters(other, told)}, or give it {due}."
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or bool(np.array_equal(a, b))
+
+
+def other_loss(h: Hypothesis, questions: Sequence[Question]) -> Loss | None:
+    """The loss that a hypothesis speaks of, if it is one of the catalogue for the same arguments; else None."""
+    found: list[Loss] = []
+    for q in questions:
+        seen: list[tuple[Question, Answer]] = []
+
+        def spy(asked: Question, seen: list[tuple[Question, Answer]] = seen) -> Answer:
+            seen.append((asked, ours(asked)))
+            return seen[-1][1]
+
+        try:
+            answer = h.change(q, spy)
+        except NOT_APPLICABLE:
+            return None
+        if len(seen) != 1 or answer is not seen[0][1]:
+            return None
+        asked = seen[0][0]
+        if asked.y is not q.y or asked.yhat is not q.yhat or asked.weight is not q.weight or asked.loss == q.loss:
+            return None
+        found.append(asked.loss)
+    return found[0] if found and all(other == found[0] for other in found) else None
 
 
 def _write(h: Hypothesis) -> str:

@@ -25,6 +25,7 @@ from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases, usual_axes
 from reflosses.diagnosis.constants import fitted, is_constant
 from reflosses.diagnosis.describe import LAST, described, unexplained
+from reflosses.diagnosis.facts import Evidence, few_digits
 from reflosses.diagnosis.far_out import far_out
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
@@ -39,7 +40,7 @@ from reflosses.diagnosis.model import (
     remembered,
 )
 from reflosses.diagnosis.moderate import moderate_questions
-from reflosses.diagnosis.remedies import instead
+from reflosses.diagnosis.remedies import handed_over, instead, other_loss
 from reflosses.diagnosis.upstream import upstream_fault
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
@@ -84,13 +85,16 @@ NAMES = frozenset(h.name for h in HYPOTHESES)
 RIGHT = Diagnosis((), "nothing to explain: every number is right")
 
 
-def in_words(base: Explanation, explanation: Explanation = ()) -> Diagnosis:
-    """Two sentences: `base` explains the moderate inputs, and the rest of `explanation` explains the hard ones."""
+def in_words(base: Explanation, explanation: Explanation = (), loss: str = "") -> Diagnosis:
+    """Two sentences: `base` explains the moderate inputs, and the rest of `explanation` explains the hard ones.
+
+    loss: the name of the loss, of which the frameworks that are named have one.
+    """
     more = [h for h in explanation if h not in base]
     if not (base or more):
         return RIGHT
-    sentences = [f"It {h.phrase}" for h in base]
-    sentences += [f"At hard inputs it also {h.phrase}" if base else f"It {h.phrase}" for h in more]
+    sentences = [f"It {h.said_of(loss)}" for h in base]
+    sentences += [f"{'At hard inputs it also' if base else 'It'} {h.said_of(loss)}" for h in more]
     return Diagnosis(tuple(h.name for h in (*base, *more)), " ".join(sentences))
 
 
@@ -155,10 +159,10 @@ def explained(run: Interview) -> Diagnosis:
     with np.errstate(all="ignore"):
         search = _Search(run)
         found = search.with_upstream(search.diagnosis())
-    if found == RIGHT:
-        return found
-    remedy = instead(run.loss, found.names, next(level for level in LEVELS if level in levels))
-    return replace(found, remedy=search.remedy if "described" in found.names and search.remedy else remedy)
+        if found == RIGHT:
+            return found
+        remedy = instead(run.loss, found.names, next(level for level in LEVELS if level in levels))
+        return replace(found, remedy=search.handed_over(found) or remedy)
 
 
 class _Search:
@@ -194,7 +198,7 @@ class _Search:
         if not bases[0] and not numbers.wrong(()).any():
             return self.between_calls()
         if not numbers.wrong(bases[0]).any():
-            return in_words(bases[0])
+            return in_words(bases[0], loss=type(run.loss).__name__)
         share, base, found = self.best(bases)
         moderate = bool(base)
         if ROWS_INTERACT in {d.verdict for d in run.found.worst} and not base and share < ENDING_SHARE:
@@ -206,7 +210,7 @@ class _Search:
         seen = moderate or numbers.explained(base)  # a convention is told if its numbers are asked for
         if not seen and found == base:
             return self.nothing_fits_far_out()
-        said = in_words(base if seen else (), tuple(h for h in found if seen or h not in base))
+        said = in_words(base if seen else (), tuple(h for h in found if seen or h not in base), type(run.loss).__name__)
         if share >= WHOLE_SHARE or ROWS_INTERACT in {d.verdict for d in run.found.worst}:
             return said
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
@@ -224,7 +228,7 @@ class _Search:
         told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
         if told is not None and told.hypothesis is not None:
             self.fits, self.remedy = [(told.hypothesis,)], told.remedy
-        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside and self.may_be_narrow(h)])
         if not self.fits and told is not None:
             return Diagnosis(("described",), told.text)
         if not self.fits:
@@ -235,6 +239,23 @@ class _Search:
         if self.fits:
             return None
         return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
+
+    def handed_over(self, found: Diagnosis) -> str:
+        """The remedy if the candidate is another loss of the catalogue, or this one with other parameters."""
+        if "described" in found.names:
+            return self.remedy
+        named = [h for base in self.fits[:1] for h in base if h.name in found.names]
+        if len(named) != 1 or named[0].kind != "convention":
+            return ""
+        other = other_loss(named[0], [c.question for c in self.cases])
+        return "" if other is None else handed_over(self.run.loss, other)
+
+    def may_be_narrow(self, h: Hypothesis) -> bool:
+        """Whether the errors are those of a narrower format, if its results are not: they have both signs."""
+        evidence = Evidence(self.cases, self.model)
+        return h.stored != "neither" or all(
+            evidence.right[part] or few_digits(evidence, part) == h.inside for part in evidence.parts
+        )
 
     def with_upstream(self, found: Diagnosis) -> Diagnosis:
         """A diagnosis, and what becomes of the gradient from above."""

@@ -93,6 +93,7 @@ FAMILY.defect(
     "log of 1 − p",
     says="takes log(1 − p), not log1p(−p): small p are lost",
     seen_in="sklearn log_loss",
+    seen_of=("BinaryCrossEntropy",),
     blank=True,
     change=only_for((BinaryCrossEntropy, Focal), formula(of_logs(Tape.log, log_of_rest, chosen=True))),
 )
@@ -500,6 +501,7 @@ FAMILY.defect(
     "1 less the score",
     says=CANCELS,
     seen_in="keras Dice, optax dice_loss",
+    seen_of=("Dice",),
     blank=True,
     change=nothing_guarded,
 )

@@ -42,6 +42,7 @@ FAMILY.convention(
     "divides by the weights",
     says="divides by the sum of the weights, not by the number of losses",
     seen_in="torch mse_loss, l1_loss, cross_entropy and nll_loss, sklearn metrics",
+    seen_of=("MeanSquaredError", "MeanAbsoluteError", "CrossEntropy", "NegativeLogLikelihood"),
     change=divides_by(total_weight),
 )
 FAMILY.convention(
@@ -154,5 +155,6 @@ FAMILY.convention(
     "root of the mean",
     says="takes the square root of the mean",
     seen_in="sklearn root_mean_squared_error, MindSpore RMSELoss",
+    seen_of=("MeanSquaredError",),
     change=with_value(np.sqrt, lambda v: 0.5 / np.sqrt(v)),
 )

@@ -70,7 +70,7 @@ for name, c in CLIPS_OF_P:
     FAMILY.convention(
         f"clips at {name}",
         says=f"clips probabilities at {name}, so that beyond it the value stays and the gradient is 0",
-        seen_in="keras (1e-7), sklearn log_loss (eps)",
+        seen_in={"1e-7": "keras", "eps": "sklearn log_loss"}.get(name, ""),
         change=clipped(c),
     )
 for name, c in CLIPS_OF_P:
@@ -96,7 +96,8 @@ for name, c in OFFSETS_OF_P:
     FAMILY.convention(
         f"adds {name} to p",
         says=f"adds {name} to what it takes the logarithm of",
-        seen_in="Paddle log_loss (1e-4), torch poisson_nll_loss (1e-8)",
+        seen_in={"1e-4": "Paddle log_loss"}.get(name, ""),
+        seen_of=("BinaryCrossEntropy",),
         change=offset(c),
     )
 

@@ -22,24 +22,31 @@ FAMILY.convention(
     "half",
     says="gives half of the value and half of the gradient",
     seen_in="optax.l2_loss, sklearn HalfSquaredError, Cauchy of GTSAM and SciPy",
+    seen_of=("MeanSquaredError", "Cauchy"),
     change=everything(0.5),
 )
 FAMILY.convention(
     "double",
     says="gives twice the value and twice the gradient",
     seen_in="Huber and Cauchy of Ceres and g2o against those with ½",
+    seen_of=("Huber", "Cauchy"),
     change=everything(2.0),
 )
 FAMILY.convention(
     "opposite sign", says="gives the loss with the opposite sign, as a score to maximise", change=everything(-1.0)
 )
 FAMILY.convention(
-    "in percent", says="gives 100 times the value and the gradient", seen_in="keras MAPE", change=everything(100.0)
+    "in percent",
+    says="gives 100 times the value and the gradient",
+    seen_in="keras MAPE",
+    seen_of=("MeanAbsoluteError",),
+    change=everything(100.0),
 )
 FAMILY.convention(
     "divides by the scale",
     says="divides by the scale at which the loss bends",
     seen_in="torch smooth_l1_loss",
+    seen_of=("Huber",),
     change=everything(lambda q: 1 / q.loss.scale),
 )
 FAMILY.convention("multiplies by the scale", says="multiplies by the scale", change=everything(lambda q: q.loss.scale))
@@ -53,6 +60,7 @@ FAMILY.convention(
     "divides by the classes",
     says="divides by the number of classes",
     seen_in="MONAI and kornia softmax focal, torch kl_div(reduction='mean')",
+    seen_of=("CrossEntropy", "FocalWithLogits"),
     change=everything(lambda q: 1 / classes(q)),
 )
 FAMILY.convention(

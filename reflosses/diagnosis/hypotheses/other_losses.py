@@ -24,12 +24,14 @@ FAMILY.convention(
     "squares each loss",
     says="squares each loss",
     seen_in="keras SquaredHinge against Hinge, squared against absolute error",
+    seen_of=("Hinge", "MeanAbsoluteError"),
     change=with_values(np.square, lambda v: 2 * v),
 )
 FAMILY.convention(
     "root of each loss",
     says="takes the square root of each loss",
     seen_in="absolute against squared error",
+    seen_of=("MeanSquaredError",),
     change=with_values(np.sqrt, lambda v: 0.5 / np.sqrt(v)),
 )
 
@@ -118,7 +120,7 @@ def weighed_square(held: bool) -> Formula:
     return write
 
 
-WEIGHED = "takes the weight times r² for rho(r)"
+WEIGHED = "takes the weight times r² for rho(r), which for Cauchy is the Geman–McClure loss r²/(1 + r²/delta²)"
 FAMILY.convention(
     "weight times r²",
     says=WEIGHED,

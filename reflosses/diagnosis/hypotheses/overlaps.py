@@ -55,6 +55,7 @@ FAMILY.convention(
     "returns the score",
     says="returns 1 less the loss, the score",
     seen_in="sklearn f1_score, jaccard_score",
+    seen_of=("Dice", "IoU"),
     change=only_overlaps(with_values(lambda v: 1 - v, lambda v: -np.ones_like(v))),
 )
 FAMILY.convention(
@@ -77,6 +78,7 @@ FAMILY.convention(
     "log of the score",
     says="takes −log of the score, not 1 less it",
     seen_in="SMP DiceLoss(log_loss=True)",
+    seen_of=("Dice",),
     change=only_overlaps(with_values(lambda v: -np.log1p(-v), lambda v: 1 / (1 - v))),
 )
 FAMILY.convention(
@@ -163,6 +165,7 @@ FAMILY.convention(
     "smooths the denominator only",
     says="leaves the smoothing constant out of the numerator",
     seen_in="keras Dice, kornia, Paddle",
+    seen_of=("Dice",),
     change=with_smoothing(lambda n, d: (0.0, d)),
 )
 FAMILY.convention(
@@ -176,20 +179,26 @@ FAMILY.convention(
 )
 FAMILY.convention("adds 1 to both", says="adds 1 to numerator and denominator", change=adding(1, 1))
 FAMILY.convention(
-    "adds 2 to both", says="adds 2 to numerator and denominator", seen_in="optax dice_loss", change=adding(2, 2)
+    "adds 2 to both",
+    says="adds 2 to numerator and denominator",
+    seen_in="optax dice_loss",
+    seen_of=("Dice",),
+    change=adding(2, 2),
 )
 for c in SMALL:
     FAMILY.convention(
         f"adds {c} below",
         says=f"adds {c} to the denominator",
-        seen_in="keras Dice (1e-7), kornia (1e-8), Paddle (1e-5)",
+        seen_in={"1e-7": "keras Dice", "1e-8": "kornia dice_loss", "1e-5": "Paddle dice_loss"}.get(c, ""),
+        seen_of=("Dice",),
         change=adding(0, float(c)),
     )
 for c in SMALL:
     FAMILY.convention(
         f"adds {c} to both",
         says=f"adds {c} to numerator and denominator",
-        seen_in="MONAI DiceLoss (1e-5)",
+        seen_in={"1e-5": "MONAI DiceLoss"}.get(c, ""),
+        seen_of=("Dice",),
         change=adding(float(c), float(c)),
     )
 
@@ -216,24 +225,28 @@ FAMILY.convention(
     "pools everything",
     says="pools all axes into one overlap",
     seen_in="keras Dice, sklearn",
+    seen_of=("Dice",),
     change=pooling(lambda a, n: set(range(n)), per_sample=False),
 )
 FAMILY.convention(
     "pools each sample",
     says="makes one overlap of each sample",
     seen_in="keras Dice(axis=(1, 2, 3)), kornia dice_loss",
+    seen_of=("Dice",),
     change=pooling(lambda a, n: set(range(1, n)), per_sample=True),
 )
 FAMILY.convention(
     "pools the batch too",
     says="pools the batch too",
     seen_in="SMP DiceLoss, MONAI batch=True",
+    seen_of=("Dice",),
     change=pooling(lambda a, n: a | {0}),
 )
 FAMILY.convention(
     "pools all but batch and class",
     says="makes one overlap of each class of each sample",
     seen_in="MONAI DiceLoss",
+    seen_of=("Dice",),
     change=pooling(lambda a, n: set(range(2, n))),
 )
 FAMILY.convention(

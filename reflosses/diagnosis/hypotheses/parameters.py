@@ -117,6 +117,7 @@ FAMILY.convention(
     "ignores the scale",
     says="takes 1 for delta",
     seen_in="kornia cauchy_loss",
+    seen_of=("Cauchy",),
     change=with_parameters(delta=lambda d: 1.0),
 )
 FAMILY.convention(

@@ -95,6 +95,7 @@ FAMILY.convention(
     "takes probabilities for logits",
     says="takes the probabilities for logits",
     seen_in="SMP FocalLoss(from_logits=False)",
+    seen_of=("Focal",),
     change=another(as_logits),
 )
 

@@ -82,6 +82,7 @@ FAMILY.convention(
     "does not ignore",
     says="takes the index to be ignored as a class, counted from the end",
     seen_in="onnx.reference NegativeLogLikelihoodLoss",
+    seen_of=("NegativeLogLikelihood",),
     change=not_ignoring,
 )
 
@@ -95,6 +96,7 @@ FAMILY.convention(
     "class weights with mean 1",
     says="scales the class weights to a mean of 1",
     seen_in="sklearn class_weight='balanced', optax",
+    seen_of=("CrossEntropy",),
     change=with_parameters(class_weight=lambda w: w / w.mean()),
 )
 FAMILY.convention(
