@@ -33,7 +33,7 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import stack
 
 NOTHING = ("empty mask, empty prediction", "an empty batch", "all weights 0", "all ignored")  # nothing is averaged
-CANCELLED = 2.0**10  # a value of fewer ulps of 1 may be what is left of a difference: no clip
+CANCELLED = 2.0**10  # ulps of 1: a value below may be what is left of a difference, and is no clip
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
 
 
@@ -45,7 +45,8 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[De
         depth = _depth(d, loss, form)
         if depth is None or not _is_hard_value(d):
             continue
-        if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and abs(d.got) > CANCELLED * form.eps:
+        left = form.eps / 8 <= abs(d.got) <= CANCELLED * form.eps  # may be what is left of a difference
+        if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not left:
             held.setdefault((_label(d), d.got), []).append((d, depth))
         if abs(d.got - d.exact) > FAR:
             clipped[_input(d)] = _of_depth(depth)

@@ -38,9 +38,9 @@ def probability_blocks(loss: Loss, form: Format, rng: np.random.Generator) -> It
     """Binary losses of a probability."""
     near_one = [1 - 2.0**-k for k in range(2, form.bits + 1, max(1, form.bits // 12))] + [1 - form.eps / 2]
     last = -round(np.log2(form.smallest))
-    near_zero = [
-        2.0**-k for k in {*range(2, last + 1, max(1, last // 14)), form.bits, 1 - round(np.log2(form.tiny)), last}
-    ]
+    inner = range(2, form.bits, max(1, form.bits // 8))  # above eps: a clip there is another loss
+    far = range(2, last + 1, max(1, last // 14))
+    near_zero = [2.0**-k for k in sorted({*inner, *far, form.bits, 1 - round(np.log2(form.tiny)), last})]
     yield block("A", "right, next to 1", [(1.0, p) for p in near_one])
     yield block("A", "right, next to 0", [(0.0, p) for p in near_zero])
     yield block("B", "wrong, next to 0", [(1.0, p) for p in near_zero])

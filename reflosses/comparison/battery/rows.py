@@ -93,7 +93,8 @@ def probability_row_blocks(loss: Loss, form: Format, rng: np.random.Generator) -
 
     last = -round(np.log2(form.smallest))
     near_one = [1 - 2.0**-k for k in range(2, form.bits + 1, max(1, form.bits // 8))]
-    near_zero = [2.0**-k for k in range(2, last + 1, max(1, last // 12))]
+    inner = range(2, form.bits, max(1, form.bits // 8))  # above eps: a clip there is another loss
+    near_zero = [2.0**-k for k in sorted({*inner, *range(2, last + 1, max(1, last // 12))})]
     yield block("A", "right, next to 1", [row(k, p) for k, p in enumerate(near_one)])
     yield block("B", "wrong, next to 0", [row(k, p) for k, p in enumerate(near_zero)])
     yield block("D", "probability 0 and 1", [row(k, p) for k, p in enumerate((1.0, 0.0, 0.5, 1.0, 0.0))])
