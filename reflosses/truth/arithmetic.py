@@ -20,6 +20,7 @@ formula at once. If both ends of a result round to the same float64, that float6
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -370,8 +371,11 @@ class Arithmetic:
         if isinstance(value, np.ndarray) and value.ndim:
             value = value.tolist()
         if isinstance(value, (list, tuple)):
-            known = [self.lifted.get(v) if type(v) is float else None for v in value]
-            return [self.lift(v) if k is None else k for v, k in zip(value, known, strict=True)]
+            numbers = []
+            for v in value:
+                known = self.lifted.get(v) if type(v) is float else None
+                numbers.append(self.lift(v) if known is None else known)
+            return numbers
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number, np.ndarray)):
             return value
         value = float(value)
@@ -457,12 +461,13 @@ class Arithmetic:
         return Number(self, (one + x.x.exp()).log())
 
     def logsumexp(self, xs: Sequence[Any]) -> Number:
-        """log Σ eˣ."""
-        numbers = [self._number(x) for x in xs]
-        if any(x.coefficient(0) is None for x in numbers):
+        """log Σ eˣ. A number that occurs n times is taken once, times n."""
+        times = Counter(map(id, xs))
+        numbers = [(self._number(x), self.exact(times[i])) for i, x in {id(x): x for x in xs}.items()]
+        if any(x.coefficient(0) is None for x, _ in numbers):
             raise NeedsMoreBits
-        top = max(numbers, key=lambda x: float(x.coefficient(0)))
-        return Number(self, top.x + sum(((x.x - top.x).exp() for x in numbers), self.exact(0)).log())
+        top = max((x for x, _ in numbers), key=lambda x: float(x.coefficient(0)))
+        return Number(self, top.x + sum((n * (x.x - top.x).exp() for x, n in numbers), self.exact(0)).log())
 
     def xlogy(self, a: Any, b: Any) -> Any:
         """a·log b, 0 where a is 0."""
