@@ -21,6 +21,7 @@ from reflosses.comparison.battery import (
     WholeCall,
     blocks,
     calls,
+    family,
     normal,
 )
 from reflosses.comparison.candidate import Answer, Candidate
@@ -263,7 +264,7 @@ class Interview:
         """Ask one call of ordinary inputs by its arrays. A candidate that raises does not take their shape."""
         y = np.rint(y) if self.hard_labels else y
         kind = np.ndim(y), np.ndim(yhat), bool((y == np.rint(y)).all())
-        if kind in self.unanswered:
+        if kind in self.unanswered or (family(self.loss) == "residuals" and self._squares_overflow(y, yhat)):
             return
         stacked = stack(self.loss, y, yhat)
         part = counted(self.loss, stacked[0])
@@ -283,6 +284,10 @@ class Interview:
         self._ask(question, each, weight)
         self.silent = silent
         self.unanswered |= {kind} if len(self.record) == answered else set()
+
+    def _squares_overflow(self, y: Any, yhat: Floats) -> bool:
+        """Whether squares of residuals are no numbers of the format: such inputs are not ordinary."""
+        return bool((np.abs(yhat - y) >= 2.0 ** (self.form.top // 2 - 1)).any())
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
         counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]

@@ -54,6 +54,8 @@ def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
         size = np.fmax(np.abs(guess), np.max(np.abs(guess), where=finite, initial=form.tiny) * SMALL_PART)
         same = (got == guess) | (np.isnan(got) & np.isnan(guess))
         close = finite & (np.abs(got - guess) <= form.eps**0.5 * size)
+    if np.shape(counts) not in ((), np.shape(got)):  # an array of another shape than ours
+        counts = True
     return bool((same | close | ~np.broadcast_to(counts, np.shape(got))).all())
 
 
