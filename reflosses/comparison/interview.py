@@ -47,6 +47,7 @@ from reflosses.truth.arithmetic import available
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 UNPROVED = "compared with our own numbers; for certified ones: pip install 'reflosses[truth]'"
+LONG = 1000  # predictions of a call whose text is long
 BESIDE = 8  # hard losses that are asked beside an ordinary one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
@@ -528,7 +529,9 @@ def _crash(answer: Answer) -> str:
 
 
 def _length(d: Deviation) -> tuple[int, int]:
-    return int(np.size(d.yhat)), len(f"{np.asarray(d.yhat).tolist()}{np.asarray(d.y).tolist()}")
+    """The predictions of a call, then the characters that show it. A long call is not written out to count them."""
+    size = int(np.size(d.yhat))
+    return size, len(f"{np.asarray(d.yhat).tolist()}{np.asarray(d.y).tolist()}") if size <= LONG else 0
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:
