@@ -233,7 +233,7 @@ def reason(d: Deviation) -> str:
         return d.fault
     if d.verdict == "rows interact":
         return f"one row changes the {d.what} of another"
-    where = "at ordinary inputs" if d.regime in ORDINARY else "as if it were clipped"
+    where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
     return f"its {d.what} is {d.got:.6g} where {d.exact:.6g} is right, {where}"
 
 
