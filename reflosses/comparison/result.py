@@ -63,7 +63,7 @@ class Deviation:
         if np.isnan(self.exact):
             return f"{start} is {self.got:.17g} where an error or NaN is right: {self.verdict}"
         off = "" if not np.isfinite(self.ulps) else f" by {self.ulps:.2g} ulp"
-        return f"{start} is {self.got:.17g}, exactly {self.exact:.17g}: {self.verdict}{off}"
+        return f"{start} is {self.got + 0.0:.17g}, exactly {self.exact + 0.0:.17g}: {self.verdict}{off}"  # no −0
 
 
 @dataclass
