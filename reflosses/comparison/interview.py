@@ -21,6 +21,7 @@ from reflosses.comparison.battery import (
     WholeCall,
     blocks,
     calls,
+    family,
     normal,
 )
 from reflosses.comparison.candidate import Answer, Candidate
@@ -46,6 +47,7 @@ from reflosses.truth.arithmetic import available
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 UNPROVED = "compared with our own numbers; for certified ones: pip install 'reflosses[truth]'"
+LONG = 1000  # predictions of a call whose text is long
 BESIDE = 8  # hard losses that are asked beside an ordinary one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
@@ -262,7 +264,7 @@ class Interview:
         """Ask one call of ordinary inputs by its arrays. A candidate that raises does not take their shape."""
         y = np.rint(y) if self.hard_labels else y
         kind = np.ndim(y), np.ndim(yhat), bool((y == np.rint(y)).all())
-        if kind in self.unanswered:
+        if kind in self.unanswered or (family(self.loss) == "residuals" and self._squares_overflow(y, yhat)):
             return
         stacked = stack(self.loss, y, yhat)
         part = counted(self.loss, stacked[0])
@@ -282,6 +284,10 @@ class Interview:
         self._ask(question, each, weight)
         self.silent = silent
         self.unanswered |= {kind} if len(self.record) == answered else set()
+
+    def _squares_overflow(self, y: Any, yhat: Floats) -> bool:
+        """Whether squares of residuals are no numbers of the format: such inputs are not ordinary."""
+        return bool((np.abs(yhat - y) >= 2.0 ** (self.form.top // 2 - 1)).any())
 
     def _question(self, group: Any, y: Floats, yhat: Floats, weight: Any = None, upstream: Any = None) -> _Question:
         counts = [len(b.y) for b in group] if len(group) > 1 else [max(1, len(y))]
@@ -523,7 +529,9 @@ def _crash(answer: Answer) -> str:
 
 
 def _length(d: Deviation) -> tuple[int, int]:
-    return int(np.size(d.yhat)), len(f"{np.asarray(d.yhat).tolist()}{np.asarray(d.y).tolist()}")
+    """The predictions of a call, then the characters that show it. A long call is not written out to count them."""
+    size = int(np.size(d.yhat))
+    return size, len(f"{np.asarray(d.yhat).tolist()}{np.asarray(d.y).tolist()}") if size <= LONG else 0
 
 
 def _with_caps(found: list[Deviation]) -> list[Deviation]:

@@ -30,13 +30,15 @@ from reflosses.comparison.result import LEVELS as LEVELS
 from reflosses.comparison.result import ORDINARY, Deviation
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.softmax import log_softmax
 from reflosses.evaluation.stack import stack
 
-NOTHING = ("empty mask, empty prediction", "an empty batch", "all weights 0", "all ignored")  # nothing is averaged
+NOTHING = ("an empty batch", "all weights 0", "all ignored")  # calls in which nothing is averaged
 CANCELLED = 2.0**10  # ulps of 1: a value below may be what is left of a difference, and is no clip
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
 
 
+@np.errstate(all="ignore")
 def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[Deviation]:
     """Deviations of one candidate, each with its level. Inputs of a clip are judged together."""
     clipped: dict[bytes, str] = {}
@@ -48,7 +50,7 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[De
         left = form.eps / 8 <= abs(d.got) <= CANCELLED * form.eps  # may be what is left of a difference
         if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not left:
             held.setdefault((_label(d), d.got), []).append((d, depth))
-        if abs(d.got - d.exact) > FAR:
+        if abs(d.got - d.exact) > FAR and d.got:
             clipped[_input(d)] = _of_depth(depth)
     for group in held.values():  # one number for several inputs
         if len({d.exact for d, _ in group}) > 1:
@@ -61,9 +63,10 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[De
 
 def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: Loss, form: Format) -> str:
     """The level of one deviation, by the rules at the top."""
-    ordinary = d.regime in ORDINARY and d.name not in NOTHING
+    nothing = d.name in NOTHING or (family(loss) == "overlaps" and not (np.any(d.y) or np.any(d.yhat)))
+    ordinary = d.regime in ORDINARY and not nothing
     if d.verdict in (ROWS_INTERACT, CHANGES_INPUT) or d.shape is not None:
-        return "formula"
+        return "range" if nothing else "formula"
     if d.regime == "K":
         return "domain"
     if d.error:
@@ -72,7 +75,7 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: L
         return clipped[_input(d)]
     if not np.isfinite(d.got):
         return "formula" if d.regime in ("moderate", "I") and not _has_an_end(d, loss) else "range"
-    if not np.isfinite(d.exact) or d.name in NOTHING:
+    if not np.isfinite(d.exact) or nothing:
         return "range"
     if not ordinary and abs(d.exact) < form.tiny:
         return "range"
@@ -123,7 +126,12 @@ def _depth(d: Deviation, loss: Loss, form: Format) -> float | None:
         own = float(yhat[0, int(y[0])]) if 0 <= y[0] < yhat.shape[1] else inf
     else:
         own = float(np.ravel(yhat)[0])
-    if kind.startswith("logit") or kind == "log rows":
+    if kind in ("logits", "log rows"):
         return float(np.max(np.abs(yhat))) / last
+    if kind == "logit rows":
+        if y.ndim > 1 or np.ptp(yhat[np.isfinite(yhat)]) == 0:
+            return float(np.max(np.abs(yhat))) / last
+        nats = -log_softmax(yhat)[0, int(y[0])]
+        return float(np.fmax(nats, -np.log(-np.expm1(-nats)))) / last
     rest = min(own, 1 - own)
     return -log(rest) / last if rest > 0 else inf

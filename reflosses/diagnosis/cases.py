@@ -34,8 +34,14 @@ class Case:
 
 
 def ordinary_cases(run: Interview) -> list[Case]:
-    """The ordinary calls whose axes all differ in length; if it answers none of them, the moderate losses."""
+    """The ordinary calls whose axes all differ in length; if it answers none of them, the moderate losses.
+
+    If the formula holds, it may be written for as few axes as a loss needs: calls with more axes are left out.
+    """
     tame = [case for a in run.record if a.tame and (case := _case(run, a)) is not None]
+    if run.loss.layout.groups and not any(d.level == "formula" for d in run.found.worst):
+        fewest = min((case.question.yhat.ndim for case in tame), default=0)
+        tame = [case for case in tame if case.question.yhat.ndim == fewest]
     return tame or [case for a in _few(run.record, {"moderate"}) if (case := _case(run, a)) is not None]
 
 

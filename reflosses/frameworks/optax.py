@@ -108,6 +108,7 @@ FUNCTIONS = (
         {"smooth": 1.0},
         ({"smooth": 0.375}, {"smooth": 0.0}),
         dtypes=TWO_DTYPES,
+        eager=True,
         note="as optax.dice_loss; the smooth is ours",
     ),
 )

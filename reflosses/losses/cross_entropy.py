@@ -109,7 +109,7 @@ class CrossEntropy(Loss):
 
     @staticmethod
     def target_row(row: Any, class_weight: Any, label_smoothing: Any) -> Any:
-        smooth = [(1 - label_smoothing) * t + label_smoothing / len(row) for t in row]
+        smooth = row if label_smoothing == 0 else [(1 - label_smoothing) * t + label_smoothing / len(row) for t in row]
         return smooth if class_weight is None else [w * t for w, t in zip(class_weight, smooth, strict=True)]
 
     def error_scale(self, y: Any, z: Floats) -> tuple[None, Floats, None]:

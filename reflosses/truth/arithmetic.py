@@ -20,9 +20,11 @@ formula at once. If both ends of a result round to the same float64, that float6
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from operator import add, mul, sub, truediv
 from threading import RLock
 from typing import Any
 
@@ -107,16 +109,16 @@ class Number(Ordered):
             raise CannotCertifyError("a division by 0") from None
 
     def __add__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: a + b)
+        return Number(self.m, self.x + other.x) if type(other) is Number else self._with(other, add)
 
     def __sub__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: a - b)
+        return Number(self.m, self.x - other.x) if type(other) is Number else self._with(other, sub)
 
     def __mul__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: a * b)
+        return Number(self.m, self.x * other.x) if type(other) is Number else self._with(other, mul)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: a / b) if _divides(other) else NotImplemented
+        return self._with(other, truediv) if _divides(other) else NotImplemented
 
     __radd__ = __add__
 
@@ -159,7 +161,7 @@ class Number(Ordered):
         """The sign infinitely close to the point, on the side of the arithmetic."""
         for k, c in enumerate(self.coefficients()):
             if _is_zero(c):
-                self.m.met_a_tie |= k == 0
+                self.m.met_a_tie |= k == 0 and not self.is_constant()  # no prediction moves a tie of constants
             elif _sign(c):
                 return _sign(c) * (self.m.side if k % 2 else 1)
             else:
@@ -354,6 +356,7 @@ class Arithmetic:
     def __init__(self, side: int = 1, rational: bool = False) -> None:
         self.side, self.rational = side, rational
         self.met_a_tie = False
+        self.lifted: dict[float, Number] = {}
 
     def exact(self, value: float) -> Any:
         """A finite number as an exact constant."""
@@ -365,11 +368,20 @@ class Arithmetic:
 
     def lift(self, value: Any) -> Any:
         """A float, or nested sequences of floats, as exact numbers. Anything else is left as it is."""
-        if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
-            return [self.lift(v) for v in value]
+        if isinstance(value, np.ndarray) and value.ndim:
+            value = value.tolist()
+        if isinstance(value, (list, tuple)):
+            numbers = []
+            for v in value:
+                known = self.lifted.get(v) if type(v) is float else None
+                numbers.append(self.lift(v) if known is None else known)
+            return numbers
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number, np.ndarray)):
             return value
-        return Number(self, self.exact(float(value)))
+        value = float(value)
+        if value not in self.lifted:
+            self.lifted[value] = Number(self, self.exact(value))
+        return self.lifted[value]
 
     def variable(self, value: float) -> Number:
         """The prediction that is differentiated by."""
@@ -449,12 +461,13 @@ class Arithmetic:
         return Number(self, (one + x.x.exp()).log())
 
     def logsumexp(self, xs: Sequence[Any]) -> Number:
-        """log Σ eˣ."""
-        numbers = [self._number(x) for x in xs]
-        if any(x.coefficient(0) is None for x in numbers):
+        """log Σ eˣ. A number that occurs n times is taken once, times n."""
+        times = Counter(map(id, xs))
+        numbers = [(self._number(x), self.exact(times[i])) for i, x in {id(x): x for x in xs}.items()]
+        if any(x.coefficient(0) is None for x, _ in numbers):
             raise NeedsMoreBits
-        top = max(numbers, key=lambda x: float(x.coefficient(0)))
-        return Number(self, top.x + sum(((x.x - top.x).exp() for x in numbers), self.exact(0)).log())
+        top = max((x for x, _ in numbers), key=lambda x: float(x.coefficient(0)))
+        return Number(self, top.x + sum((n * (x.x - top.x).exp() for x, n in numbers), self.exact(0)).log())
 
     def xlogy(self, a: Any, b: Any) -> Any:
         """a·log b, 0 where a is 0."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,26 +66,48 @@ class _Term:
     yhat: Floats
     shares: dict[str, Any]  # its part of the parameters that broadcast
     weights: Floats  # one a loss
+    lifted: dict[Any, tuple[list[Any], Any, list[Any], list[Any]]] = field(default_factory=dict)
+    known: dict[Any, list[Any]] = field(default_factory=dict)
 
     def losses(self, m: Arithmetic, coordinate: int | None = None) -> list[Any]:
         """The weighted losses, as series in one of the predictions."""
-        flat = [m.lift(v) for v in self.yhat.ravel()]
+        if coordinate is None and m in self.known:
+            return self.known[m]
+        if m not in self.lifted:
+            self.lifted[m] = self._lifted(m)
+        flat, y, parameters, weights = self.lifted[m]
+        yhat: Any = flat.copy()
         if coordinate is not None:
-            flat[coordinate] = m.variable(self.yhat.ravel()[coordinate])
-        given = {f.name: self.shares.get(f.name, getattr(self.loss, f.name)) for f in fields(self.loss)}
-        y = m.lift(self.y)
-        if isinstance(self.loss.domain.y, Classes):
-            row = y if isinstance(y, list) else [m.lift(float(k == self.y)) for k in range(len(flat))]
-            y = self.loss.target_row(row, *_named(m, self.loss.target_row, given))
-        yhat = np.array(flat, object).reshape(self.yhat.shape).tolist()
-        result = self.loss.definition(m, y, yhat, *_named(m, self.loss.definition, given))
+            yhat[coordinate] = m.variable(self.yhat.ravel()[coordinate])
+        if self.yhat.ndim != 1:
+            yhat = np.array(yhat, object).reshape(self.yhat.shape).tolist()
+        result = self.loss.definition(m, y, yhat, *parameters)
         results = result if isinstance(result, list) else [result]
-        return [m.lift(float(w)) * r for w, r in zip(self.weights, results, strict=True)]
+        weighted = [w * r for w, r in zip(weights, results, strict=True)]
+        if coordinate is None:
+            self.known[m] = weighted
+        return weighted
+
+    def _lifted(self, m: Arithmetic) -> tuple[list[Any], Any, list[Any], list[Any]]:
+        """Predictions, targets, parameters of the definition and weights, as exact numbers."""
+        flat = m.lift(self.yhat.ravel())
+        given = {f.name: self.shares.get(f.name, getattr(self.loss, f.name)) for f in fields(self.loss)}
+        if not isinstance(self.loss.domain.y, Classes):
+            y = m.lift(self.y)
+        else:
+            row = m.lift(self.y if np.ndim(self.y) else (np.arange(len(flat)) == self.y).astype(np.float64))
+            y = self.loss.target_row(row, *_named(m, self.loss.target_row, given))
+        return flat, y, _named(m, self.loss.definition, given), m.lift(self.weights)
 
 
 def _named(m: Arithmetic, function: Callable[..., Any], given: dict[str, Any]) -> list[Any]:
     """The parameters of a loss that a function names, as exact numbers."""
-    return [m.lift(given[name]) for name in inspect.signature(function).parameters if name in given]
+    return [m.lift(given[name]) for name in _names(function) if name in given]
+
+
+@lru_cache(64)
+def _names(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 class _Proof:
@@ -92,6 +115,7 @@ class _Proof:
 
     def __init__(self, loss: Loss, units: Block) -> None:
         self.loss, self.units = loss, units
+        self.arithmetics: dict[tuple[int, bool, int], Arithmetic] = {}
         weights = np.ones(len(units.yhat)) if units.weight is None else units.weight
         self.terms = []
         for i in range(min(1, len(units.yhat)) if loss.reads_all_predictions else len(units.yhat)):
@@ -133,16 +157,39 @@ class _Proof:
             total = total.rest
         return _coefficient(total * order / self.divisor(m), order)
 
+    def refine(
+        self, what: str, attempt: Callable[[Arithmetic], Any], side: int = 1, strict: bool = True
+    ) -> tuple[Rounded, bool]:
+        """A proved result, and whether a comparison on the way was a tie (a kink).
+
+        strict: a result may be too close to the midpoint of two floats, so that thousands of bits do not tell how it
+        rounds. Strict raises; not strict returns one of the two floats and the distance to it.
+        """
+        for bits, rational in PLAN:
+            with precision(bits):
+                m = self.arithmetics.setdefault((bits, rational, side), Arithmetic(side, rational))
+                m.met_a_tie = False
+                try:
+                    result = attempt(m)
+                except NeedsMoreBits:
+                    continue
+                found = proved(m, result)
+                if found is None and not strict and (bits, rational) == PLAN[-1]:
+                    found = closest(result)
+                if found is not None:
+                    return found, m.met_a_tie
+        raise CannotCertifyError(f"{self.loss}: {what} is not decided at {PLAN[-1][0]} bits")
+
     def check_continuity(self, term: int, coordinate: int) -> None:
         """Raise if the branches of a definition do not meet at a tie: it has no derivative there."""
 
         def total(m: Arithmetic, j: int | None = coordinate) -> Any:
             return _coefficient(sum(self.terms[term].losses(m, j), start=m.lift(0.0)), 0)
 
-        what = f"{self.loss}: a value at a tie"
-        here = _refine(what, lambda m: total(m, None), 1, False)[0][0]
+        what = "a value at a tie"
+        here = self.refine(what, lambda m: total(m, None), 1, False)[0][0]
         for side in (1, -1):
-            if not np.isclose(_refine(what, total, side, False)[0][0], here, rtol=2.0**-40, atol=0.0):
+            if not np.isclose(self.refine(what, total, side, False)[0][0], here, rtol=2.0**-40, atol=0.0):
                 raise NoDerivativeError("the branches of a definition do not meet")
 
 
@@ -150,29 +197,6 @@ def _coefficient(x: Any, k: int) -> Any:
     if isinstance(x, Infinite):
         return float(np.inf * x.toward)
     return x.coefficient(k)
-
-
-def _refine(
-    what: str, attempt: Callable[[Arithmetic], Any], side: int = 1, strict: bool = True
-) -> tuple[Rounded, bool]:
-    """A proved result, and whether a comparison on the way was a tie (a kink).
-
-    strict: a result may be too close to the midpoint of two floats, so that thousands of bits do not tell how it
-    rounds. Strict raises; not strict returns one of the two floats and the distance to it.
-    """
-    for bits, rational in PLAN:
-        with precision(bits):
-            m = Arithmetic(side, rational)
-            try:
-                result = attempt(m)
-            except NeedsMoreBits:
-                continue
-            found = proved(m, result)
-            if found is None and not strict and (bits, rational) == PLAN[-1]:
-                found = closest(result)
-            if found is not None:
-                return found, m.met_a_tie
-    raise CannotCertifyError(f"{what} is not decided at {PLAN[-1][0]} bits")
 
 
 def certified(
@@ -187,7 +211,7 @@ def certified(
 ) -> Certified:
     """Value, gradient and one-sided derivatives, proved; with `second`, the second derivatives too.
 
-    strict: False is for measuring errors, see `_refine`. slopes: False proves the value alone; derivatives are 0.
+    strict: False is for measuring errors, see `_Proof.refine`. slopes: False proves the value alone; derivatives are 0.
     """
     _check_environment()
     units = Call(loss, y, yhat, weight).units()
@@ -198,14 +222,14 @@ def certified(
     value, value_rest = np.asarray(np.nan), np.asarray(0.0)
     if loss.reduction == "none":
         pairs = [
-            _refine(f"{loss}: a value", lambda m, i=i, k=k: proof.value(m, i, k), 1, strict)[0]  # type: ignore[misc]
+            proof.refine("a value", lambda m, i=i, k=k: proof.value(m, i, k), 1, strict)[0]  # type: ignore[misc]
             for i, term in enumerate(proof.terms)
             for k in range(len(term.weights))
         ]
         columns = np.array(pairs).reshape(-1, 2).T
         value, value_rest = (units.placed(c.copy()).reshape(units.layout.value_shape) for c in columns)
     elif proof.divides:
-        value, value_rest = (np.asarray(x) for x in _refine(f"{loss}: the value", proof.reduced, 1, strict)[0])
+        value, value_rest = (np.asarray(x) for x in proof.refine("the value", proof.reduced, 1, strict)[0])
 
     size = units.yhat.size
     right, left, seconds = np.zeros((2, size)), np.zeros((2, size)), np.zeros((2, size))
@@ -216,16 +240,16 @@ def certified(
             def slope(m: Arithmetic, order: int = 1, i: int = i, j: int = j) -> Any:
                 return proof.derivative(m, i, j, order)
 
-            right[:, at], tie = _refine(f"{loss}: a derivative", slope, 1, strict)
+            right[:, at], tie = proof.refine("a derivative", slope, 1, strict)
             if tie:
-                left[:, at] = _refine(f"{loss}: a derivative", slope, -1, strict)[0]
+                left[:, at] = proof.refine("a derivative", slope, -1, strict)[0]
                 proof.check_continuity(i, j)
             else:
                 left[:, at] = right[:, at]
             if second and (left[:, at] != right[:, at]).any():
                 seconds[:, at] = np.nan, 0.0
             elif second:
-                seconds[:, at] = _second(loss, slope, tie, strict)
+                seconds[:, at] = _second(proof, slope, tie, strict)
             at += 1
 
     def whole(flat: Floats) -> Floats:
@@ -246,11 +270,11 @@ def certified(
     )
 
 
-def _second(loss: Loss, derivative: Callable[..., Any], tie: bool, strict: bool) -> Rounded:
+def _second(proof: _Proof, derivative: Callable[..., Any], tie: bool, strict: bool) -> Rounded:
     """The second derivative; of two one-sided ones the nearer to 0. Not strict: (NaN, NaN) if it is not known."""
     try:
         sides = [
-            _refine(f"{loss}: a second derivative", lambda m: derivative(m, 2), side, strict)[0]
+            proof.refine("a second derivative", lambda m: derivative(m, 2), side, strict)[0]
             for side in ((1, -1) if tie else (1,))
         ]
     except NoDerivativeError:

@@ -19,6 +19,7 @@ from reflosses.reporting.implementations import implementation_rows
 from reflosses.reporting.output import to_json
 from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
 from reflosses.reporting.tables import MARKS, marks_of
+from reflosses.reporting.told import STANDINGS, standing
 
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 
@@ -28,7 +29,9 @@ INTRODUCTION = """\
 Every function of these frameworks that is one of our losses, in every dtype that it takes, on the adversarial inputs of
 `reflosses.comparison.battery`, against certified numbers. A function is held to four times the bound that we keep
 ourselves, in units in the last place of its own dtype, and to half of the digits where a regime asks for the formula
-(`reflosses/comparison/verdict.py` derives it). Who disagrees with a line can paste what stands below it.
+(`reflosses/comparison/verdict.py` derives it). Who disagrees with a line can paste what stands below it. A row holds
+*formula* if the function is the loss, *digits* if it keeps its digits, *range* if it holds to the ends of the range
+(`reflosses/comparison/levels.py` says which finding belongs to which).
 
 Written by `make atlas`, which runs everything again; `reflosses explain NAME` says which loss a function equals.
 """
@@ -41,14 +44,14 @@ def machine():
 
 
 def head(rows):
-    """How many rows of each framework are right, inaccurate, wrong."""
+    """How many rows of each framework hold which level."""
     lines = [
-        "| framework | version | functions | rows | right | inaccurate | wrong |",
-        "| :-- | :-- | --: | --: | --: | --: | --: |",
+        f"| framework | version | functions | rows | {' | '.join(STANDINGS)} |",
+        f"| :-- | :-- | --: | --: |{' --: |' * len(STANDINGS)}",
     ]
     for framework in frameworks():
         own = [row for row in rows if row.framework == framework.name]
-        counts = [sum(row.kind == kind for row in own) for kind in ("right", "off", "wrong")]
+        counts = [sum(standing(row.result) == word for row in own) for word in STANDINGS]
         functions = len({row.name for row in own})
         lines.append(
             f"| {framework.name} | {framework.version or '–'} | {functions} | {len(own)} | "
@@ -72,19 +75,33 @@ def key(row):
 def line(row):
     marks = [f"`{m}`" if m.strip() else "" for m in marks_of(row.result)]
     worst = next(iter(row.result.worst), None)
-    text = "" if worst is None else row.result.diagnosis or f"{worst.regime}, {worst.name}"
-    return "| " + " | ".join([*key(row), row.equals, *marks, row.verdict, text.replace("|", "\\|")]) + " |"
+    text = "" if worst is None else row.result.diagnosis or str(worst)
+    return (
+        "| "
+        + " | ".join(
+            [*key(row), row.equals, *marks, ", ".join(row.result.holds) or "–", row.verdict, text.replace("|", "\\|")]
+        )
+        + " |"
+    )
 
 
 def section(framework, rows):
-    heads = ["function", "dtype", "equals", *(r if len(r) == 1 else "m" for r in REGIMES), "verdict", "diagnosis"]
+    heads = [
+        "function",
+        "dtype",
+        "equals",
+        *(r if len(r) == 1 else "m" for r in REGIMES),
+        "holds",
+        "verdict",
+        "diagnosis",
+    ]
     out = [f"## {framework.name} {framework.version}", ""]
     out += ["| " + " | ".join(heads) + " |", "|" + " :-- |" * len(heads), *map(line, rows), ""]
     notes = dict.fromkeys(f"- `{row.name}`: {row.note}" for row in rows if row.note)
     out += [*notes, ""] if notes else []
     out += ["Not covered:", "", *(f"- {name}: {why}" for name, why in framework.not_covered.items()), ""]
     for row in rows:
-        if row.kind == "wrong":
+        if row.result.worst:
             worst = row.result.worst[0]
             out += [f"### {row.result.name}, {row.dtype}", "", f"{worst}.", ""]
             out += ["```python", row.result.script(worst), "```", ""]

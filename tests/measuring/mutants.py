@@ -132,7 +132,7 @@ SAME = (
     Same("a probability of 2^-53", "truth/sampling", "rng.random(", r"<.*→.*<="),
     Same("of the rest of a pole only derivatives are read", "truth/arithmetic", "return Infinite(-1, slope"),
     Same("balls do not overflow: speed alone", "truth/arithmetic", "if _sign(x.coefficient(0)) > 0:", "→ False|>="),
-    Same("a side is a sign: +2 is as good as +1", "truth/proof", "_refine(", r"^1 → \(1 (\*|\+)"),
+    Same("a side is a sign: +2 is as good as +1", "truth/proof", "refine(", r"^1 → \(1 (\*|\+)"),
     # comparison
     Same("an array of any length is as good", "comparison/candidate", "self.arrays.array(np.zeros(1))"),
     Same(

@@ -793,6 +793,18 @@ def test_branches_meet_if_they_agree_to_forty_bits(jump, meets, side):
             certify(loss, 0.0, 0.0)
 
 
+def test_a_tie_of_constants_is_no_kink() -> None:
+    """No prediction moves it. Smallest volumes that are equal would otherwise be proved from two sides."""
+    m = arithmetic.Arithmetic()
+    assert m.lift(1.0) <= m.lift(1.0)
+    assert not m.met_a_tie
+    assert m.variable(1.0) >= m.lift(1.0)
+    assert m.met_a_tie
+    assert not m.variable(1.0) <= m.lift(1.0)
+    repeated = m.logsumexp([m.lift(0.0)] * 3 + [m.lift(1.0)]).x
+    assert repeated.overlaps(flint.arb(3 + flint.arb(1).exp()).log())
+
+
 def test_the_closest_float_is_on_the_right_side_and_known_well():
     with arithmetic.precision(1200):
         near, tiny = flint.arb(1) + flint.arb(2) ** -54, flint.arb(2) ** -900

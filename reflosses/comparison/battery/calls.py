@@ -32,6 +32,8 @@ def calls(loss: Loss, form: Format, seed: int, weights: bool, upstream: bool) ->
         if not one:
             for k in (3, 7):
                 yield WholeCall("I", f"a batch of {k}", y[:k], yhat[:k])
+            if family(loss) == "overlaps":  # soft masks are alike: they hide that a batch is pooled
+                yield WholeCall("I", "a batch of hard masks", np.rint(y[:7]), yhat[:7])
             if weights:
                 yield from _weighted(*batch, rng)
             if upstream and not reduces:
@@ -123,6 +125,7 @@ def _many(loss: Loss, kind: str, last: int) -> Iterator[WholeCall]:
         pixels = np.arange(MANY)
         y, p = 1.0 * (pixels % 2 != 0), 1.0 * (pixels % 4 != 0)
         yield WholeCall("J", "many pixels", y[None], p[None], slopes=False)
+        yield WholeCall("J", "a full mask of many pixels", np.ones((1, MANY)), np.ones((1, MANY)), slopes=False)
 
 
 def _refused(loss: Loss, y: Floats, yhat: Floats, weights: bool) -> Iterator[WholeCall]:

@@ -98,3 +98,4 @@ def probability_row_blocks(loss: Loss, form: Format, rng: np.random.Generator) -
     yield block("A", "right, next to 1", [row(k, p) for k, p in enumerate(near_one)])
     yield block("B", "wrong, next to 0", [row(k, p) for k, p in enumerate(near_zero)])
     yield block("D", "probability 0 and 1", [row(k, p) for k, p in enumerate((1.0, 0.0, 0.5, 1.0, 0.0))])
+    yield block("D", "a row of zeros", [(float(k), np.zeros(classes)) for k in range(2)])  # whose sum is no divisor
