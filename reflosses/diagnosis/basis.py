@@ -128,6 +128,7 @@ def _margin(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "m²": m * m,
         "log(1 + e^−m)": softplus(t, -m),
         "e^−m": t.exp(-m),
+        "log(1 + e^(1 − m))": softplus(t, 1 - m),
         "|m|": t.abs(m),
         "yhat": x,
         "yhat²": x * x,

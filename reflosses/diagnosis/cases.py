@@ -53,6 +53,12 @@ def single_cases(run: Interview) -> list[Case]:
     return [case for a in some[:: max(1, len(some) // SINGLE)] if (case := _case(run, a)) is not None]
 
 
+def lone_cases(run: Interview) -> list[Case]:
+    """Moderate calls of one loss each."""
+    some = [a for a in run.record if a.weight is None and set(a.regimes) == {"moderate"} and len(a.regimes) == 1]
+    return [case for a in some[:SINGLE] if (case := _case(run, a)) is not None]
+
+
 def usual_axes(run: Interview, cases: list[Case]) -> list[Case]:
     """The calls with as few axes as the loss needs, and single ones; all if the loss has no axes of its own.
 

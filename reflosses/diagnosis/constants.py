@@ -80,6 +80,11 @@ def _neat(c: float) -> tuple[float, bool]:
     return c, False
 
 
+def _is_eps(c: float, form: Format) -> bool:
+    """Whether a constant is the format's eps, or its smallest normal number."""
+    return any(abs(c - own) <= NEAT * own for own in (form.eps, form.tiny))
+
+
 def _digits_of(c: float) -> int:
     """How many digits a number has, without zeros at its ends."""
     return len(f"{c:.9e}".partition("e")[0].rstrip("0"))
@@ -133,7 +138,8 @@ def _of_values(loss: Loss, v: float, form: Format) -> Iterator[Hypothesis]:
             if kind == "probabilities"
             else []
         )
-        for c in dict.fromkeys(_neat(c)[0] for c in (*own, np.exp(-v)) if 0 < c < 0.25):
+        known = [_neat(c)[0] for c in (*own, np.exp(-v)) if 0 < c < 0.25 and (_neat(c)[0] != c or _is_eps(c, form))]
+        for c in dict.fromkeys(known):
             yield from _clips_of_p(loss, c, form, stays, True)
         yield from caps
         names = f"−{short(top)}"

@@ -71,10 +71,10 @@ TIERS: Tiers = (
     (scaled_predictions,),
     (every_pair, residuals_less_their_mean, ignored_as_a_class, without_a_class),
     (partly,),
+    (read_formula,),
     (functions_of_losses,),
     (functions_of_arguments,),
     (linear_targets,),
-    (read_formula,),
 )
 LAST: Tiers = ((read_quotient,),)  # after two known explanations at once
 

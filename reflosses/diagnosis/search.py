@@ -22,7 +22,7 @@ from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
-from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases, usual_axes
+from reflosses.diagnosis.cases import Case, hard_cases, lone_cases, ordinary_cases, single_cases, usual_axes
 from reflosses.diagnosis.constants import fitted, is_constant
 from reflosses.diagnosis.describe import LAST, described, unexplained
 from reflosses.diagnosis.facts import Evidence, few_digits
@@ -96,6 +96,11 @@ def in_words(base: Explanation, explanation: Explanation = (), loss: str = "") -
     sentences = [f"It {h.said_of(loss)}" for h in base]
     sentences += [f"{'At hard inputs it also' if base else 'It'} {h.said_of(loss)}" for h in more]
     return Diagnosis(tuple(h.name for h in (*base, *more)), " ".join(sentences))
+
+
+def _lower(text: str) -> str:
+    """A sentence that goes on after a colon."""
+    return text[0].lower() + text[1:]
 
 
 def nothing_fits(where: str = "") -> Diagnosis:
@@ -238,7 +243,23 @@ class _Search:
             self.fits = [(told.hypothesis,)] if told.hypothesis else []
         if self.fits:
             return None
-        return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
+        return self.alone() or Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
+
+    def alone(self) -> Diagnosis | None:
+        """What a loss is that stands alone in its call, if one has an effect on another; None if nothing fits."""
+        if ROWS_INTERACT not in {d.verdict for d in self.run.found.worst}:
+            return None
+        one = lone_cases(self.run)
+        told = described(one, self.run.loss, self.model) if one else None
+        self.cases, every = one, self.cases
+        right = bool(one) and bool(self.fitting([()]))
+        self.cases = every
+        if told is None and not right:
+            return None
+        what = (
+            ROWS if told is None else f"One row has an effect on another. Alone, it is no better: {_lower(told.text)}"
+        )
+        return Diagnosis(("rows interact", "described"), what)
 
     def handed_over(self, found: Diagnosis) -> str:
         """The remedy if the candidate is another loss of the catalogue, or this one with other parameters."""
@@ -345,22 +366,27 @@ class _Search:
         best = self.numbers.best(guesses, base)
         if best[0] >= ENDING_SHARE or base:
             return best
-        two = self.pairs(guesses, best[0])
+        two = self.pairs(guesses, best[0], others)
         return two if two[0] > best[0] + WORTH else best
 
-    def pairs(self, guesses: dict[Explanation, Floats], share: float) -> tuple[float, Explanation]:
-        """The best of two hypotheses at once; share: the share that one explains."""
+    def pairs(
+        self, guesses: dict[Explanation, Floats], share: float, others: list[Hypothesis]
+    ) -> tuple[float, Explanation]:
+        """The best of two hypotheses at once, of others; share: the share that one explains."""
         numbers = self.numbers
         moves = [e[0] for e, guess in guesses.items() if numbers.moved(guess).any()]
         moving = [h for h in moves if h.inside or numbers.met(guesses[h,]).any()]
-        leaders = sorted(moving, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)[:LEADERS]
+        moving += [h for h in others if is_constant(h) and h.name not in NAMES and h not in moving]
+        tried = [h for h in moving if (h,) in guesses]
+        ordered = sorted(tried, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)
+        leaders = [*[h for h in ordered if not is_constant(h)][:LEADERS], *filter(is_constant, ordered[:LEADERS])]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}
-        ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
+        in_order = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
         hopes = {  # their scores take less time than the moderate answers
             e: guess
-            for e, guess in numbers.promising(ordered, ()).items()
+            for e, guess in numbers.promising(in_order, ()).items()
             if numbers.score(e, guess, ()) > share + WORTH
         }
         two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, ())

@@ -23,7 +23,11 @@ from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalC
 FAMILY = Family()
 
 FAMILY.defect(
-    "gradient halved", says="halves the gradient, but not the value", about="gradient", change=multiplied(1, 0.5)
+    "gradient halved",
+    says="halves the gradient, but not the value",
+    seen_in="a square of which one factor is detached",
+    about="gradient",
+    change=multiplied(1, 0.5),
 )
 FAMILY.defect(
     "gradient doubled", says="doubles the gradient, but not the value", about="gradient", change=multiplied(1, 2)
