@@ -4,10 +4,12 @@ import doctest
 import inspect
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import reflosses
@@ -46,12 +48,61 @@ def test_the_ten_lines_run_after_the_first_install_command(monkeypatch: pytest.M
 
 
 def test_the_examples_print_what_they_say() -> None:
-    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
     assert not run_examples(*EXAMPLES)
 
 
+NEW_USER = """
+import doctest, importlib.util, sys
+for name in ("flint", "rich", "sklearn", "hypothesis"):
+    assert importlib.util.find_spec(name) is None, name
+with open("examples.txt", encoding="utf-8") as file:
+    test = doctest.DocTestParser().get_doctest(file.read(), {}, "README.md", "README.md", 0)
+print(doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test))
+from reflosses.__main__ import main
+sys.exit(main(["check", "mine:huber", "--loss", "Huber", "delta=0.7"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+def test_ten_lines_the_first_check_and_the_plug_in_run_in_an_empty_environment(tmp_path: Path) -> None:
+    """NumPy, SciPy and reflosses alone; then pytest too. Nothing else can be imported."""
+    site = tmp_path / "site"
+    site.mkdir()
+
+    def put(*names: str) -> None:
+        for name in names:
+            for found in Path(np.__file__).parents[1].glob(f"{name}*"):
+                (site / found.name).symlink_to(found)
+
+    put("numpy", "scipy")
+    (site / "reflosses").symlink_to(ROOT / "reflosses")
+    code = "import reflosses\n\ndef huber(y, yhat):\n    return reflosses.Huber(delta=0.7).value_and_grad(y, yhat)\n"
+    (tmp_path / "mine.py").write_text(code, "utf-8")
+    (tmp_path / "mypackage").mkdir()
+    (tmp_path / "mypackage" / "losses.py").write_text(code, "utf-8")
+    (tmp_path / "examples.txt").write_text("\n".join(EXAMPLES), "utf-8")
+
+    def run(*arguments: str) -> str:
+        environment = {"PYTHONPATH": str(site), "PATH": "", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        command = [sys.executable, "-S", "-W", "error", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    said = run("-c", NEW_USER)
+    assert "TestResults(failed=0" in said
+    assert "compared with our own numbers; for certified ones: pip install" in said
+    put("pytest", "_pytest", "py.py", "pluggy", "iniconfig", "packaging", "pygments")
+    marked = re.search(r"^@pytest\.mark\.matches_loss.*?losses\.huber$", README, re.M | re.S)
+    assert marked is not None
+    test = f"import pytest, mypackage.losses\n\n{marked[0]}\n".replace(", limit=10", "")
+    (tmp_path / "test_mine.py").write_text(test, "utf-8")
+    assert "1 passed" in run("-m", "pytest", "-q", "-p", "reflosses.pytest_plugin", "-p", "no:cacheprovider")
+
+
 def test_the_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 165
 
 
 def test_the_api_table_has_every_loss_and_parameter() -> None:
@@ -98,11 +149,14 @@ def test_its_commands_do_what_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Those that need nothing but the package, and a module as a reader has it."""
-    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
     (tmp_path / "mypackage").mkdir()
     code = "import reflosses\n\ndef huber(y, yhat):\n    return reflosses.Huber(delta=0.7).value_and_grad(y, yhat)\n"
     (tmp_path / "mypackage" / "losses.py").write_text(code, "utf-8")
     (tmp_path / "mine.py").write_text(code, "utf-8")
+    (tmp_path / "losses").mkdir()
+    (tmp_path / "losses" / "robust.py").write_text(code, "utf-8")
+    table = '[[tool.reflosses.check]]\ntarget = "mine:huber"\nloss = "Huber"\nparameters = { delta = 0.7 }\n'
+    (tmp_path / "pyproject.toml").write_text(table, "utf-8")
     monkeypatch.chdir(tmp_path)
     lines = [line for line in command_lines() if line.split()[1] != "verify"]
     assert len(lines) >= 4

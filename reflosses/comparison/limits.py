@@ -31,9 +31,14 @@ def limits(found: Sequence[Deviation], loss: Loss, probe: Probe) -> list[str]:
         return []
     for d in found:
         groups.setdefault((d.level, _side(d, loss), d.what, _effect(d)), []).append(d)
-    ordered = sorted(groups.items(), key=lambda g: (g[0][3] == DIGITS, LEVELS.index(g[0][0])))
-    told = dict.fromkeys(_sentence(side, what, effect, ds, loss, probe) for (_, side, what, effect), ds in ordered)
-    sentences = list(told)
+    ordered = sorted(groups.items(), key=lambda g: (g[0][3] == DIGITS, LEVELS.index(g[0][0]), g[0][1:]))
+    seen: set[tuple[str, ...]] = set()  # what becomes 0 far out, and subnormal farther out, is told once
+    sentences: list[str] = []
+    for (_, *key), ds in ordered:
+        if tuple(key) not in seen:
+            seen.add(tuple(key))
+            sentence = _sentence(key[0], key[1], key[2], ds, loss, probe)
+            sentences += [sentence] if sentence not in sentences else []
     if len(sentences) > MOST:
         sentences[MOST - 1 :] = [f"{len(sentences) - MOST + 1} more kinds of wrong numbers are in the table."]
     return sentences

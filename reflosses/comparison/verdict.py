@@ -16,7 +16,7 @@ from reflosses.comparison.expected import ExactResults, Scaled, parts, rounding_
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import align
+from reflosses.evaluation.stack import align, flatten
 from reflosses.truth.arithmetic import available
 
 DOUBLE_MAX = float(np.finfo(np.float64).max)
@@ -116,7 +116,9 @@ def unavoidable(
             value, grad = value + factor * moved[0], grad + factor * moved[1]
     if not available():  # the truth is our own number: its bound is allowed too
         with np.errstate(all="ignore"):
-            value = value + loss.bounds.value * np.spacing(np.fmin(np.max(truth.value_size), DOUBLE_MAX))
+            size = np.fmin(truth.value_size, DOUBLE_MAX)
+            each = flatten(size).max(axis=1) if size.ndim else size / len(y)  # the parts of a sum are added up later
+            value = value + loss.bounds.value * np.spacing(each)
             grad = grad + loss.bounds.grad * np.spacing(np.fmin(truth.grad_size, DOUBLE_MAX))
     least = 0.0 if subnormals else 4 * form.tiny
     value = np.broadcast_to(align(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least

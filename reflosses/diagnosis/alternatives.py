@@ -106,7 +106,9 @@ def _of(evidence: Evidence, loss: Any, given: dict[str, Any]) -> Iterator[Fact]:
         return
     named = with_its_parameters(other, tuple(given))
     what = f"is {named}, not {with_its_parameters(loss, tuple(given))}"
-    yield Fact(what, f"that of {named}", lambda q, model: model(q.of(**given)))
+    due = with_its_parameters(loss, tuple(given)).partition("(")[2].rstrip(")")
+    remedy = f"Hand it over as {named}, or give it {due}."
+    yield Fact(what, f"that of {named}", lambda q, model: model(q.of(**given)), remedy)
 
 
 def other_losses(evidence: Evidence) -> Iterator[Fact]:

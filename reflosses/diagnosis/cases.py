@@ -16,6 +16,7 @@ from reflosses.evaluation.stack import per_prediction
 
 # Of each block of a candidate that takes one loss a call, so many losses are explained. More would take too long.
 PER_BLOCK = 6
+SINGLE = 40  # calls of one loss each
 LONG = 10_000  # predictions of a call
 
 
@@ -44,6 +45,14 @@ def ordinary_cases(run: Interview) -> list[Case]:
     return tame or [case for a in _few(run.record, {"moderate"}) if (case := _case(run, a)) is not None]
 
 
+def single_cases(run: Interview) -> list[Case]:
+    """Some moderate calls of one loss each; none if the loss has a value for each."""
+    if run.loss.reduction == "none" or run.loss.reads_all_predictions:
+        return []
+    some = [a for a in run.record if not a.tame and a.weight is None and set(a.regimes) == {"moderate"}]
+    return [case for a in some[:: max(1, len(some) // SINGLE)] if (case := _case(run, a)) is not None]
+
+
 def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:
     """All other calls, with targets shaped as in `cases`."""
     by_prediction = {np.ndim(c.question.y) == c.question.yhat.ndim for c in cases}
@@ -55,6 +64,13 @@ def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:
             case = _case(run, answered)
             if case is not None and (run.loss.reduction != "none" or _same_shape(case)):
                 yield _without_moderate(case, answered)
+
+
+def upstream_cases(run: Interview) -> Iterator[tuple[Case, Floats]]:
+    """Calls in which each loss is multiplied by a number of its own before the gradient is taken, and the numbers."""
+    for a in run.record:
+        if a.upstream is not None and a.answer.grad is not None and (case := _case(run, a)) is not None:
+            yield case, np.asarray(a.upstream, np.float64)
 
 
 def _few(record: list[Answered], regimes: set[str]) -> Iterator[Answered]:

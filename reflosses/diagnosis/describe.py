@@ -6,7 +6,7 @@ arguments, a factor on a subset. Value and gradient are described apart where th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from reflosses.diagnosis.alternatives import (
 from reflosses.diagnosis.cases import Case
 from reflosses.diagnosis.facts import (
     GRADIENT,
+    PARTS,
     SMALL_PART,
     VALUE,
     Evidence,
@@ -38,14 +39,15 @@ from reflosses.diagnosis.facts import (
     few_digits,
 )
 from reflosses.diagnosis.model import Change, Hypothesis, Model, Question, ours, remembered
+from reflosses.diagnosis.readings import read_formula, read_quotient
 from reflosses.diagnosis.subsets import partly
 from reflosses.evaluation.loss import Loss
 
 NAME = "described"
 CLOSE = 0.01  # a smaller difference is said as such
-PARTS = ("value", "gradient")
 # From the simplest to the least simple. All facts of a tier are tried before the next one is.
-TIERS: tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...] = (
+Tiers = tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...]
+TIERS: Tiers = (
     (by_factor, by_difference),
     (by_count, by_axis),
     (by_limit, by_reduction),
@@ -58,7 +60,9 @@ TIERS: tuple[tuple[Callable[[Evidence], Iterator[Fact]], ...], ...] = (
     (scaled_predictions,),
     (linear_targets,),
     (partly,),
+    (read_formula,),
 )
+LAST: Tiers = ((read_quotient,),)  # after two known explanations at once
 
 
 @dataclass(frozen=True)
@@ -67,26 +71,30 @@ class Description:
 
     text:        one or two sentences.
     hypothesis:  predicts every ordinary number; None if the text does not.
+    remedy:      what to do, if the page of the loss is not the answer.
     """
 
     text: str
     hypothesis: Hypothesis | None = None
+    remedy: str = ""
 
 
-def described(cases: list[Case], loss: Loss, model: Model | None = None) -> Description | None:
+def described(
+    cases: list[Case], loss: Loss, model: Model | None = None, more: Iterable[Case] = (), tiers: Tiers = TIERS
+) -> Description | None:
     """The simplest fact that holds at every number of the cases; None if all are right, or if none holds.
 
-    cases: questions of the loss at ordinary inputs, and the candidate's answers.
+    cases: questions of the loss at ordinary inputs, and the candidate's answers. more: calls of one loss each.
     """
     with np.errstate(all="ignore"):
         asked = [replace(c, question=replace(c.question, loss=loss)) for c in cases if not c.got.error]
-        evidence = Evidence(asked, model or remembered(ours))
+        evidence = Evidence(asked, model or remembered(ours), more)
         if not evidence.cases or all(evidence.right.values()):
             return None
-        found = _found(evidence)
+        found = _found(evidence, tiers)
         if found is not None:
             return _description(*found)
-        return _unreduced(asked, loss, evidence.model) or _of_few_digits(evidence)
+        return None if tiers is LAST else _unreduced(asked, loss, evidence.model) or _of_few_digits(evidence)
 
 
 def unexplained(cases: list[Case], loss: Loss, model: Model | None = None) -> Description:
@@ -99,19 +107,19 @@ def unexplained(cases: list[Case], loss: Loss, model: Model | None = None) -> De
         return Description(f"No known explanation fits.{where}")
 
 
-def _found(evidence: Evidence) -> tuple[str, Change] | None:
-    """What is said, and its predictions: one fact for both parts, or one for each that is wrong."""
+def _found(evidence: Evidence, tiers: Tiers = TIERS) -> tuple[str, Change, str] | None:
+    """What is said, its predictions and the remedy: one fact for both parts, or one for each that is wrong."""
     best: dict[int, Fact] = {}
-    for tier in TIERS:
+    for tier in tiers:
         for make in tier:
             for fact in make(evidence):
                 held = [p for p in evidence.parts if evidence.holds(p, fact.change)]
                 if len(held) == len(evidence.parts) and fact.both:
-                    return _alone(fact, evidence.parts), fact.change
+                    return _alone(fact, evidence.parts), fact.change, fact.remedy
                 for p in held:
                     best.setdefault(p, fact)
         if all(right or p in best for p, right in evidence.right.items()):
-            return _apart(evidence, best)
+            return *_apart(evidence, best), ""
     return None
 
 
@@ -141,10 +149,10 @@ def _apart(evidence: Evidence, best: dict[int, Fact]) -> tuple[str, Change]:
     return f"gives a value that is {value.part}; its gradient is {grad.part}", change
 
 
-def _description(says: str, change: Change) -> Description:
+def _description(says: str, change: Change, remedy: str = "") -> Description:
     """A description that predicts numbers, as search can use it."""
     hypothesis = Hypothesis(NAME, "convention", says=says, change=change)
-    return Description(f"It {hypothesis.phrase}", hypothesis)
+    return Description(f"It {hypothesis.phrase}", hypothesis, remedy)
 
 
 def _unreduced(cases: list[Case], loss: Loss, model: Model) -> Description | None:
@@ -160,7 +168,7 @@ def _unreduced(cases: list[Case], loss: Loss, model: Model) -> Description | Non
     found = _found(evidence) if evidence.cases and not all(evidence.right.values()) else None
     if found is None:
         return None
-    says, change = found
+    says, change, _ = found
 
     def unreduced(q: Question, model: Model) -> Answer | None:
         return change(q.of(reduction="none"), model)

@@ -6,7 +6,8 @@ fact must then hold for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -29,6 +30,7 @@ SMALL_PART = 0.01
 DIGITS, DENOMINATOR = 6, 24
 
 VALUE, GRADIENT = 0, 1  # the parts of an answer
+PARTS = ("value", "gradient")
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Fact:
     both:    said if it holds for value and gradient: `It {both}.` "" if it speaks of one of them.
     part:    said if it holds for one of them: `Its value is {part}.`
     change:  its predictions.
+    remedy:  what to do, if the page of the loss is not the answer.
     """
 
     both: str
     part: str
     change: Change
+    remedy: str = ""
 
 
 def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
@@ -54,16 +58,18 @@ def agree(got: Any, guess: Any, form: Format, counts: Any = True) -> bool:
         size = np.fmax(np.abs(guess), np.max(np.abs(guess), where=finite, initial=form.tiny) * SMALL_PART)
         same = (got == guess) | (np.isnan(got) & np.isnan(guess))
         close = finite & (np.abs(got - guess) <= form.eps**0.5 * size)
-    if np.shape(counts) not in ((), np.shape(got)):  # an array of another shape than ours
-        counts = True
-    return bool((same | close | ~np.broadcast_to(counts, np.shape(got))).all())
+    counted = np.broadcast_to(counts, np.shape(got)) if np.shape(counts) in ((), np.shape(got)) else True
+    return bool((same | close | ~np.asarray(counted)).all())
 
 
 class Evidence:
-    """The ordinary answers of a candidate, beside those of the loss."""
+    """The ordinary answers of a candidate, beside those of the loss.
 
-    def __init__(self, cases: list[Case], model: Model) -> None:
-        self.model = model
+    more: calls of one loss each, from which formulas are read.
+    """
+
+    def __init__(self, cases: list[Case], model: Model, more: Iterable[Case] = ()) -> None:
+        self.model, self.more = model, list(more)
         self.cases = [c for c in cases if c.got.value is not None or c.got.grad is not None]
         self.own = [model(c.question) for c in self.cases]
         self.parts = [p for p in (VALUE, GRADIENT) if any(c.got[p] is not None for c in self.cases)]
@@ -126,6 +132,12 @@ def digits(k: float) -> str:
     if float(simple) == k and simple.denominator not in (1, 2, 4, 5, 8, 10, 20):
         return str(simple)
     return f"{k:.{DIGITS}g}".replace("-", "−")
+
+
+def short(c: float) -> str:
+    """A constant as people write it, such as 1e-7."""
+    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
+    return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
 FACTORS = {0.0: "0 times", 0.5: "half of", 2.0: "twice", -1.0: "minus", 1.0: ""}

@@ -49,8 +49,14 @@ WRITE = {
     "focal factor of the batch mean": "the focal factor loss by loss, and the mean last",
 }
 FORMAT = "the formula in the dtype of the inputs, or ask with dtype= for the narrower one"
-CLIP = "Leave the clip or the constant out: the loss has limits without it"
-EDGES = ("clips at", "clips logits", "adds 1e", "adds eps", "logarithms ")
+# What to leave out, by the start of a hypothesis's name.
+EDGES = {
+    "clips ": "Leave the clip out: the loss has limits without it",
+    "logarithms ": "Leave the clip out: the loss has limits without it",
+    "holds losses": "Leave the cap out",
+    "adds ": "Leave the constant out: the loss has limits without it",
+}
+SLOPES = ("holds gradients", "slope over", "upstream")  # about the gradient alone
 LOSING = ("gradient p − y", "splits the residual")  # gradients that lose digits: all other ones are another function
 
 
@@ -69,6 +75,11 @@ def instead(loss: Loss, names: Iterable[str] = (), level: str = "formula") -> st
         write = _write(h)
         if write:
             return f"{write} ({_section(loss, FLOATS if h.kind == 'defect' else DEFINITION)})."
+    for start, left_out in EDGES.items():
+        if any(n.startswith(start) for n in given):
+            return f"{left_out} ({_section(loss, DEFINITION)})."
+    if given and all(n.startswith(SLOPES) for n in given):
+        return f"The gradient that is due: {_section(loss, GRADIENT)}."
     inaccurate = all(_loses_digits(h) for h in known) if known else not given and level in ("digits", "range")
     if inaccurate:
         return f"Write {FORMS[name]} ({_section(loss, FLOATS)})."
@@ -83,7 +94,7 @@ def _write(h: Hypothesis) -> str:
         return f"Write {WRITE[h.name]}"
     if h.inside:
         return f"Write {FORMAT}"
-    return CLIP if h.name.startswith(EDGES) else ""
+    return ""
 
 
 def _loses_digits(h: Hypothesis) -> bool:

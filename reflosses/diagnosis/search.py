@@ -23,13 +23,25 @@ from reflosses.comparison.interview import Arrays, Interview, interview
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
-from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases
-from reflosses.diagnosis.describe import described, unexplained
+from reflosses.diagnosis.cases import Case, hard_cases, ordinary_cases, single_cases
+from reflosses.diagnosis.constants import fitted, is_constant
+from reflosses.diagnosis.describe import LAST, described, unexplained
+from reflosses.diagnosis.far_out import far_out
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
-from reflosses.diagnosis.model import Explanation, answer_of, means_something, moves, narrowing, ours, remembered
+from reflosses.diagnosis.model import (
+    Explanation,
+    Hypothesis,
+    answer_of,
+    means_something,
+    moves,
+    narrowing,
+    ours,
+    remembered,
+)
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.diagnosis.remedies import instead
+from reflosses.diagnosis.upstream import upstream_fault
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 
@@ -69,6 +81,7 @@ class Diagnosis:
         return "" if self == RIGHT else f"{self.text} {self.remedy}".rstrip()
 
 
+NAMES = frozenset(h.name for h in HYPOTHESES)
 RIGHT = Diagnosis((), "nothing to explain: every number is right")
 
 
@@ -141,11 +154,12 @@ def explained(run: Interview) -> Diagnosis:
         return RIGHT
     levels = {d.level for d in run.found.worst}
     with np.errstate(all="ignore"):
-        found = _Search(run).diagnosis()
+        search = _Search(run)
+        found = search.with_upstream(search.diagnosis())
     if found == RIGHT:
         return found
     remedy = instead(run.loss, found.names, next(level for level in LEVELS if level in levels))
-    return replace(found, remedy=remedy)
+    return replace(found, remedy=search.remedy if "described" in found.names and search.remedy else remedy)
 
 
 class _Search:
@@ -153,6 +167,8 @@ class _Search:
 
     def __init__(self, run: Interview) -> None:
         self.run, self.form, self.model = run, run.form, remembered(ours)
+        self.fits: list[Explanation] = []
+        self.remedy = ""
 
     def diagnosis(self) -> Diagnosis:
         """The best explanation."""
@@ -165,19 +181,24 @@ class _Search:
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]
         self.known = [h for h in possible if any(means_something(h, c.question, self.model) for c in self.cases)]
+        self.numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
         self.fits = self.fitting([()]) or self.fitting([(h,) for h in self.known if not h.inside])
-        told = None if self.fits else described(self.cases, run.loss, self.model)
+        self.known += self.constants()
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.name not in NAMES])
+        told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
         if told is not None and told.hypothesis is not None:
-            self.fits = [(told.hypothesis,)]
+            self.fits, self.remedy = [(told.hypothesis,)], told.remedy
         self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
         if not self.fits and told is not None:
             return Diagnosis(("described",), told.text)
         if not self.fits:
             moving = [h for h in self.known if any(moves(h, c.question, self.model) for c in self.cases)]
             self.fits = self.fitting([(a, b) for a in moving for b in moving if a is not b])
+        if not self.fits and (told := described(self.cases, run.loss, self.model, (), LAST)) is not None:
+            self.fits = [(told.hypothesis,)] if told.hypothesis else []
         if not self.fits:
             return Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
-        self.numbers = numbers = HardNumbers(list(hard_cases(run, self.cases)), self.form, self.model)
+        numbers = self.numbers
         bases = sorted(self.fits, key=lambda e: int(numbers.wrong(e).sum()))[:BASES]
         if not bases[0] and not numbers.wrong(()).any():
             return self.between_calls()
@@ -189,16 +210,38 @@ class _Search:
             return self.between_calls()
         if share < LEAST_SHARE:
             if not bases[0]:
-                return nothing_fits(" at hard inputs")
+                return self.nothing_fits_far_out()
             base = found = bases[0]
         seen = moderate or numbers.explained(base)  # a convention is told if its numbers are asked for
         if not seen and found == base:
-            return nothing_fits(" at hard inputs")
+            return self.nothing_fits_far_out()
         said = in_words(base if seen else (), tuple(h for h in found if seen or h not in base))
         if share >= WHOLE_SHARE or ROWS_INTERACT in {d.verdict for d in run.found.worst}:
             return said
         left = f"{1 - share:.0%} of what is wrong is" if share >= LEAST_SHARE else "numbers are wrong too, which is"
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
+
+    def with_upstream(self, found: Diagnosis) -> Diagnosis:
+        """A diagnosis, and what becomes of the gradient from above."""
+        base = self.fits[0] if self.fits else ()
+        fault = upstream_fault(self.run, base, self.model)
+        if not fault:
+            return found
+        if not found.names and self.fits:
+            return Diagnosis(("upstream",), fault)
+        return replace(found, names=(*found.names, "upstream"), text=f"{found.text} {fault}")
+
+    def nothing_fits_far_out(self) -> Diagnosis:
+        """No explanation predicts the numbers at hard inputs: what they have in common is said."""
+        nothing = nothing_fits(" at hard inputs")
+        return replace(nothing, text=f"{nothing.text} {far_out(self.numbers, self.run.loss)}".rstrip())
+
+    def constants(self) -> list[Hypothesis]:
+        """Explanations by constants that the hard numbers show."""
+        known = {h.name for h in self.known}
+        own = [answer_of((), case.question, self.model) for case in self.numbers.cases]
+        found = {h.name: h for h in fitted(self.numbers.cases, own) if h.name not in known}
+        return list(found.values())
 
     def between_calls(self) -> Diagnosis:
         """The explanation where each number of a single loss is right."""
@@ -207,7 +250,7 @@ class _Search:
             return Diagnosis(("changes its input",), "It writes into an array that it was given. Work on a copy.")
         if ROWS_INTERACT in verdicts:
             return Diagnosis(("rows interact",), ROWS)
-        return nothing_fits(" at hard inputs")
+        return self.nothing_fits_far_out()
 
     def best(self, bases: list[Explanation]) -> tuple[float, Explanation, Explanation]:
         """The largest share that is explained, from which base, and by which explanation."""
@@ -276,6 +319,7 @@ class _Search:
         leaders = [e[0] for _, e in islice(numbers.ranked([(h,) for h in moving], ()), LEADERS)]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
+        pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}
         ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
         hopes = [  # their scores take less time than the moderate answers
             e

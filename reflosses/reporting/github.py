@@ -24,7 +24,7 @@ MOST = 10  # GitHub shows so many annotations of a kind for a step
 def annotations_of(
     results: Iterable[Comparison], unlisted: list[Found] | None, vanished: list[KnownDeviation] | None
 ) -> list[str]:
-    """An error for each result that fails, a notice for each that has limits beyond the level asked for.
+    """An error for each result that fails, a notice for one with limits beyond the level asked for, else plain text.
 
     unlisted, vanished: the differences from a list of known deviations, each of which is an error; None without a list.
     """
@@ -34,6 +34,7 @@ def annotations_of(
         own = [found for found in unlisted or [] if found.result is result]
         fails = not result.rows or (not result.ok if unlisted is None else bool(own))
         if not (fails or result.worst):
+            lines.append(f"{result.name}, {result.dtype}: {result.summary()}")  # a line of the log
             continue
         shown = [f.deviation for f in own] or [*result.failing, *result.worst]
         text = "\n".join([*headline(result), *map(str, shown[:1]), *result.notes])

@@ -30,7 +30,10 @@ from reflosses.comparison.result import Comparison
 WRONG_SECONDS = {"numpy": 0.6, "torch": 2.0, "jax": 5.0}  # the most that a median may be
 RIGHT_SECONDS = 0.1
 NAMED, FALSE = 0.85, 0.02
-UNEXPLAINED = re.compile(r"none of \d+ explanations fits[^.;]*")
+# No help: that nothing fits, between which bounds the numbers are, and the name of a page.
+UNEXPLAINED = re.compile(
+    r"No known explanation fits[^.]*\.( At ordinary inputs .*? times the loss's\.)?|derivations/\S+"
+)
 
 
 @dataclass

@@ -302,7 +302,7 @@ def focal_with_logits_by_log_expit(y, z):
     return -(q**1.5) * log_p, (2 * y - 1) * (1.5 * q**1.5 * p * log_p - q**2.5)
 
 
-@right(R.WeightedCrossEntropy(), "digits")
+@right(R.WeightedCrossEntropy(), "range")
 def sudre_two_classes(y, p):
     n, s = p.size, p.sum()
     w = (n - s) / s
