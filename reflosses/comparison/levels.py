@@ -38,6 +38,7 @@ CANCELLED = 2.0**10  # ulps of 1: a value below may be what is left of a differe
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
 
 
+@np.errstate(all="ignore")
 def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[Deviation]:
     """Deviations of one candidate, each with its level. Inputs of a clip are judged together."""
     clipped: dict[bytes, str] = {}
