@@ -850,7 +850,7 @@ def test_annotations_for_github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 
     Recorder(monkeypatch)
     assert main(["check", "mine:A.f", *asks]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "mine:A.f, float64: It is the loss.\n"
     assert (tmp_path / "summary.md").read_text("utf-8").count("### ") == 4  # it is appended
 
     Recorder(monkeypatch, deviation("overflow", "F"))  # its limits are beyond the level that is asked for

@@ -96,9 +96,11 @@ def test_ten_lines_the_first_check_and_the_plug_in_run_in_an_empty_environment(t
     put("pytest", "_pytest", "py.py", "pluggy", "iniconfig", "packaging", "pygments")
     marked = re.search(r"^@pytest\.mark\.matches_loss.*?losses\.huber$", README, re.M | re.S)
     assert marked is not None
-    test = f"import pytest, mypackage.losses\n\n{marked[0]}\n".replace(", limit=10", "")
+    test = f"import pytest, mypackage.losses\n\n{marked[0]}\n"
     (tmp_path / "test_mine.py").write_text(test, "utf-8")
-    assert "1 passed" in run("-m", "pytest", "-q", "-p", "reflosses.pytest_plugin", "-p", "no:cacheprovider")
+    assert "1 passed" in run(
+        "-m", "pytest", "-q", "-p", "reflosses.pytest_plugin", "-p", "no:cacheprovider", "test_mine.py"
+    )
 
 
 def test_the_readme_is_short() -> None:
