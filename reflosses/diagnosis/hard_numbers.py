@@ -31,13 +31,14 @@ NARROW_MOST = 1 / 16
 
 
 class HardNumbers:
-    """All numbers that a candidate gives at hard inputs, values and gradients, in one row."""
+    """All numbers that a candidate gives at hard inputs and that count, values and gradients, in one row."""
 
     def __init__(self, cases: list[Case], form: Format, model: Model) -> None:
         self.cases, self.form, self.model = cases, form, model
+        self.keeps = [_as_many(case, case.counts) == 1 for case in cases]
         self.parts: dict[Explanation, HardNumbers] = {}
         self.got, self.unavoidable = self._row(lambda c: c.got[:2]), self._row(lambda c: c.allowed)
-        self.counts = self._row(lambda c: c.counts) == 1
+        self.counts = np.ones(len(self.got), bool)
         self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
         self.known: dict[Explanation, Floats] = {}
         self.errors: dict[Explanation, Floats] = {}
@@ -45,7 +46,8 @@ class HardNumbers:
 
     def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
         """Some numbers of each case, in one row."""
-        return np.concatenate([np.zeros(0), *(_as_many(case, of(case)) for case in self.cases)])
+        rows = (_as_many(case, of(case))[keep] for case, keep in zip(self.cases, self.keeps, strict=True))
+        return np.concatenate([np.zeros(0), *rows])
 
     def _guess(self, explanation: Explanation, case: Case) -> tuple[Any, Any]:
         """The value and the gradient that an explanation predicts for a case."""
@@ -65,7 +67,7 @@ class HardNumbers:
         """
         if base not in self.parts:
             wrong = self.wrong(base)
-            ends = np.cumsum([0, *(sum(a.size for a in case.got[:2] if a is not None) for case in self.cases)])
+            ends = np.cumsum([0, *(keep.sum() for keep in self.keeps)])
             spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
             bad = [case for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
             self.parts[base] = HardNumbers(bad, self.form, self.model)
