@@ -63,7 +63,7 @@ class Deviation:
         if np.isnan(self.exact):
             return f"{start} is {self.got:.17g} where an error or NaN is right: {self.verdict}"
         off = "" if not np.isfinite(self.ulps) else f" by {self.ulps:.2g} ulp"
-        return f"{start} is {self.got:.17g}, exactly {self.exact:.17g}: {self.verdict}{off}"
+        return f"{start} is {self.got + 0.0:.17g}, exactly {self.exact + 0.0:.17g}: {self.verdict}{off}"  # no −0
 
 
 @dataclass
@@ -233,7 +233,7 @@ def reason(d: Deviation) -> str:
         return d.fault
     if d.verdict == "rows interact":
         return f"one row changes the {d.what} of another"
-    where = "at ordinary inputs" if d.regime in ORDINARY else "as if it were clipped"
+    where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
     return f"its {d.what} is {d.got:.6g} where {d.exact:.6g} is right, {where}"
 
 

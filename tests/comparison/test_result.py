@@ -99,7 +99,7 @@ def test_a_wrong_comparison_in_words():
     assert (wrong.ok, wrong.verdict) == (False, "overflow")
     lines = [
         "mine is not Huber in float64: overflow",
-        "It is not the loss: its value is 1.5 where 1 is right, as if it were clipped.",
+        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
         "Diagnosis: ½",
         "  saturated on the right side (A): value inaccurate 2/7",
         str(WRONG),
@@ -118,7 +118,7 @@ def test_a_wrong_comparison_as_a_table():
     lines = [
         "### mine against Huber, float64: inaccurate",
         "",
-        "It is not the loss: its value is 1.5 where 1 is right, as if it were clipped.",
+        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
         "",
         "Diagnosis: ½",
         "",
