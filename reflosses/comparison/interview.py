@@ -339,7 +339,8 @@ class Interview:
         if answer.error:
             if len(question.y) > 1 and not self.apart and question.period is None:
                 return False
-            self._count(question.regimes[0], "value")
+            if len(question.y):
+                self._count(question.regimes[0], "value")
             # An error is a right answer to an empty batch, and to NaN.
             if len(question.y) and not (np.isnan(truth.value).any() or np.isnan(question.yhat).any()):
                 self._note(question, 0, "value", "crash", error=_crash(answer))

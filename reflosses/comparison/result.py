@@ -234,7 +234,11 @@ def reason(d: Deviation) -> str:
     if d.verdict == "rows interact":
         return f"one row changes the {d.what} of another"
     where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
-    return f"its {d.what} is {d.got:.6g} where {d.exact:.6g} is right, {where}"
+    got, exact = next(
+        (pair for n in (6, 9, 12) if len(set(pair := tuple(f"{x + 0.0:.{n}g}" for x in (d.got, d.exact)))) > 1),
+        (repr(d.got), repr(d.exact)),
+    )
+    return f"its {d.what} is {got} where {exact} is right, {where}"
 
 
 def listed(levels: tuple[str, ...]) -> str:

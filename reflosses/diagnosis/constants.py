@@ -64,11 +64,11 @@ def _plateaus(cases: list[Case], own: list[Answer | None], part: int) -> list[fl
         got, due = case.got[:2][part], None if ours is None else ours[:2][part]
         if got is None or due is None or due.shape != got.shape:
             continue
-        for a, b in zip(np.ravel(got), np.ravel(due), strict=True):
-            if np.isfinite(a) and a != 0 and not np.isnan(b) and abs(a) < abs(b) * (1 - 1e-9):
-                seen.setdefault(float(f"{abs(a):.9g}"), set()).add(float(b))
-    held = {v: len(of) + (np.inf in map(abs, of)) for v, of in seen.items()}
-    return sorted((v for v, n in held.items() if n > 1), key=lambda v: -held[v])[:MOST]
+        held = np.isfinite(got) & (got != 0) & ~np.isnan(due) & (np.abs(got) < np.abs(due) * (1 - 1e-9))
+        for a, b in zip(np.abs(got[held]).tolist(), due[held].tolist(), strict=True):
+            seen.setdefault(float(f"{a:.9g}"), set()).add(b)
+    often = {v: len(of) + (np.inf in map(abs, of)) for v, of in seen.items()}
+    return sorted((v for v, n in often.items() if n > 1), key=lambda v: -often[v])[:MOST]
 
 
 def _neat(c: float) -> tuple[float, bool]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,14 @@ NARROW_MOST = 1 / 16
 
 
 class HardNumbers:
-    """All numbers that a candidate gives at hard inputs, values and gradients, in one row."""
+    """All numbers that a candidate gives at hard inputs and that count, values and gradients, in one row."""
 
     def __init__(self, cases: list[Case], form: Format, model: Model) -> None:
         self.cases, self.form, self.model = cases, form, model
+        self.keeps = [_as_many(case, case.counts) == 1 for case in cases]
+        self.parts: dict[Explanation, HardNumbers] = {}
         self.got, self.unavoidable = self._row(lambda c: c.got[:2]), self._row(lambda c: c.allowed)
-        self.counts = self._row(lambda c: c.counts) == 1
+        self.counts = np.ones(len(self.got), bool)
         self.is_value = self._row(lambda c: (1.0, 0.0)) == 1
         self.known: dict[Explanation, Floats] = {}
         self.errors: dict[Explanation, Floats] = {}
@@ -42,7 +46,8 @@ class HardNumbers:
 
     def _row(self, of: Callable[[Case], Iterable[Any]]) -> Floats:
         """Some numbers of each case, in one row."""
-        return np.concatenate([np.zeros(0), *(_as_many(case, of(case)) for case in self.cases)])
+        rows = (_as_many(case, of(case))[keep] for case, keep in zip(self.cases, self.keeps, strict=True))
+        return np.concatenate([np.zeros(0), *rows])
 
     def _guess(self, explanation: Explanation, case: Case) -> tuple[Any, Any]:
         """The value and the gradient that an explanation predicts for a case."""
@@ -55,19 +60,24 @@ class HardNumbers:
             self.known[explanation] = self.form.round(self._row(lambda c: self._guess(explanation, c)))
         return self.known[explanation]
 
-    def promising(self, explanations: Iterable[Explanation], base: Explanation) -> dict[Explanation, Floats]:
-        """The explanations that halve the error of the base for any wrong number, with their predictions."""
-        wrong = self.wrong(base)
-        half = np.abs(self.got - self.predicted(base)) / 2
-        ends = np.cumsum([0, *(sum(a.size for a in case.got[:2] if a is not None) for case in self.cases)])
-        spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
-        bad = [(case, span) for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
+    def part(self, base: Explanation) -> HardNumbers:
+        """The calls with a number that the base does not predict. In all calls a score is at most what it is in these.
 
-        def promises(explanation: Explanation) -> bool:
-            guesses = ((self.form.round(_as_many(case, self._guess(explanation, case))), span) for case, span in bad)
-            return any((wrong[span] & _near(self.got[span], guess, half[span])).any() for guess, span in guesses)
+        The other calls can only show that an explanation spoils right numbers.
+        """
+        if base not in self.parts:
+            wrong = self.wrong(base)
+            ends = np.cumsum([0, *(keep.sum() for keep in self.keeps)])
+            spans = [slice(*ends[k : k + 2]) for k in range(len(self.cases))]
+            bad = [case for case, span in zip(self.cases, spans, strict=True) if wrong[span].any()]
+            self.parts[base] = HardNumbers(bad, self.form, self.model)
+        return self.parts[base]
 
-        return {e: self.predicted(e) for e in explanations if promises(e)}
+    def promising(self, explanations: Iterable[Explanation], base: Explanation) -> list[Explanation]:
+        """The explanations that halve the error of the base for any wrong number."""
+        part = self.part(base)
+        wrong, half = part.wrong(base), np.abs(part.got - part.predicted(base)) / 2
+        return [e for e in explanations if (wrong & _near(part.got, part.predicted(e), half)).any()]
 
     def wrong(self, base: Explanation) -> Any:
         """The numbers that the base does not predict."""
@@ -94,13 +104,30 @@ class HardNumbers:
             self.errors[base] = np.fmax(np.fmax(unavoidable, more), self.narrow(base, guess))
         return self.errors[base]
 
-    def best(self, guesses: Mapping[Explanation, Floats], base: Explanation) -> tuple[float, Explanation]:
+    def ranked(self, explanations: Iterable[Explanation], base: Explanation) -> Iterator[tuple[float, Explanation]]:
+        """Scores and explanations, the best first. All calls are predicted only by those that may come next."""
+        part = self.part(base)
+        queue = [(-part.score(e, part.predicted(e), base), k, False, e) for k, e in enumerate(explanations)]
+        heapify(queue)
+        while queue:
+            negative, k, exact, e = heappop(queue)
+            if exact or not negative:
+                yield -negative, e
+            else:
+                heappush(queue, (-self.score(e, self.predicted(e), base), k, True, e))
+
+    def best(self, explanations: Iterable[Explanation], base: Explanation) -> tuple[float, Explanation]:
         """The largest share of the wrong numbers that is predicted, and the explanation; 0 and the base if none."""
-        scores = [(self.score(e, guess, base), -k, e) for k, (e, guess) in enumerate(guesses.items())]
-        for share, _, e in sorted((s for s in scores if s[0] > 0), key=lambda s: s[:2], reverse=True):
-            if all(self.needs(h, e, guesses[e], base) for h in e if h not in base):
+        for share, e in self.ranked(explanations, base):
+            if share <= 0:
+                break
+            if self.supports(e, self.predicted(e), base):
                 return share, e
         return 0.0, base
+
+    def supports(self, explanation: Explanation, guess: Floats, base: Explanation) -> bool:
+        """Whether the wrong numbers are evidence for each hypothesis of an explanation."""
+        return all(self.needs(h, explanation, guess, base) for h in explanation if h not in base)
 
     def needs(self, h: Hypothesis, explanation: Explanation, guess: Floats, base: Explanation) -> bool:
         """Whether the explanation without h fails at a finite wrong number, or at several infinite ones.
@@ -155,15 +182,29 @@ class HardNumbers:
         """Where a prediction differs from our own loss."""
         return self.counts & ~_near(self.predicted(()), guess, 8 * self.allowed(()))
 
-    def overlaid(self, guesses: Mapping[Explanation, Floats]) -> Iterator[tuple[Explanation, Floats]]:
+    def moves(self, explanation: Explanation) -> bool:
+        """Whether any prediction differs from our own loss."""
+        few = self.part(())
+        return bool(few.moved(few.predicted(explanation)).any() or self.moved(self.predicted(explanation)).any())
+
+    def meets(self, explanation: Explanation) -> bool:
+        """Whether any wrong number of our own loss is predicted."""
+        few = self.part(())
+        return bool(few.met(few.predicted(explanation)).any())
+
+    def overlaid(self, explanations: Iterable[Explanation]) -> Iterator[tuple[Explanation, Explanation, bool]]:
         """Two explanations at once: one for the values and one for the slopes, or one where the other moves nothing."""
-        moves = {e: self.moved(guess) for e, guess in guesses.items() if not narrowing(e)[0]}
-        useful = {e: moved for e, moved in moves.items() if (moved & self.met(guesses[e])).any()}
-        for a, moved in useful.items():
-            for b in useful:
-                if a is not b:
-                    yield (*a, *b), np.where(moved, guesses[a], guesses[b])
-                    yield (*a, *b), np.where(self.is_value, guesses[a], guesses[b])
+        few = self.part(())
+        shown = [(e, few.predicted(e)) for e in explanations if not narrowing(e)[0]]
+        useful = [e for e, guess in shown if (few.moved(guess) & few.met(guess)).any()]
+        for a, b in permutations(useful, 2):
+            yield a, b, False
+            yield a, b, True
+
+    def overlay(self, a: Explanation, b: Explanation, by_kind: bool) -> Floats:
+        """The values of one and the slopes of the other; or the numbers that a moves, and those of b elsewhere."""
+        guess = self.predicted(a)
+        return np.where(self.is_value if by_kind else self.moved(guess), guess, self.predicted(b))
 
 
 def _as_many(case: Case, numbers: Iterable[Any]) -> Floats:

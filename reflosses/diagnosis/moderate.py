@@ -95,6 +95,10 @@ def _drawn(
                     away[3:7] = [1.0625, -0.9375, 1.125, 0.875]
                 yhat = y + away
             yield y, yhat, shape
+            if n == 1 and kind in ("residuals", "margins"):  # a loss may bend where it should not
+                steps = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.05, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 2.5, 3.5])
+                y = np.zeros(30) if loss.domain.y is REAL else np.resize(loss.domain.y.values, 30)
+                yield y, loss.scale * np.concatenate([steps, -steps]), (30,)
             if isinstance(loss.domain.y, Interval) and loss.domain.y is not REAL and n < 10:  # hard labels too
                 yield np.rint(y), yhat, shape
 

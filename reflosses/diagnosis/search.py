@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -370,37 +371,38 @@ class _Search:
         if any(h.name == "described" for h in base):
             others = [h for h in others if h.kind == "defect"]
         more = dict.fromkeys(e for h in others for e in ((h, *base), (*base, h)))
-        guesses = self.numbers.promising(self.fitting(more), base)
-        best = self.numbers.best(guesses, base)
+        promising = self.numbers.promising(self.fitting(more), base)
+        best = self.numbers.best(promising, base)
         if best[0] >= ENDING_SHARE or base:
             return best
-        two = self.pairs(guesses, best[0], others)
+        two = self.pairs(promising, best[0], others)
         return two if two[0] > best[0] + WORTH else best
 
-    def pairs(
-        self, guesses: dict[Explanation, Floats], share: float, others: list[Hypothesis]
-    ) -> tuple[float, Explanation]:
+    def pairs(self, singles: list[Explanation], share: float, others: list[Hypothesis]) -> tuple[float, Explanation]:
         """The best of two hypotheses at once, of others; share: the share that one explains."""
-        numbers = self.numbers
-        moves = [e[0] for e, guess in guesses.items() if numbers.moved(guess).any()]
-        moving = [h for h in moves if h.inside or numbers.met(guesses[h,]).any()]
+        numbers, few = self.numbers, self.numbers.part(())
+        moving = [e[0] for e in singles if (e[0].inside or numbers.meets(e)) and numbers.moves(e)]
         moving += [h for h in others if is_constant(h) and h.name not in NAMES and h not in moving]
-        tried = [h for h in moving if (h,) in guesses]
-        ordered = sorted(tried, key=lambda h: numbers.score((h,), guesses[h,], ()), reverse=True)
-        leaders = [*[h for h in ordered if not is_constant(h)][:LEADERS], *filter(is_constant, ordered[:LEADERS])]
+        tried = [(h,) for h in moving if (h,) in singles]
+        ranked = [e[0] for _, e in islice(numbers.ranked(tried, ()), 4 * LEADERS)]
+        leaders = [*[h for h in ranked if not is_constant(h)][:LEADERS], *filter(is_constant, ranked[:LEADERS])]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}
-        in_order = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
-        hopes = {  # their scores take less time than the moderate answers
-            e: guess
-            for e, guess in numbers.promising(in_order, ()).items()
-            if numbers.score(e, guess, ()) > share + WORTH
-        }
-        two = numbers.best({e: hopes[e] for e in self.fitting(hopes)}, ())
-        for e, guess in numbers.overlaid(guesses):
-            if numbers.score(e, guess, ()) > two[0]:
-                two = max(two, numbers.best({e: guess}, ()), key=lambda found: found[0])
+        ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
+        hopes = [  # their scores take less time than the moderate answers
+            e
+            for e in numbers.promising(ordered, ())
+            if all(part.score(e, part.predicted(e), ()) > share + WORTH for part in (few, numbers))
+        ]
+        two = numbers.best(self.fitting(hopes), ())
+        for a, b, by_kind in numbers.overlaid(singles):
+            e = (*a, *b)
+            if few.score(e, few.overlay(a, b, by_kind), ()) > two[0]:
+                guess = numbers.overlay(a, b, by_kind)
+                more = numbers.score(e, guess, ())
+                if more > two[0] and numbers.supports(e, guess, ()):
+                    two = more, e
         return two
 
 

@@ -76,7 +76,18 @@ def _ask_to_refuse(
     shown = ", ".join(f"{k}={literal(v)}" for k, v in bad.items())
     got, index = float(answer.value.flat[0]), (0,) * answer.value.ndim
     found.worst.append(
-        Deviation("K", f"parameter {shown}", "value", "accepts invalid input", y, yhat, got=got, index=index, given=bad)
+        Deviation(
+            "K",
+            f"parameter {shown}",
+            "value",
+            "accepts invalid input",
+            y,
+            yhat,
+            got=got,
+            index=index,
+            given=bad,
+            level="domain",
+        )
     )
 
 
