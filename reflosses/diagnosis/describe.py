@@ -71,11 +71,11 @@ TIERS: Tiers = (
     (other_class_weights,),
     (scaled_predictions,),
     (every_pair, residuals_less_their_mean, ignored_as_a_class, without_a_class),
+    (linear_targets,),
     (partly,),
     (read_formula,),
     (functions_of_losses,),
     (functions_of_arguments,),
-    (linear_targets,),
 )
 LAST: Tiers = ((read_quotient,),)  # after two known explanations at once
 

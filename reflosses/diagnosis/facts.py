@@ -131,12 +131,16 @@ def digits(k: float) -> str:
     simple = Fraction(k).limit_denominator(DENOMINATOR)
     if float(simple) == k and simple.denominator not in (1, 2, 4, 5, 8, 10, 20):
         return str(simple)
-    return f"{k:.{DIGITS}g}".replace("-", "−")
+    return _exponent(f"{'−' if k < 0 else ''}{abs(k):.{DIGITS}g}")
 
 
 def short(c: float) -> str:
     """A constant as people write it, such as 1e-7."""
-    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
+    return _exponent(f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}")
+
+
+def _exponent(text: str) -> str:
+    """A number without zeros and a plus in its exponent."""
     return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
@@ -205,9 +209,9 @@ QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
     ("the number of classes", lambda q: float(classes(q))),
     ("the sum of the weights", total_weight),
     ("the number of targets above 0", lambda q: float((np.asarray(q.y) > 0).sum())),
-    ("the number of targets above 0, or 1,", lambda q: max(1.0, float((np.asarray(q.y) > 0).sum()))),
+    ("the larger of 1 and the number of targets above 0", lambda q: max(1.0, float((np.asarray(q.y) > 0).sum()))),
     ("the sum of the targets", lambda q: float(np.asarray(q.y, np.float64).sum())),
-    ("the sum of the targets, or 1,", lambda q: max(1.0, float(np.asarray(q.y, np.float64).sum()))),
+    ("the larger of 1 and the sum of the targets", lambda q: max(1.0, float(np.asarray(q.y, np.float64).sum()))),
     ("the sum of 1 + (pos_weight − 1) y", lambda q: float(_positive(q).sum())),
     ("the sum of the predictions", lambda q: float(q.yhat.sum())),
     ("the square of the number of losses", lambda q: count(q) ** 2),
