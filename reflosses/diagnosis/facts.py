@@ -325,6 +325,10 @@ def by_axis(evidence: Evidence) -> Iterator[Fact]:
 # ---- digits ----------------------------------------------------------------------------------------------------------
 
 
+ROUNDED = 16  # units in the last place that a careful formula may lose
+MOSTLY = 0.7  # of the numbers lose digits in a narrower format
+
+
 def few_digits(evidence: Evidence, part: int) -> str:
     """The narrower format whose digits a part has; "" if none. Its errors must reach that size, with both signs."""
     errors, form = [np.zeros(0)], None
@@ -334,8 +338,11 @@ def few_digits(evidence: Evidence, part: int) -> str:
         known = np.abs(own) > SMALL_PART * size
         errors.append(((got - own)[known] / own[known]).ravel())
     every = np.concatenate(errors)
-    if form is None or len(every) < FEWEST or not np.isfinite(every).all() or (every > 0).all() or (every < 0).all():
+    if form is None or len(every) < FEWEST or not np.isfinite(every).all():
         return ""
+    inexact = every[np.abs(every) > ROUNDED * form.eps]
+    if len(inexact) < MOSTLY * len(every) or (inexact > 0).all() or (inexact < 0).all():
+        return ""  # most of the numbers keep their digits, or all err to one side
     most = float(np.abs(every).max())
     for low in FORMATS.values():
         if low.bits < form.bits and low.top <= form.top and low.eps / 16 < most <= 2 * low.eps:

@@ -252,7 +252,7 @@ class _Search:
             self.fits = [(told.hypothesis,)] if told.hypothesis else []
         if self.fits:
             return None
-        return self.alone() or Diagnosis((), unexplained(self.cases, run.loss, self.model).text)
+        return self.alone() or Diagnosis((), unexplained(self.cases, run.loss, self.model, single_cases(run)).text)
 
     def alone(self) -> Diagnosis | None:
         """What a loss is that stands alone in its call, if one has an effect on another; None if nothing fits."""
