@@ -91,8 +91,8 @@ def _drawn(
                 away = loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4
                 away = away * 2.0 ** rng.integers(-2, 3, n)
                 if n > 3:  # on both sides of the place where a loss bends
-                    away[:3] = loss.scale * np.array([1.0625, -0.9375, -1.125])
-                    away[3:7] = [1.0625, -0.9375, 1.125, 0.875]
+                    away[:3] = loss.scale * np.array([1.0625, -0.90625, -1.15625])
+                    away[3:7] = [1.0625, -0.90625, 1.15625, 0.875]
                 yhat = y + away
             yield y, yhat, shape
             if n == 1 and kind in ("residuals", "margins"):  # a loss may bend where it should not
