@@ -95,10 +95,9 @@ def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True, p
         with np.errstate(all="ignore"):
             return _own(factor, loss, y, yhat)
     keys = ((a.shape, np.asarray(a, np.float64).tobytes()) for a in (y, yhat))
-    return _exact(factor, loss, *keys, slopes=slopes)
+    return (_short if yhat.size <= LONG else _long)(factor, loss, *keys, slopes=slopes)
 
 
-@lru_cache(maxsize=256)
 def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slopes: bool) -> ExactResults:
     y, yhat = (np.frombuffer(numbers).reshape(shape) for shape, numbers in keys)
     finite = np.isfinite(flatten(yhat)).all(axis=1)
@@ -128,6 +127,11 @@ def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slop
     if not whole:
         return unknown.at(slice(0, 0))
     return ExactResults(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(ExactResults)))
+
+
+# Many functions are asked for one loss. A megabyte holds the results of some hundred usual calls, or of one long one.
+LONG = 10_000
+_short, _long = lru_cache(maxsize=4096)(_exact), lru_cache(maxsize=16)(_exact)
 
 
 def _proved(factor: float, loss: Loss, y: Floats, yhat: Floats, slopes: bool) -> ExactResults:
@@ -183,7 +187,7 @@ def reduced(loss: Loss, y: Floats, each: ExactResults, weight: Floats | None) ->
         if part.any() and isinstance(loss.domain.y, Classes):
             given = loss.divisor_weight(y[part].astype(np.intp) if y.ndim == 1 else y[part])
             own[part] = 1.0 if given is None else given
-        divisor = sum((Fraction(a) * Fraction(b) for a, b in zip(w, own, strict=True)), Fraction(0))
+        divisor = _products(w, own)
     else:
         divisor = Fraction(int(part.sum())) if loss.reduction == "mean" else Fraction(1)
     over = float(1 / divisor) if divisor else 0.0
@@ -210,8 +214,13 @@ def _sum(values: Floats, w: Floats, divisor: Fraction) -> float:
     losses, weights = values[w > 0], w[w > 0]
     if not np.isfinite(losses).all():
         return float((losses * weights).sum() / float(divisor))
-    times = Counter(zip(losses.tolist(), weights.tolist(), strict=True))
-    return rounded(sum((n * Fraction(v) * Fraction(b) for (v, b), n in times.items()), Fraction(0)) / divisor)
+    return rounded(_products(losses, weights) / divisor)
+
+
+def _products(a: Floats, b: Floats) -> Fraction:
+    """Σ a b, exact. Equal products are counted."""
+    times = Counter(zip(a.tolist(), b.tolist(), strict=True))
+    return sum((n * Fraction(p) * Fraction(q) for (p, q), n in times.items()), Fraction(0))
 
 
 def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:

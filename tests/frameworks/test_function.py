@@ -40,7 +40,10 @@ ROWS = [
     for given in function.tried
     for dtype in function.dtypes
 ]
-every_row = pytest.mark.parametrize("row", range(len(ROWS)), ids=[f"{f.name} {g}, {d}" for _, f, g, d in ROWS])
+# The scope puts the tests of one row next to each other, so that most rows are asked in one process.
+every_row = pytest.mark.parametrize(
+    "row", range(len(ROWS)), ids=[f"{f.name} {g}, {d}" for _, f, g, d in ROWS], scope="module"
+)
 
 # Rows that a version of SciPy or scikit-learn may yet improve: they deviate where digits cancel, numbers overflow or
 # are clipped, nothing is divided by nothing, or wrong inputs are taken.
