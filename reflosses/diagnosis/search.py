@@ -384,8 +384,8 @@ class _Search:
         moving = [e[0] for e in singles if (e[0].inside or numbers.meets(e)) and numbers.moves(e)]
         moving += [h for h in others if is_constant(h) and h.name not in NAMES and h not in moving]
         tried = [(h,) for h in moving if (h,) in singles]
-        ranked = [e[0] for _, e in islice(numbers.ranked(tried, ()), 4 * LEADERS)]
-        leaders = [*[h for h in ranked if not is_constant(h)][:LEADERS], *filter(is_constant, ranked[:LEADERS])]
+        kinds = [[e for e in tried if is_constant(e[0]) == constant] for constant in (False, True)]
+        leaders = [e[0] for kind in kinds for _, e in islice(numbers.ranked(kind, ()), LEADERS)]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}
