@@ -78,11 +78,14 @@ def function(code: str = HINGE, grad: str | None = SLOPE, **more: Any) -> Functi
 
 @pytest.fixture(scope="module")
 def everything() -> Iterator[Report]:
+    """With two examples of each loss. tests/truth/test_accuracy.py and tests/test_gradcheck.py have them all."""
     needs_flint()
+    examples = catalogue.examples
     needs_sklearn()
     with pytest.MonkeyPatch.context() as fewer:
         fewer.setattr(certification, "DIFFERENCES", 2)
         fewer.setattr(certification, "MEMBERS", 2)
+        fewer.setattr(catalogue, "examples", lambda cls: list(examples(cls))[:2])
         fewer.setattr(real_data, "SAMPLE", 24)
         yield verify(Wanted(LOSSES, INSTALLED, 0, POINTS, ("float64",), ("moderate", "D")))
 
