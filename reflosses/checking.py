@@ -71,9 +71,10 @@ def check(
     name: its name in the report. inputs: a function of (y, yhat, eps) that moves inputs into a smaller domain of the
         candidate. unit: errors are relative to at least this. diagnose: whether to look for an explanation. script:
         writes a deviation for the report. tick: is told of progress.
-    Raises ImportError without python-flint; TypeError or ValueError that names the argument for a candidate that is
-    not callable, a loss that is none, and an option of a wrong kind or an unknown name. If it is interrupted, the
-    argument of the KeyboardInterrupt is the result so far.
+    Without python-flint the truth is our own numbers, and a note says so.
+    Raises ImportError for a framework that is not installed; TypeError or ValueError that names the argument for a
+    candidate that is not callable, a loss that is none, and an option of a wrong kind or an unknown name. If it is
+    interrupted, the argument of the KeyboardInterrupt is the result so far.
     """
     wanted = understood(**locals())
     start = time.perf_counter()

@@ -333,7 +333,7 @@ def _tried(candidate: Callable[..., Any], arrays: NumPy, y: Any, yhat: Any, orde
     try:
         with quiet(), arrays.precision():
             return ordered(candidate, order)(arrays.array(y), arrays.array(yhat))
-    except (Exception, SystemExit):
+    except (Exception, SystemExit, GeneratorExit):
         return None
 
 
@@ -444,7 +444,7 @@ class InProcess(Candidate):
                 return self._answer(y, yhat, weight, upstream)
         except _Wrong as wrong:
             return Answer(error=str(wrong))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, GeneratorExit) as error:
             return Answer(error=told(error), where=place_of(error, self.candidate))
 
     def _answer(self, y: Any, yhat: Any, weight: Any, upstream: Any) -> Answer:
@@ -452,6 +452,7 @@ class InProcess(Candidate):
         given = {} if weight is None else {"weight": make(weight)}
         handed = {"y": make(y), "yhat": make(yhat), **given}
         before = {name: read(a) for name, a in handed.items()} if self.arrays.mutable else {}
+        to_slope: dict[str, Any] = {}
 
         def value_of(x: Any) -> Any:
             handed["yhat"] = x
@@ -464,12 +465,17 @@ class InProcess(Candidate):
             value, grad, curvature = self._sorted(value_of(handed["yhat"]))
             if self.grad != "auto":
                 again = {} if weight is None else {"weight": make(weight)}
+                to_slope = {"y": make(y), "yhat": make(yhat), **again}
                 slope = ordered(self.grad, self.order) if callable(self.grad) else None
-                grad = slope(make(y), make(yhat), **again) if slope else None
+                grad = slope(to_slope["y"], to_slope["yhat"], **again) if slope else None
         if value is None and grad is None:
             raise _Wrong("it returns None")
         numbers = self._read("value", value), self._read("gradient", grad)
-        changed = [name for name, was in before.items() if not np.array_equal(was, read(handed[name]), equal_nan=True)]
+
+        def same(name: str, arrays: dict[str, Any]) -> bool:
+            return name not in arrays or np.array_equal(before[name], read(arrays[name]), equal_nan=True)
+
+        changed = [name for name in before if not (same(name, handed) and same(name, to_slope))]
         return Answer(
             *numbers,
             note=self._note,

@@ -100,6 +100,7 @@ class Interview:
         self.deviations: list[Deviation] = []
         self.record: list[Answered] = []
         self.differentiated = False  # whether any answer had a gradient
+        self.without = 0  # answers with a value and no gradient
         self.one_a_call = self.loss.reduction != "none" or one_loss_a_call(self.loss)
         self.apart = self.one_a_call  # whether each loss is asked in a call of its own
         self.hard_labels = False  # whether the candidate raises on labels between 0 and 1
@@ -170,8 +171,8 @@ class Interview:
 
     def ask_beside(self, tame: LossBlock, hard: list[LossBlock]) -> None:
         """Ask an ordinary loss and a hard one in one call. Neither may change the numbers of the other."""
-        own = self._alone(tame.y[:1], tame.yhat[:1])
-        if own is None or not all(own):
+        ordinary = self._alone(tame.y[:1], tame.yhat[:1]), self._alone(tame.y[:2], tame.yhat[:2])
+        if not all(found and all(found) for found in ordinary):  # another formula: of one row, or of two
             return
         for block in hard:
             y, yhat = (np.concatenate([a[:1], b[:1]]) for a, b in ((tame.y, block.y), (tame.yhat, block.yhat)))
@@ -188,7 +189,7 @@ class Interview:
             if whole:
                 other = self._alone(block.y[:1], block.yhat[:1])
                 huge = bool((np.abs(each.value) > self.form.max / 16).any())  # the sum may overflow
-                judged_value = other is not None and other[0] and not huge
+                judged_value = bool(other) and other[0] and not huge  # type: ignore[index]
             for what, numbers, bound, known in self._numbers(question, answer, truth, self._of_a_sum(2, total)):
                 if what == "value" and not judged_value:
                     continue
@@ -215,17 +216,17 @@ class Interview:
             self.record.append(Answered(*of, answer, truth, value_slack, grad_slack))
 
     def _alone(self, y: Floats, yhat: Floats) -> list[bool] | None:
-        """Whether value and gradient of one loss are right, to half of their digits; None if it is not answered."""
+        """Whether value and gradient of a call are right, to half of their digits; None if it is not answered."""
         question = self._question([WholeCall("I", "alone", y, yhat)], y, yhat)
         answer, each = self.asked.ask(*question.arrays), exact(self.target, y, yhat)
         if answer.error or not each.known.all():
             return None
         truth, total = reduced(self.loss, y, each, None)
-        found = self._numbers(question, answer, truth, self._of_a_sum(1, total))
+        found = self._numbers(question, answer, truth, self._of_a_sum(len(y), total))
         return [bool(judged(n, b, np.ones(len(n.got), bool), self.form)[0].all()) for _, n, b, _ in found]
 
-    def _probe(self, d: Deviation, prediction: float) -> tuple[float, bool] | None:
-        """The number of a deviation at another prediction of the same loss, and whether it is right."""
+    def _probe(self, d: Deviation, prediction: float) -> tuple[float, float, bool] | None:
+        """The number of a deviation at another prediction of the same loss, the exact one, and whether it is right."""
         y, yhat = map(self.form.round, stack(self.loss, d.y, np.full(np.shape(d.yhat), prediction)))
         question = self._question([WholeCall("D", "alone", y, yhat)], y, yhat)
         answer = self.asked.ask(*question.arrays)
@@ -234,7 +235,11 @@ class Interview:
             return None
         for what, n, bound, _ in self._numbers(question, answer, truth, self._of_a_sum(1, total)):
             if what == d.what:
-                return float(n.got[0, 0]), bool(judged(n, bound, np.zeros(1, bool), self.form)[0].all())
+                return (
+                    float(n.got[0, 0]),
+                    float(n.exact[0, 0]),
+                    bool(judged(n, bound, np.zeros(1, bool), self.form)[0].all()),
+                )
         return None
 
     def ask_call(self, call: WholeCall) -> None:
@@ -326,6 +331,7 @@ class Interview:
         self.found.undecided += int((~each.known).sum())
         answer = self.asked.ask(*question.arrays, question.weight if weight is None else weight, question.upstream)
         self.differentiated |= answer.grad is not None
+        self.without += answer.grad is None and answer.value is not None
         if answer.changed and not any(d.verdict == CHANGES_INPUT for d in self.deviations):
             self._note(question, 0, "value", CHANGES_INPUT, error=f"changes the {answer.changed} that it is given")
         if answer.note and answer.note not in self.found.notes:
@@ -334,7 +340,8 @@ class Interview:
         if answer.error and question.optional:
             shape = question.arrays[1].shape
             note = f"arrays of shape {shape} were not asked: {answer.fault}"
-            self.found.notes += [note] if not (self.silent or note in self.found.notes) else []
+            told = any(note.endswith(answer.fault) for note in self.found.notes)
+            self.found.notes += [note] if not (self.silent or told) else []
             return True
         if answer.error:
             if len(question.y) > 1 and not self.apart and question.period is None:
@@ -431,7 +438,7 @@ class Interview:
             return True
         self._count(question.regimes[0], what)
         each = self.loss.layout.bind(question.arrays[1].shape).value_shape
-        self.unreduced |= what == "value" and got is not None and shape == () != each == got.shape
+        self.unreduced |= what == "value" and got is not None and got.size > 1 and shape == () != each == got.shape
         error = "is missing" if got is None else f"has shape {got.shape}, not {shape}"
         if not any(d.shape is not None and d.what == what for d in self.deviations):
             self._note(question, 0, what, "other convention", error=error, shape=shape)
@@ -496,7 +503,7 @@ class Interview:
 
     def finish(self) -> None:
         """Name caps, count the deviations, and keep one of each kind."""
-        self.deviations = with_levels(_with_caps(self.deviations), self.loss, self.form)
+        self.deviations = with_levels(_with_caps(self.deviations), self.loss, self.form, self.factor)
         found = self.found
         found.limits = [] if self.asked.given_up else limits(self.deviations, self.loss, self._probe)
         groups: dict[tuple[str, ...], list[Deviation]] = {}
@@ -512,9 +519,11 @@ class Interview:
         found.rows = [r for r in found.rows if r.value.points or r.gradient.points]
         found.rows.sort(key=lambda r: order.index(r.regime))
         values = sum(r.value.points for r in found.rows)
-        if values > 1 and not self.differentiated:
+        if values > 1 and not self.differentiated and any(not a.answer.error for a in self.record):
             why = self.asked.why_no_gradient or "it returns none: return (value, gradient), or pass grad= or framework="
             found.limits.insert(0, f"Value only: no gradient was asked, because {why}.")
+        elif 0 < self.without < len(self.record):
+            found.limits.append(f"Its gradient is missing in {self.without} of {len(self.record)} answers.")
         if not available():
             found.notes.append(UNPROVED)
         if self.asked.given_up:

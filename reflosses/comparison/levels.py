@@ -8,11 +8,12 @@
 A level belongs to a finding, not to a regime. The first of these that fits decides:
 
 1. formula: one row has an effect on another; an input was changed; the shape is wrong; a clip changes the loss of a
-   probability above the format's eps, or of a logit below −log eps.
-2. range: an overflow; NaN or ∞ away from ordinary inputs; a result below the smallest normal number; a guard that
-   touches only probabilities below eps.
+   probability above the format's eps, or of a logit below −log eps; an error at ordinary inputs.
+2. range: an overflow, NaN or ∞ at hard inputs, at probabilities of 0 or 1, or where nothing is averaged; any other
+   error; a result below the smallest normal number; a guard that touches only probabilities below eps.
 3. digits: a gradient or a tail that vanishes though the exact number is normal; a slope wrong at a tie alone.
-4. formula: an ordinary input, and fewer than half of the digits are right.
+4. formula: an ordinary input, and fewer than half of the digits are right (of 1, for an overlap); a residual or a
+   margin of any size with another finite number, which no rounding explains.
 5. digits: any other inaccurate number. Domain: a number for an input that must be refused.
 """
 
@@ -33,24 +34,25 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.softmax import log_softmax
 from reflosses.evaluation.stack import stack
 
+PARTLY = ("some ignored", "all but one ignored", "a class absent")  # ordinary calls: an error is another formula
 NOTHING = ("an empty batch", "all weights 0", "all ignored")  # calls in which nothing is averaged
 CANCELLED = 2.0**10  # ulps of 1: a value below may be what is left of a difference, and is no clip
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
 
 
 @np.errstate(all="ignore")
-def with_levels(found: Sequence[Deviation], loss: Loss, form: Format) -> list[Deviation]:
-    """Deviations of one candidate, each with its level. Inputs of a clip are judged together."""
+def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: float = 1.0) -> list[Deviation]:
+    """Deviations of one candidate of factor · loss, each with its level. Inputs of a clip are judged together."""
     clipped: dict[bytes, str] = {}
     held: dict[tuple[float, float], list[tuple[Deviation, float]]] = {}
     for d in found:
         depth = _depth(d, loss, form)
         if depth is None or not _is_hard_value(d):
             continue
-        left = form.eps / 8 <= abs(d.got) <= CANCELLED * form.eps  # may be what is left of a difference
+        left = form.eps / 8 <= abs(d.got / factor) <= CANCELLED * form.eps  # may be what is left of a difference
         if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not left:
             held.setdefault((_label(d), d.got), []).append((d, depth))
-        if abs(d.got - d.exact) > FAR and d.got:
+        if abs(d.got - d.exact) > FAR * factor and d.got:
             clipped[_input(d)] = _of_depth(depth)
     for group in held.values():  # one number for several inputs
         if len({d.exact for d, _ in group}) > 1:
@@ -70,15 +72,17 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: L
     if d.regime == "K":
         return "domain"
     if d.error:
-        return "formula" if d.regime in ("moderate", "I") else "range"
+        return "formula" if d.regime in ("moderate", "I") or d.name in PARTLY else "range"
     if not ordinary and _input(d) in clipped:
         return clipped[_input(d)]
     if not np.isfinite(d.got):
         return "formula" if d.regime in ("moderate", "I") and not _has_an_end(d, loss) else "range"
     if not np.isfinite(d.exact) or nothing:
         return "range"
-    if not ordinary and abs(d.exact) < form.tiny:
+    if not ordinary and 0 < abs(d.exact) < form.tiny:
         return "range"
+    if not ordinary and _is_gross(d, loss, form):
+        return "formula"
     if d.regime == "J" and d.got == 0:
         return "range"
     if d.what == "gradient" and not ordinary and depth is not None and depth > 1 and _probabilities(d):
@@ -86,6 +90,16 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: L
     if family(loss) == "overlaps" and d.what == "value" and abs(d.got - d.exact) <= sqrt(form.eps):
         return "digits"  # half of the digits of 1 less the score are right
     return "formula" if ordinary else "digits"
+
+
+def _is_gross(d: Deviation, loss: Loss, form: Format) -> bool:
+    """Whether a residual or a margin has another finite number than is due, which no rounding explains."""
+    if family(loss) not in ("residuals", "margins") or d.got == 0 or not np.isfinite([d.got, d.exact]).all():
+        return False
+    if d.what == "gradient" and d.regime == "D":  # a tie, where an autodiff takes one of several slopes
+        return False
+    least = loss.scale**2 if d.what == "value" else loss.scale
+    return bool(abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), least))
 
 
 def _has_an_end(d: Deviation, loss: Loss) -> bool:

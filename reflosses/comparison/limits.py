@@ -20,7 +20,7 @@ MOST = 5  # sentences
 DIGITS = "loses digits"  # told after everything else
 STEPS = 14  # of a bisection: four times as many digits as are shown
 
-Probe = Callable[[Deviation, float], tuple[float, bool] | None]  # the number at another prediction; is it right?
+Probe = Callable[[Deviation, float], tuple[float, float, bool] | None]  # another prediction: got, exact, right
 
 
 @np.errstate(all="ignore")
@@ -51,10 +51,10 @@ def _effect(d: Deviation) -> str:
         return "is a number where an error or NaN is right"
     if np.isnan(d.got):
         return "is NaN"
-    if np.isinf(d.got):
-        return "overflows" if np.isfinite(d.exact) else "has the wrong sign at infinity"
     if np.isnan(d.exact):
         return "is a number where it should be NaN"
+    if np.isinf(d.got):
+        return "overflows" if np.isfinite(d.exact) else "has the wrong sign at infinity"
     if d.got == 0:
         return "is 0"
     return "stays finite" if np.isinf(d.exact) else "stays constant" if d.verdict == "capped" else DIGITS
@@ -77,6 +77,8 @@ def _variable(d: Deviation, loss: Loss) -> tuple[str, float] | None:
         return None
     if kind == "logit rows" and y.ndim == 1:
         others = np.delete(yhat[0], int(y[0]))
+        if np.abs(others).max() > 8:  # a common offset, or a class that is far ahead
+            return None
         return "the margin", float(yhat[0, int(y[0])] - others.max())
     if yhat.size != 1:
         return None
@@ -116,7 +118,7 @@ def _onset(size: float, d: Deviation, loss: Loss, probe: Probe, small: bool) -> 
 
     def same(x: float) -> bool:
         found = probe(d, start + sign * x)
-        return found is not None and not found[1] and _effect(replace(d, got=found[0])) == effect
+        return found is not None and not found[2] and _effect(replace(d, got=found[0], exact=found[1])) == effect
 
     if same(good):
         return size

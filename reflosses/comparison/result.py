@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.verdict import VERDICTS
+from reflosses.comparison.verdict import ROWS_INTERACT, VERDICTS
 
 LEVELS = ("formula", "digits", "range", "domain")  # the questions, in their order
 ORDINARY = frozenset(("moderate", "I", "H"))  # regimes of inputs that every sensible formula gets right
@@ -136,7 +136,8 @@ class Comparison:
             return ()
         regimes = self._regimes()
         asked = {"formula": regimes & ORDINARY, "domain": "K" in regimes}
-        return tuple(level for level in LEVELS if level not in wrong and asked.get(level, regimes - {"K"}))
+        hard = regimes - ORDINARY - {"K"}
+        return tuple(level for level in LEVELS if level not in wrong and asked.get(level, hard))
 
     def _regimes(self) -> set[str]:
         return {row.regime for row in self.rows if row.value.points + row.gradient.points}
@@ -176,7 +177,7 @@ class Comparison:
         return self.rows[-1]
 
     def raise_if_wrong(self) -> None:
-        """Raise AssertionError with the message, if anything is not right."""
+        """Raise AssertionError with the message unless the levels that are asked for hold."""
         if not self.ok:
             raise AssertionError(self.message())
 
@@ -195,14 +196,15 @@ class Comparison:
     def headline(self) -> str:
         """The candidate, the loss, and the levels that hold."""
         if self.holds:
-            return f"{self.name} is {self.loss} in {self.dtype}: {listed(self.holds)}"
+            word = "is" if "formula" in self.holds else "against"
+            return f"{self.name} {word} {self.loss} in {self.dtype}: {listed(self.holds)}"
         if not self.asked:
             return f"{self.name} against {self.loss} in {self.dtype}: nothing could be asked"
         return f"{self.name} is not {self.loss} in {self.dtype}: {self.verdict}"
 
     def to_markdown(self) -> str:
         """The table, the diagnosis, and lines to paste."""
-        out = [f"### {self.name} against {self.loss}, {self.dtype}: {self.verdict}", "", self.summary(), ""]
+        out = [f"### {self.headline()}", "", self.summary(), ""]
         out += [f"Diagnosis: {self.diagnosis}", ""] if self.diagnosis else []
         out += ["| regime | points | value | gradient |", "| :-- | --: | :-- | :-- |"]
         for row in self.rows:
@@ -231,9 +233,9 @@ def reason(d: Deviation) -> str:
     """Why a formula is another one, in a clause."""
     if d.error:
         return d.fault
-    if d.verdict == "rows interact":
+    if d.verdict == ROWS_INTERACT:
         return f"one row changes the {d.what} of another"
-    where = "at ordinary inputs" if d.regime in ORDINARY else f"at inputs {REGIMES[d.regime]}"
+    where = "at ordinary inputs" if d.regime in ORDINARY else f"at hard inputs ({REGIMES[d.regime]})"
     got, exact = next(
         (pair for n in (6, 9, 12) if len(set(pair := tuple(f"{x + 0.0:.{n}g}" for x in (d.got, d.exact)))) > 1),
         (repr(d.got), repr(d.exact)),

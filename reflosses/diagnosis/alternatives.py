@@ -189,6 +189,7 @@ def _other_arguments(loss: Loss) -> Iterator[tuple[str, Callable[[Question], tup
             yield "1 − y", lambda q: (1 - np.asarray(q.y), q.yhat)
         yield "−y", lambda q: (-np.asarray(q.y), q.yhat)
         yield "targets of 0", lambda q: (0 * np.asarray(q.y), q.yhat)
+        yield "targets of 1", lambda q: (0 * np.asarray(q.y) + 1, q.yhat)
     yield "targets shifted by one along the first axis", lambda q: (np.roll(q.y, 1, axis=0), q.yhat)
     yield "targets shifted by minus one along the first axis", lambda q: (np.roll(q.y, -1, axis=0), q.yhat)
     yield "targets in reverse order", lambda q: (np.asarray(q.y)[::-1], q.yhat)

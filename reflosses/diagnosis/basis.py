@@ -66,6 +66,7 @@ def _residual(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "|r|³": size * size * size,
         "r⁴": r * r * r * r,
         "√|r|": t.sqrt(size),
+        "log |r|": t.log(size),
         "|r|/|y|": size / np.abs(y),
         "r²/|y|": r * r / np.abs(y),
         "r²/y²": r * r / (y * y),
@@ -104,6 +105,7 @@ def _residual_regions(loss: Any, y: Any, x: Any) -> tuple[Regions, ...]:
         _by("|r|", f"≤ {named}", f"> {named}", size <= scale),
     )
     one = (_by("|r|", "< 1", "≥ 1", size < 1), _by("|r|", "≤ 1", "> 1", size <= 1)) if scale != 1 else ()
+    root = (_by("r²", f"< {named}", f"≥ {named}", r * r < scale),) if scale != 1 else ()
     below, below_too = _by("r", f"< {named}", f"≥ {named}", r < scale), _by("r", f"≤ {named}", f"> {named}", r <= scale)
     three = tuple(
         (f"where {said}", inside)
@@ -114,7 +116,7 @@ def _residual_regions(loss: Any, y: Any, x: Any) -> tuple[Regions, ...]:
             (f"r > {named}", r > scale),
         )
     )
-    return (), near, near_too, signs, below, below_too, *one, three
+    return (), near, near_too, signs, below, below_too, *root, *one, three
 
 
 # ---- margins ---------------------------------------------------------------------------------------------------------
@@ -266,6 +268,8 @@ def _logit(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "(1 − y) log(1 − σ(z))": (1 - y) * -positive,
         "y log(1 − σ(z))": y * -positive,
         "(1 − y) log σ(z)": (1 - y) * -negative,
+        "log(1 + e^z)": positive,
+        "log(1 + e^−z)": negative,
         "z": x,
         "y z": y * x,
         "y": y + none,
@@ -281,6 +285,7 @@ def _logit(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "|z|": t.abs(x),
         "max(z, 0)": t.where(x.value > 0, x, 0.0),
         "log(1 + e^−|z|)": softplus(t, -t.abs(x)),
+        "log(1 + e^|z|)": softplus(t, t.abs(x)),
         "y e^−z": y * t.exp(-x),
         "(1 − y) e^z": (1 - y) * t.exp(x),
         "y max(0, 1 − z)": y * t.where(right.value > 0, right, 0.0),
@@ -479,6 +484,10 @@ def overlap_sums(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "Σ min(p, y)": t.sum(t.where(x.value > y, y, x)),
         "Σ (1 − p)(1 − y)": t.sum((1 - x) * (1 - y)),
         "N": x.value.shape[1] + none,
+        "T": y.sum(axis=1) + none,
+        "I/N": both / x.value.shape[1],
+        "P T": t.sum(x) * y.sum(axis=1),
+        "√(P T)": t.sqrt(t.sum(x) * y.sum(axis=1)),
     }
 
 

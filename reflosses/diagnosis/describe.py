@@ -50,6 +50,7 @@ from reflosses.diagnosis.model import Change, Hypothesis, Model, Question, ours,
 from reflosses.diagnosis.readings import read_formula, read_quotient
 from reflosses.diagnosis.relatives import class_weights, foreground_weights, other_information, robust_losses
 from reflosses.diagnosis.subsets import partly
+from reflosses.evaluation.domain import REAL, Labels, Logit
 from reflosses.evaluation.loss import Loss
 
 NAME = "described"
@@ -70,11 +71,11 @@ TIERS: Tiers = (
     (other_class_weights,),
     (scaled_predictions,),
     (every_pair, residuals_less_their_mean, ignored_as_a_class, without_a_class),
+    (linear_targets,),
     (partly,),
     (read_formula,),
     (functions_of_losses,),
     (functions_of_arguments,),
-    (linear_targets,),
 )
 LAST: Tiers = ((read_quotient,),)  # after two known explanations at once
 
@@ -111,12 +112,12 @@ def described(
         return None if tiers is LAST else _unreduced(asked, loss, evidence.model) or _of_few_digits(evidence)
 
 
-def unexplained(cases: list[Case], loss: Loss, model: Model | None = None) -> Description:
-    """What is known if nothing fits: in which bounds the numbers are."""
+def unexplained(cases: list[Case], loss: Loss, model: Model | None = None, more: Iterable[Case] = ()) -> Description:
+    """What is known if nothing fits: where the numbers are wrong, or in which bounds they are."""
     with np.errstate(all="ignore"):
         asked = [replace(c, question=replace(c.question, loss=loss)) for c in cases if not c.got.error]
-        evidence = Evidence(asked, model or remembered(ours))
-        known = [_bounds(evidence, part) for part in evidence.parts]
+        evidence = Evidence(asked, model or remembered(ours), more)
+        known = [_interval(evidence, part) or _bounds(evidence, part) for part in evidence.parts]
         where = f" At ordinary inputs {'; '.join(known)}." if known else ""
         return Description(f"No known explanation fits.{where}")
 
@@ -200,6 +201,38 @@ def _of_few_digits(evidence: Evidence) -> Description | None:
                 return None
             said.append(f"Its {PARTS[part]} has few digits, about as many as {low} has.")
     return Description(" ".join(said))
+
+
+def _interval(evidence: Evidence, part: int) -> str:
+    """In which interval of residuals, margins, probabilities or logits a part is wrong, if it is right elsewhere."""
+    points: list[tuple[float, bool]] = []
+    name = ""
+    for case in [*evidence.cases, *evidence.more]:
+        q, got, own = case.question, case.got[:2][part], evidence.model(case.question)[:2][part]
+        if q.loss.layout.groups or q.loss.reads_all_predictions or got is None or own is None:
+            continue
+        if got.shape != own.shape or got.size != q.yhat.size or q.weight is not None:
+            continue
+        domain = q.loss.domain
+        if domain.y is REAL:
+            name, x = "|r|", np.abs(q.yhat - q.y)
+        elif isinstance(domain.y, Labels) and min(domain.y.values) < 0:
+            name, x = "the margin", q.yhat * q.y
+        else:
+            name, x = ("z" if isinstance(domain.yhat, Logit) else "p"), q.yhat
+        wrong = ~(np.abs(got - own) <= q.form.eps**0.5 * np.abs(own))
+        points += zip(np.ravel(x).tolist(), np.ravel(wrong).tolist(), strict=True)
+    bad, good = ([x for x, wrong in points if wrong is which] for which in (True, False))
+    if not bad or not good or any(min(bad) <= x <= max(bad) for x in good):
+        return ""
+    low, high = (f"{x:.3g}".replace("-", "−") for x in (min(bad), max(bad)))
+    if max(good) < min(bad):
+        where = f"{name} ≥ {low}"
+    elif min(good) > max(bad):
+        where = f"{name} ≤ {high}"
+    else:
+        where = f"{name} is between {low} and {high}" if low != high else f"{name} is {low}"
+    return f"the {PARTS[part]} is wrong where {where}, and right elsewhere"
 
 
 def _bounds(evidence: Evidence, part: int) -> str:

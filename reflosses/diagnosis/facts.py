@@ -131,12 +131,16 @@ def digits(k: float) -> str:
     simple = Fraction(k).limit_denominator(DENOMINATOR)
     if float(simple) == k and simple.denominator not in (1, 2, 4, 5, 8, 10, 20):
         return str(simple)
-    return f"{k:.{DIGITS}g}".replace("-", "−")
+    return _exponent(f"{'−' if k < 0 else ''}{abs(k):.{DIGITS}g}")
 
 
 def short(c: float) -> str:
     """A constant as people write it, such as 1e-7."""
-    text = f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}"
+    return _exponent(f"{c:.4g}" if 1e-3 <= abs(c) < 1e5 else f"{c:.3g}")
+
+
+def _exponent(text: str) -> str:
+    """A number without zeros and a plus in its exponent."""
     return re.sub(r"e([-+])0*(\d+)", lambda m: f"e{m[1].replace('+', '')}{m[2]}", text)
 
 
@@ -205,9 +209,9 @@ QUANTITIES: tuple[tuple[str, Callable[[Question], float]], ...] = (
     ("the number of classes", lambda q: float(classes(q))),
     ("the sum of the weights", total_weight),
     ("the number of targets above 0", lambda q: float((np.asarray(q.y) > 0).sum())),
-    ("the number of targets above 0, or 1,", lambda q: max(1.0, float((np.asarray(q.y) > 0).sum()))),
+    ("the larger of 1 and the number of targets above 0", lambda q: max(1.0, float((np.asarray(q.y) > 0).sum()))),
     ("the sum of the targets", lambda q: float(np.asarray(q.y, np.float64).sum())),
-    ("the sum of the targets, or 1,", lambda q: max(1.0, float(np.asarray(q.y, np.float64).sum()))),
+    ("the larger of 1 and the sum of the targets", lambda q: max(1.0, float(np.asarray(q.y, np.float64).sum()))),
     ("the sum of 1 + (pos_weight − 1) y", lambda q: float(_positive(q).sum())),
     ("the sum of the predictions", lambda q: float(q.yhat.sum())),
     ("the square of the number of losses", lambda q: count(q) ** 2),
@@ -321,6 +325,10 @@ def by_axis(evidence: Evidence) -> Iterator[Fact]:
 # ---- digits ----------------------------------------------------------------------------------------------------------
 
 
+ROUNDED = 16  # units in the last place that a careful formula may lose
+MOSTLY = 0.7  # of the numbers lose digits in a narrower format
+
+
 def few_digits(evidence: Evidence, part: int) -> str:
     """The narrower format whose digits a part has; "" if none. Its errors must reach that size, with both signs."""
     errors, form = [np.zeros(0)], None
@@ -330,8 +338,11 @@ def few_digits(evidence: Evidence, part: int) -> str:
         known = np.abs(own) > SMALL_PART * size
         errors.append(((got - own)[known] / own[known]).ravel())
     every = np.concatenate(errors)
-    if form is None or len(every) < FEWEST or not np.isfinite(every).all() or (every > 0).all() or (every < 0).all():
+    if form is None or len(every) < FEWEST or not np.isfinite(every).all():
         return ""
+    inexact = every[np.abs(every) > ROUNDED * form.eps]
+    if len(inexact) < MOSTLY * len(every) or (inexact > 0).all() or (inexact < 0).all():
+        return ""  # most of the numbers keep their digits, or all err to one side
     most = float(np.abs(every).max())
     for low in FORMATS.values():
         if low.bits < form.bits and low.top <= form.top and low.eps / 16 < most <= 2 * low.eps:

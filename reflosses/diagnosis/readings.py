@@ -42,6 +42,10 @@ def read_formula(evidence: Evidence) -> Iterator[Fact]:
     if terms is None or loss.reads_all_predictions or type(loss).__name__ not in terms.due:
         return
     due = terms.due[type(loss).__name__]
+    if getattr(loss, "pos_weight", None) is None:
+        due = due[0].replace("pos_weight ", ""), due[1].replace("pos_weight ", "")
+    if getattr(loss, "alpha", None) is None:
+        due = due[0].replace("alpha_t ", ""), due[1].replace("alpha_t ", "")
     if getattr(loss, "label_smoothing", 0.0):
         due = "−(1 − s) Σ y log p − (s/C) Σ log p with s = label_smoothing", "that of smoothed rows"
     for part in evidence.parts:
@@ -244,9 +248,12 @@ BELOW: tuple[tuple[str, ...], ...] = (
     ("Σ max(p, y)", ONE),
     ("(P + T)", "P", "I", ONE),
     ("N", ONE),
+    ("P", ONE),
+    ("T", ONE),
+    ("√(P T)", ONE),
     ("(P + T)", "P", "I", "(Σp² + Σy²)", "N", ONE),
 )
-ABOVE = ("I", ONE, "(P + T)", "P", "Σ min(p, y)", "Σ (1 − p)(1 − y)", "(Σp² + Σy²)")
+ABOVE = ("I", ONE, "(P + T)", "P", "Σ min(p, y)", "Σ (1 − p)(1 − y)", "(Σp² + Σy²)", "I/N", "P T")
 
 
 def read_quotient(evidence: Evidence) -> Iterator[Fact]:

@@ -77,7 +77,7 @@ def robust_losses(evidence: Evidence) -> Iterator[Fact]:
             square = short(c * c) if c == 1 or len(short(c * c)) < len(short(c)) else f"{short(c)}²"
             said = name.replace("{c2}", square).replace("{c}", short(c))
             rest = f", not {KINDS['residuals'].due[type(loss).__name__][VALUE]}, with r = yhat − y"
-            yield from multiplied_facts(evidence, _of_residual(rho, c), said, rest, said)
+            yield from multiplied_facts(evidence, _of_residual(rho, c), said, rest, f"that of {said}")
 
 
 def _of_residual(rho: Callable[[Tape, Node, float], Node], c: float) -> Change:
@@ -182,14 +182,19 @@ def _with_information(matrix: Any, q: Question, model: Model) -> Answer:
 # ---- classes ---------------------------------------------------------------------------------------------------------
 
 
-def _class_dice(weigh: Callable[[Tape, Node, Floats, Floats], Any], axis: int = 2) -> Change:
-    """Generalised Dice with other class weights; weigh: tape, predicted volumes, true volumes, sums of squares → w."""
+def _class_dice(
+    weigh: Callable[[Tape, Node, Floats, Floats], Any], axis: int = 2, above: bool = True, below: bool = True
+) -> Change:
+    """Generalised Dice with other class weights; weigh: tape, predicted volumes, true volumes, sums of squares → w.
+
+    above, below: whether the numerator and the denominator have the weights.
+    """
 
     def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
         volumes, predicted = np.asarray(y.sum(axis=axis), np.float64), t.sum(x, axis)
         w = weigh(t, predicted, volumes, np.asarray((y * y).sum(axis=axis), np.float64))
-        above, below = t.sum(w * t.sum(x * y, axis)), t.sum(w * (predicted + y.sum(axis=axis)))
-        return 1 - 2 * above / below
+        both, total = t.sum(x * y, axis), predicted + y.sum(axis=axis)
+        return 1 - 2 * t.sum(w * both if above else both) / t.sum(w * total if below else total)
 
     return formula({GeneralizedDice: write})
 
@@ -228,6 +233,10 @@ def class_weights(evidence: Evidence) -> Iterator[Fact]:
             yield _weights_fact(added, _class_dice(partial(_powered, k, np.add, guard)))
             if k == 2:
                 yield _weights_fact(f"1/(V² + {low})", _class_dice(partial(_squared_plus, guard)))
+            for above, place in ((True, "numerator"), (False, "denominator")):
+                said = f"weighs the classes in the {place} alone, by {held}"
+                change = _class_dice(partial(_powered, k, np.fmax, guard), above=above, below=not above)
+                yield Fact(said, f"that of a loss that {said}", change)
         predicted = "the predicted volumes, not the true ones"
         yield _weights_fact(f"{power} of {predicted}", _class_dice(partial(_of_predicted, k, 0.0)))
         yield _weights_fact(

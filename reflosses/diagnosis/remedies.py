@@ -102,6 +102,8 @@ def with_its_parameters(loss: Any, names: tuple[str, ...]) -> str:
     """A loss and some of its parameters, as it is written."""
 
     def value(v: Any) -> str:
+        if isinstance(v, np.ndarray):
+            return str([float(f"{k:.{DIGITS}g}") for k in v.tolist()] if v.ndim == 1 else v.tolist())
         return f"{v:.{DIGITS}g}" if isinstance(v, float) else printed(v)
 
     return f"{type(loss).__name__}({', '.join(f'{n}={value(getattr(loss, n))}' for n in names)})"

@@ -75,20 +75,8 @@ def _ask_to_refuse(
     wrong["accepts invalid input"] = wrong.get("accepts invalid input", 0) + 1
     shown = ", ".join(f"{k}={literal(v)}" for k, v in bad.items())
     got, index = float(answer.value.flat[0]), (0,) * answer.value.ndim
-    found.worst.append(
-        Deviation(
-            "K",
-            f"parameter {shown}",
-            "value",
-            "accepts invalid input",
-            y,
-            yhat,
-            got=got,
-            index=index,
-            given=bad,
-            level="domain",
-        )
-    )
+    what = f"parameter {shown}", "value", "accepts invalid input"
+    found.worst.append(Deviation("K", *what, y, yhat, got=got, index=index, given=bad, level="domain"))
 
 
 def script(framework: Framework, function: Function, given: Mapping[str, Any], d: Deviation, dtype: str) -> str:

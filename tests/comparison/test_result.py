@@ -81,7 +81,7 @@ def test_a_right_comparison():
         right.message()
         == str(right)
         == (
-            "mine is Huber in float64: digits and range hold\n"
+            "mine against Huber in float64: digits and range hold\n"
             "  saturated on the right side (A): value inaccurate 2/7\na note"
         )
     )
@@ -99,7 +99,7 @@ def test_a_wrong_comparison_in_words():
     assert (wrong.ok, wrong.verdict) == (False, "overflow")
     lines = [
         "mine is not Huber in float64: overflow",
-        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
+        "It is not the loss: its value is 1.5 where 1 is right, at hard inputs (saturated on the right side).",
         "Diagnosis: ½",
         "  saturated on the right side (A): value inaccurate 2/7",
         str(WRONG),
@@ -116,9 +116,9 @@ def test_a_wrong_comparison_in_words():
 
 def test_a_wrong_comparison_as_a_table():
     lines = [
-        "### mine against Huber, float64: inaccurate",
+        "### mine is not Huber in float64: inaccurate",
         "",
-        "It is not the loss: its value is 1.5 where 1 is right, at inputs saturated on the right side.",
+        "It is not the loss: its value is 1.5 where 1 is right, at hard inputs (saturated on the right side).",
         "",
         "Diagnosis: ½",
         "",
@@ -135,7 +135,14 @@ def test_a_wrong_comparison_as_a_table():
         "",
     ]
     assert made(WRONG).to_markdown() == "\n".join(lines)
-    right = [lines[0].replace("inaccurate", "right"), "", "No ordinary input was asked.", "", *lines[6:11], ""]
+    right = [
+        "### mine against Huber in float64: digits and range hold",
+        "",
+        "No ordinary input was asked.",
+        "",
+        *lines[6:11],
+        "",
+    ]
     assert made().to_markdown() == "\n".join(right)
 
 

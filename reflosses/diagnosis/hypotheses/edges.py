@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.diagnosis.changes import only_for, with_yhat
+from reflosses.diagnosis.changes import only_for, only_if, with_yhat
 from reflosses.diagnosis.formulas import class_probability, faded, formula, mixed, of_logs, probability, surprise
 from reflosses.diagnosis.model import Change, Family
 from reflosses.diagnosis.tape import Node, Tape
@@ -148,5 +148,8 @@ FAMILY.convention(
     "logarithms from −100",
     says="holds logarithms at −100 and more, and divides its gradient by 1e-12 or more",
     seen_in="torch binary_cross_entropy",
-    change=formula({BinaryCrossEntropy: clamped_logs, BinaryCrossEntropyWithLogits: clamped_logs}),
+    change=only_if(
+        lambda q: getattr(q.loss, "pos_weight", None) is None,
+        formula({BinaryCrossEntropy: clamped_logs, BinaryCrossEntropyWithLogits: clamped_logs}),
+    ),
 )

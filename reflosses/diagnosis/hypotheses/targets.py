@@ -147,7 +147,8 @@ for amount in ("0.1", "0.05", "0.2", "0.01"):
     FAMILY.convention(
         f"smooths labels by {amount}",
         says=f"smooths the labels by {amount}, where no smoothing is due",
-        seen_in="keras BinaryCrossentropy(label_smoothing=0.1)",
+        seen_in="keras BinaryCrossentropy(label_smoothing=0.1)" if amount == "0.1" else "",
+        seen_of=("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits"),
         change=labels_smoothed(float(amount)),
     )
 
