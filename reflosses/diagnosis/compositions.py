@@ -263,8 +263,8 @@ REDUCED: tuple[tuple[str, Function], ...] = (
     ("the mean of the larger half of the losses", lambda v: np.mean(np.sort(v, axis=None)[v.size // 2 :])),
     ("the mean of the losses above 0", lambda v: np.sum(v) / max(1, np.sum(v > 0))),
     ("the mean without the largest loss", lambda v: (np.sum(v) - np.max(v)) / max(1, v.size - 1)),
-    ("the mean without the last loss", lambda v: np.mean(v.ravel()[:-1])),
-    ("the mean without the first loss", lambda v: np.mean(v.ravel()[1:])),
+    ("the mean without the last loss", lambda v: np.sum(v.ravel()[:-1]) / max(1, v.size - 1)),
+    ("the mean without the first loss", lambda v: np.sum(v.ravel()[1:]) / max(1, v.size - 1)),
     ("the sum of the losses over the root of their number", lambda v: np.sum(v) / np.sqrt(v.size)),
     ("the sum of the losses over the square of their number", lambda v: np.sum(v) / v.size**2),
 )

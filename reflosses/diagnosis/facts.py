@@ -326,7 +326,7 @@ def by_axis(evidence: Evidence) -> Iterator[Fact]:
 
 
 ROUNDED = 16  # units in the last place that a careful formula may lose
-MOSTLY = 0.7  # of the numbers lose digits in a narrower format
+MOSTLY = 0.5  # of the numbers lose digits in a narrower format
 
 
 def few_digits(evidence: Evidence, part: int) -> str:
@@ -341,7 +341,7 @@ def few_digits(evidence: Evidence, part: int) -> str:
     if form is None or len(every) < FEWEST or not np.isfinite(every).all():
         return ""
     inexact = every[np.abs(every) > ROUNDED * form.eps]
-    if len(inexact) < MOSTLY * len(every) or (inexact > 0).all() or (inexact < 0).all():
+    if len(inexact) < MOSTLY * len(every) or (every > 0).all() or (every < 0).all():
         return ""  # most of the numbers keep their digits, or all err to one side
     most = float(np.abs(every).max())
     for low in FORMATS.values():
