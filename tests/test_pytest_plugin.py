@@ -124,9 +124,8 @@ def test_a_wrong_candidate_fails_and_the_message_shows_it(pytester: pytest.Pytes
     assert float(actual) == truth / 2
     assert abs(float(desired) - truth) <= FORMATS["float64"].spacing(truth)
     assert float(ulps) == pytest.approx(truth / 2 / FORMATS["float64"].spacing(truth), rel=0.01)
-    assert re.search(
-        r"\nMismatched elsewhere:\n exact points and their neighbours \(D\) \(gradient\): \d+ / \d+ \(", said
-    )
+    elsewhere = said[said.index("Mismatched elsewhere:") :]
+    assert re.search(r"\n exact points and their neighbours \(D\) \(gradient\): \d+ / \d+ \(", elsewhere)
 
 
 def test_a_message_names_the_regime_the_verdict_and_what_is_right(pytester: pytest.Pytester) -> None:
@@ -566,11 +565,11 @@ def test_the_report_as_json_and_as_markdown(pytester: pytest.Pytester) -> None:
 
     run(pytester, SEVERAL, "--reflosses-report=report.md").assert_outcomes(passed=2, failed=2)
     text = (pytester.path / "report.md").read_text("utf-8")
-    assert re.findall(r"^### test_losses.py::(\S+) against .*: (.*)$", text, re.M) == [
-        ("test_huber[0.75]", "right"),
-        ("test_huber[3.0]", "other convention"),
-        ("test_huber[6.0]", "other convention"),
-        ("test_oracle", "right"),
+    assert re.findall(r"^### test_losses.py::(\S+) (is.*) Huber.*: (.*)$", text, re.M) == [
+        ("test_huber[0.75]", "is", "formula, digits and range hold"),
+        ("test_huber[3.0]", "is not", "other convention"),
+        ("test_huber[6.0]", "is not", "other convention"),
+        ("test_oracle", "is", "formula, digits and range hold"),
     ]
 
 

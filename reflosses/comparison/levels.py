@@ -79,6 +79,8 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: L
         return "formula" if d.regime in ("moderate", "I") and not _has_an_end(d, loss) else "range"
     if not np.isfinite(d.exact) or nothing:
         return "range"
+    if d.what == "value" and not ordinary and depth == inf and _probabilities(d):
+        return "range"  # a guard at a probability of 0 or 1
     if not ordinary and 0 < abs(d.exact) < form.tiny:
         return "range"
     if not ordinary and _is_gross(d, loss, form):
@@ -109,7 +111,7 @@ def _has_an_end(d: Deviation, loss: Loss) -> bool:
 
 
 def _is_hard_value(d: Deviation) -> bool:
-    return d.what == "value" and d.regime in ("A", "B", "C", "F") and bool(np.isfinite([d.got, d.exact]).all())
+    return d.what == "value" and d.regime in ("A", "B", "C", "D", "F") and bool(np.isfinite([d.got, d.exact]).all())
 
 
 def _of_depth(depth: float) -> str:

@@ -342,7 +342,7 @@ def few_digits(evidence: Evidence, part: int) -> str:
     if form is None or len(every) < FEWEST or not np.isfinite(every).all():
         return ""
     inexact = every[np.abs(every) > ROUNDED * form.eps]
-    one_sided = len(inexact) >= MANY and ((inexact > 0).all() or (inexact < 0).all())
+    one_sided = len(every) >= MANY and ((every > 0).all() or (every < 0).all())
     if len(inexact) < MOSTLY * len(every) or one_sided:
         return ""  # most of the numbers keep their digits, or all err to one side
     most = float(np.abs(every).max())

@@ -1,4 +1,4 @@
-"""Run the accuracy sweep, and `check` of our own losses, on each code path that NumPy has on this machine.
+"""Run the accuracy sweep, `check` and `diagnose` of our own losses, on each code path that NumPy has on this machine.
 
     python tests/measuring/code_paths.py [POINTS]
 
@@ -12,7 +12,12 @@ import re
 import subprocess
 import sys
 
-TESTS = ("tests/truth/test_accuracy.py", "tests/test_checking.py::test_our_own_losses_are_right")
+TESTS = (
+    "tests/truth/test_accuracy.py",
+    "tests/test_checking.py::test_our_own_losses_are_right",
+    "tests/diagnosis/test_search.py::test_nothing_fires_on_our_own_losses",
+    "tests/diagnosis/test_search.py::test_nothing_fires_on_our_own_reduced_losses",
+)
 
 
 def paths() -> dict[str, str]:
