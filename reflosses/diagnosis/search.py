@@ -359,6 +359,8 @@ class _Search:
         if len(base) > 1:
             return 0.0, base
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
+        if ROWS_INTERACT not in {d.verdict for d in self.run.found.worst}:
+            others = [h for h in others if h.name != "one shift for all rows"]
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
         if any(h.name == "described" for h in base):
             others = [h for h in others if h.kind == "defect"]
