@@ -64,7 +64,11 @@ EDGES = {
     "adds ": "Leave the constant out: the loss has limits without it",
 }
 SLOPES = ("holds gradients", "slope over", "upstream")  # about the gradient alone
-LOSING = ("gradient p − y", "splits the residual")  # gradients that lose digits: all other ones are another function
+LOSING = (
+    "gradient p − y",
+    "splits the residual",
+    "gradient y/p",
+)  # gradients that lose digits: all other ones are another function
 
 
 def instead(loss: Loss, names: Iterable[str] = (), level: str = "formula") -> str:
