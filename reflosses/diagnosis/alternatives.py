@@ -43,6 +43,7 @@ from reflosses.losses.mean_absolute_error import MeanAbsoluteError
 
 # A parameter is fitted to so many calls, and must then predict all.
 FITTED = 2
+NOTHING = 1e-12  # a coefficient below it is a rounding
 SCALES = np.array([-2.0, -1.0, 0.1, 0.25, 0.5, 0.75, 1.5, 2.0, 4.0, 10.0, 20.0])  # of predictions
 LINEAR = (BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy)  # they are linear in their targets
 
@@ -189,7 +190,8 @@ def _other_arguments(loss: Loss) -> Iterator[tuple[str, Callable[[Question], tup
             yield "1 − y", lambda q: (1 - np.asarray(q.y), q.yhat)
         yield "−y", lambda q: (-np.asarray(q.y), q.yhat)
         yield "targets of 0", lambda q: (0 * np.asarray(q.y), q.yhat)
-        yield "targets of 1", lambda q: (0 * np.asarray(q.y) + 1, q.yhat)
+        if family(loss) == "margins":
+            yield "targets of 1", lambda q: (0 * np.asarray(q.y) + 1, q.yhat)
     yield "targets shifted by one along the first axis", lambda q: (np.roll(q.y, 1, axis=0), q.yhat)
     yield "targets shifted by minus one along the first axis", lambda q: (np.roll(q.y, -1, axis=0), q.yhat)
     yield "targets in reverse order", lambda q: (np.asarray(q.y)[::-1], q.yhat)
@@ -421,8 +423,8 @@ def linear_targets(evidence: Evidence) -> Iterator[Fact]:
         one, other = np.concatenate(columns), np.concatenate(right)
         if len(other) < FEWEST or not (np.isfinite(one).all() and np.isfinite(other).all()):
             continue
-        a, b = (neat(float(k)) for k in np.linalg.lstsq(one, other, rcond=None)[0])
-        if (a, b) != (1, 0):
+        a, b = (neat(float(k)) if abs(k) > NOTHING else 0.0 for k in np.linalg.lstsq(one, other, rcond=None)[0])
+        if a and (a, b) != (1, 0):  # whatever the targets are, `readings` says more
             named = multiple_of(a, "y") if a in (1, -1) else f"{digits(a)} y"
             targets = f"the targets {named} {'+' if b > 0 else '−'} {digits(abs(b))}" if b else f"the targets {named}"
             yield Fact(f"is the loss of {targets}", f"that of {targets}", _linear_in(a, b))

@@ -24,6 +24,7 @@ from reflosses.evaluation.stack import per_prediction
 
 # A fact that predicts fewer numbers than this may hold by chance.
 FEWEST = 3
+MANY = 8  # errors that all have one sign are no roundings; of fewer, that may be chance
 # Numbers below this part of the largest one are roundings. No factor is read off them.
 SMALL_PART = 0.01
 # Numbers are said with so many digits, or as fractions with denominators up to this.
@@ -341,7 +342,8 @@ def few_digits(evidence: Evidence, part: int) -> str:
     if form is None or len(every) < FEWEST or not np.isfinite(every).all():
         return ""
     inexact = every[np.abs(every) > ROUNDED * form.eps]
-    if len(inexact) < MOSTLY * len(every) or (every > 0).all() or (every < 0).all():
+    one_sided = len(every) >= MANY and ((every > 0).all() or (every < 0).all())
+    if len(inexact) < MOSTLY * len(every) or one_sided:
         return ""  # most of the numbers keep their digits, or all err to one side
     most = float(np.abs(every).max())
     for low in FORMATS.values():

@@ -88,11 +88,11 @@ def _drawn(
             y, yhat = _numbers(loss.domain.y, rng, (n,)), _numbers(loss.domain.yhat, rng, (n,))
             if loss.domain.y is REAL:
                 y = loss.scale * rng.integers(-16, 17, n) / 8
-                away = loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 17, n) / 8
+                away = loss.scale * rng.choice([-1.0, 1.0], n) * rng.integers(1, 9, n) / 4
                 away = away * 2.0 ** rng.integers(-2, 3, n)
                 if n > 3:  # on both sides of the place where a loss bends
-                    away[:3] = loss.scale * np.array([1.0625, -0.9375, -1.125])
-                    away[3:7] = [1.0625, -0.9375, 1.125, 0.875]
+                    away[:3] = loss.scale * np.array([1.0625, -0.90625, -1.15625])
+                    away[3:7] = [1.0625, -0.90625, 1.15625, 0.875]
                 yhat = y + away
             yield y, yhat, shape
             if n == 1 and kind in ("residuals", "margins"):  # a loss may bend where it should not

@@ -26,7 +26,6 @@ from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.diagnosis.cases import Case, hard_cases, lone_cases, ordinary_cases, single_cases, usual_axes
 from reflosses.diagnosis.constants import fitted, is_constant
 from reflosses.diagnosis.describe import LAST, described, unexplained
-from reflosses.diagnosis.facts import Evidence, few_digits
 from reflosses.diagnosis.far_out import far_out
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
@@ -241,7 +240,7 @@ class _Search:
         told = None if self.fits else described(self.cases, run.loss, self.model, single_cases(run))
         if told is not None and told.hypothesis is not None:
             self.fits, self.remedy = [(told.hypothesis,)], told.remedy
-        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside and self.may_be_narrow(h)])
+        self.fits = self.fits or self.fitting([(h,) for h in self.known if h.inside])
         if not self.fits and told is not None:
             return Diagnosis(("described",), told.text)
         if not self.fits:
@@ -279,13 +278,6 @@ class _Search:
             return ""
         other = other_loss(named[0], [c.question for c in self.cases])
         return "" if other is None else handed_over(self.run.loss, other)
-
-    def may_be_narrow(self, h: Hypothesis) -> bool:
-        """Whether the errors are those of a narrower format, if its results are not: they have both signs."""
-        evidence = Evidence(self.cases, self.model)
-        return h.stored != "neither" or all(
-            evidence.right[part] or few_digits(evidence, part) == h.inside for part in evidence.parts
-        )
 
     def with_upstream(self, found: Diagnosis) -> Diagnosis:
         """A diagnosis, and what becomes of the gradient from above."""
@@ -367,6 +359,8 @@ class _Search:
         if len(base) > 1:
             return 0.0, base
         others = [h for h in self.known if h not in base and h.stored != "neither"]  # few digits excuse everything
+        if ROWS_INTERACT not in {d.verdict for d in self.run.found.worst}:
+            others = [h for h in others if h.name != "one shift for all rows"]
         others = [h for h in others if not base or (h,) not in self.fits]  # another base is tried instead of this one
         if any(h.name == "described" for h in base):
             others = [h for h in others if h.kind == "defect"]
@@ -384,8 +378,8 @@ class _Search:
         moving = [e[0] for e in singles if (e[0].inside or numbers.meets(e)) and numbers.moves(e)]
         moving += [h for h in others if is_constant(h) and h.name not in NAMES and h not in moving]
         tried = [(h,) for h in moving if (h,) in singles]
-        ranked = [e[0] for _, e in islice(numbers.ranked(tried, ()), 4 * LEADERS)]
-        leaders = [*[h for h in ranked if not is_constant(h)][:LEADERS], *filter(is_constant, ranked[:LEADERS])]
+        kinds = [[e for e in tried if is_constant(e[0]) == constant] for constant in (False, True)]
+        leaders = [e[0] for kind in kinds for _, e in islice(numbers.ranked(kind, ()), LEADERS)]
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}

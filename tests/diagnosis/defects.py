@@ -19,6 +19,7 @@ from diagnosis.as_written import (
     MSE,
     NONE,
     Commits,
+    bce,
     cast,
     cauchy,
     cauchy_of,
@@ -247,6 +248,14 @@ def by_quotient(y, z):
     return log_sum(shift=True)(y, z)[0], p * (g - (g * p).sum(axis=-1, keepdims=True))
 
 
+def less_logit(y, z):
+    """log Σ e^z with the largest logit taken off and put back, less the logit."""
+    top = z.max(axis=-1, keepdims=True)
+    total = top + log(exp(z - top).sum(axis=-1, keepdims=True))
+    row = rows_of(y, z)
+    return np.where(row == 0, 0, row * (total - z)).sum(axis=-1), exp(z - total) * row.sum(-1, keepdims=True) - row
+
+
 def half_counts(y, yhat, slopes):
     """A mean of squares in float16 that divides by a number of float16; slopes: in the gradient, too."""
     n = np.float64(np.float16(yhat.size))
@@ -290,6 +299,8 @@ DEFECTS: dict[str, Commits] = {
     "log of 1 − p": Commits(loss=BCE, candidate=logs_of_rest),
     "log of a sigmoid": Commits(loss=LOGITS, candidate=by_sigmoid),
     "log of p_t": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=log_of_p_t),
+    "log Σ exp less the logit": Commits(loss=ENTROPY, candidate=less_logit),
+    "gradient y/p": Commits(loss=BCE, candidate=lambda y, p: (bce(y, p)[0], (1 - y) / (1 - p) - y / p)),
     "one shift for all rows": Commits(loss=ENTROPY, candidate=one_shift),
     "gradient through y/p": Commits(loss=ENTROPY, candidate=by_quotient),
     "counts in its own format": Commits(

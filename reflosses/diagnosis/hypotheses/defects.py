@@ -45,6 +45,7 @@ from reflosses.losses.mean_absolute_error import MeanAbsoluteError
 from reflosses.losses.mean_squared_error import MeanSquaredError
 from reflosses.losses.negative_log_likelihood import NegativeLogLikelihood
 from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
+from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy
 
 FAMILY = Family()
 
@@ -81,6 +82,25 @@ FAMILY.defect(
     about="gradient",
     blank=True,
     change=formula({CrossEntropy: softmax_less_target}),
+)
+
+
+def two_quotients(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
+    """Our own value with the slope (1 − y)/(1 − p) − w y/p."""
+    p, w = x.value, t.rounded(getattr(loss, "weight", 1.0))
+    slope = t.rounded((1 - y) / t.rounded(1 - p)) - t.rounded(t.rounded(w * y) / p)
+    return stable(t, loss, y, x), np.asarray(t.rounded(slope), np.float64)
+
+
+FAMILY.defect(
+    "gradient y/p",
+    says="takes (1 − y)/(1 − p) − y/p for its gradient, which is 0/0 where a probability is its label, 0 or 1",
+    about="gradient",
+    scarce=True,
+    change=only_if(
+        lambda q: getattr(q.loss, "weight", 1.0) != "sudre",
+        formula({BinaryCrossEntropy: two_quotients, WeightedCrossEntropy: two_quotients}),
+    ),
 )
 
 
@@ -304,6 +324,22 @@ FAMILY.defect(
     seen_in="torch cross_entropy, scipy log_softmax, jax log_softmax",
     blank=True,
     change=formula({CrossEntropy: lost_tail}),
+)
+
+
+def less_logit(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """(max + log Σ e^(z − max)) − z."""
+    top = x.value.max(axis=1, keepdims=True)
+    total = t.log(t.sum(t.exp(x - top))) + top[:, 0]
+    return picked(t, loss, y, total.column() - x, lambda a: a)
+
+
+FAMILY.defect(
+    "log Σ exp less the logit",
+    says="subtracts the logit from log Σ e^z: no digit is left where both are huge, or where the tail is below eps",
+    seen_in="scipy.special.logsumexp less a logit",
+    blank=True,
+    change=formula({CrossEntropy: less_logit}),
 )
 
 
