@@ -10,6 +10,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts a job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def flint() -> None:
+    """For tests that need certified numbers. Without python-flint, check and diagnose compare with our own."""
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+
+
 def pytest_collection_finish() -> None:
     """The tests themselves live to the end: garbage collections need not look at ten thousand of them."""
     gc.collect()

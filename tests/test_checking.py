@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 import scipy.special
 
-import planted
-
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
 import reflosses
 from reflosses import (
     BinaryCrossEntropy,
@@ -33,7 +29,10 @@ from reflosses.comparison.battery import REGIMES, blocks
 from reflosses.comparison.candidate import Answer, Candidate, InProcess, NumPy
 from reflosses.comparison.expected import Scaled, exact
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.interview import UNPROVED
 from reflosses.comparison.result import numbers
+
+import planted
 
 LOGITS = BinaryCrossEntropyWithLogits(reduction="none")
 HUBER = Huber(delta=0.75, reduction="none")
@@ -272,6 +271,7 @@ class Off(Candidate):
         return Answer(*(a + k * unit for a, k, unit in zip(pair, self.by, size, strict=True)))
 
 
+@pytest.mark.usefixtures("flint")
 @pytest.mark.parametrize(
     ("by", "right"), [({"value": 15}, True), ({"value": 17}, False), ({"slope": 19}, True), ({"slope": 21}, False)]
 )
@@ -477,7 +477,7 @@ def test_a_scaled_loss_is_a_factor_and_a_loss(factor, loss, error):
 def test_one_regime_may_be_named_alone():
     result = check(ours(HUBER), HUBER, regimes="moderate")
     assert [row.regime for row in result.rows] == ["moderate"]
-    assert str(result).endswith(f"is {HUBER} in float64: formula holds")
+    assert str(result).splitlines()[0].endswith(f"is {HUBER} in float64: formula holds")
 
 
 def test_a_result_prints_its_message_and_no_arrays():
@@ -586,6 +586,7 @@ def test_weights_that_are_ignored_are_found():
     assert {d.name for d in result.worst} & {"weights", "some weights 0"}
 
 
+@pytest.mark.usefixtures("flint")
 @pytest.mark.parametrize(("ulps", "right"), [(17, True), (20, False)])
 def test_a_sum_may_err_a_little_more_than_its_losses(ulps, right):
     """A value of 1 may be off by 16 ulp, 4 times our bound of 4, and by 3 more for the sum of one loss."""
@@ -678,6 +679,7 @@ def test_a_deviation_is_a_call_and_a_place_in_its_answer(loss):
             assert sum(column.wrong.values()) <= column.points
 
 
+@pytest.mark.usefixtures("flint")
 def test_a_regime_counts_its_numbers():
     """Seven losses, of which three are wrong by a factor and four right: all are counted, once each."""
     blocks_of_d = [b for b in blocks(ABSOLUTE, FORMATS["float64"], 0) if b.regime == "D"]
@@ -759,7 +761,7 @@ def test_only_one_kind_of_targets():
     assert result.ok, result.message()
     assert any("rows of class probabilities were not asked" in note for note in result.notes)
     assert check(by_index, loss, targets="rows").verdict == "crash"
-    assert check(by_index, loss, targets="index").notes == []
+    assert set(check(by_index, loss, targets="index").notes) <= {UNPROVED}
 
 
 def test_coupled_losses():

@@ -94,12 +94,7 @@ interrupts = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 @pytest.fixture
-def flint() -> None:
-    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
-
-@pytest.fixture
-def candidates(flint: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a module of somebody's functions, which is the current one."""
     (tmp_path / "mine.py").write_text(CANDIDATES, "utf-8")
     monkeypatch.chdir(tmp_path)

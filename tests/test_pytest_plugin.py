@@ -15,7 +15,6 @@ from reflosses.comparison.result import title
 from reflosses.frameworks import function as functions
 
 pytest_plugins = ["pytester"]
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 INSTALLED = any(e.name == "reflosses" for e in metadata.entry_points(group="pytest11"))
 PLUGIN = [] if INSTALLED else ["-p", "reflosses.pytest_plugin"]  # a plug-in cannot be registered twice
@@ -489,6 +488,7 @@ def test_a_limit_that_is_no_time_is_an_error(pytester: pytest.Pytester) -> None:
 # ---- the fixture -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("flint")
 def test_the_fixture(pytester: pytest.Pytester) -> None:
     tests = """
     def test_numbers(loss_oracle):

@@ -92,8 +92,9 @@ def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True, p
     factor, loss = parts(target)
     loss = loss if loss.reads_all_predictions else replace(loss, reduction="none")
     if not (proved and available()):
+        calls = [slice(i, i + 1) for i in range(len(yhat))] if one_loss_a_call(loss) else [slice(None)]
         with np.errstate(all="ignore"):
-            return _own(factor, loss, y, yhat)
+            return _joined([_own(factor, loss, y[c], yhat[c]) for c in calls or [slice(None)]])
     keys = ((a.shape, np.asarray(a, np.float64).tobytes()) for a in (y, yhat))
     return (_short if yhat.size <= LONG else _long)(factor, loss, *keys, slopes=slopes)
 
@@ -124,9 +125,11 @@ def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slop
     value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
     unknown = ExactResults(value, grad, grad, grad, value, grad, np.zeros(1, bool))
     whole = [r or unknown for r in results]
-    if not whole:
-        return unknown.at(slice(0, 0))
-    return ExactResults(*(np.concatenate([getattr(r, f.name) for r in whole]) for f in fields(ExactResults)))
+    return _joined(whole) if whole else unknown.at(slice(0, 0))
+
+
+def _joined(results: list[ExactResults]) -> ExactResults:
+    return ExactResults(*(np.concatenate([getattr(r, f.name) for r in results]) for f in fields(ExactResults)))
 
 
 # Many functions are asked for one loss. A megabyte holds the results of some hundred usual calls, or of one long one.

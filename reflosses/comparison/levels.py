@@ -54,8 +54,9 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
             held.setdefault((_label(d), d.got), []).append((d, depth))
         if abs(d.got - d.exact) > FAR * factor and d.got:
             clipped[_input(d)] = _of_depth(depth)
-    for group in held.values():  # one number for several inputs
-        if len({d.exact for d, _ in group}) > 1:
+    for group in held.values():  # one number for several losses
+        due = [d.exact for d, _ in group]
+        if max(due) - min(due) > sqrt(form.eps) * max(map(abs, due)):
             level = _of_depth(min(depth for _, depth in group))
             clipped |= {_input(d): level for d, _ in group}
     if "formula" in clipped.values():  # one clip, seen at many inputs

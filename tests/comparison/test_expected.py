@@ -5,8 +5,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
 from reflosses import (
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
@@ -79,6 +77,7 @@ def test_limits_where_predictions_are_infinite():
     assert np.isnan(each.value[2])
 
 
+@pytest.mark.usefixtures("flint")
 def test_what_cannot_be_proved_is_marked_and_the_rest_is_kept():
     """0·log 0 + … of p = 0 has no finite second branch there; a power 0^½ has no slope."""
     from reflosses import Focal
@@ -89,6 +88,7 @@ def test_what_cannot_be_proved_is_marked_and_the_rest_is_kept():
     assert each.value[1] == certify(Focal(gamma=0.375, clamp=0.03, reduction="none"), [1.0], [0.5])[0][0]
 
 
+@pytest.mark.usefixtures("flint")
 def test_a_tie_that_nothing_decides_is_known_all_the_same():
     """log(exp(x)) is x: 1 + 2^-53 lies in the middle of two floats, and either of them will do."""
 

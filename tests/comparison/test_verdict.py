@@ -102,6 +102,7 @@ def truth_of(value, grad):
     return ExactResults(value, grad, grad, grad, np.abs(value), np.abs(grad), np.ones(len(value), bool))
 
 
+@pytest.mark.usefixtures("flint")
 def test_what_nobody_can_avoid_in_a_row_of_logits():
     """A distance d from the largest logit is rounded: d·eps of the slope's size, and the sum of these for the value."""
     y, z = np.array([0.0]), np.array([[0.5, -2.5, -inf]])

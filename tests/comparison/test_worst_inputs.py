@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
 from reflosses import BinaryCrossEntropyWithLogits as WithLogits
 from reflosses import Cauchy, CrossEntropy, Dice, FocalWithLogits, Huber, MeanSquaredError
 from reflosses.catalogue import losses
@@ -71,6 +69,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.usefixtures("flint")
 @pytest.mark.parametrize(
     ("draw", "where", "attribute", "slip", "points"),
     [pytest.param(*row, id=name) for name, *row in (*SLIPS, *(SLOW if os.environ.get("REFLOSSES_SLIPS") else ()))],
@@ -86,6 +85,7 @@ def test_a_planted_slip_breaks_its_bound(
 # ---- the search itself -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("flint")
 def test_a_seed_and_a_budget_decide_the_points() -> None:
     first, again, other = (hunted(Huber, 2e4, seed) for seed in (5, 5, 6))
     assert (first.points, str(first.worst["value"])) == (again.points, str(again.worst["value"]))

@@ -143,7 +143,9 @@ def test_every_hypothesis_has_a_candidate_that_commits_it() -> None:
 
 
 @pytest.mark.parametrize("name", list(COMMITTED))
-def test_a_candidate_that_commits_one_thing_is_told_so(name: str) -> None:
+def test_a_candidate_that_commits_one_thing_is_told_so(name: str, request: pytest.FixtureRequest) -> None:
+    if name == "squares before it scales":  # it costs a few ulps
+        request.getfixturevalue("flint")
     found = asked(COMMITTED[name])
     assert found.names == (name,), str(found)
     assert str(found).startswith("It ")

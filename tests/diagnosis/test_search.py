@@ -223,20 +223,17 @@ def test_unknown_options_are_refused(given: dict[str, str]) -> None:
 def test_explain_takes_what_answers_calls_and_believes_a_good_result() -> None:
     here = InProcess(each(squared, value=0.5), NumPy(FORMATS["float64"]))
     assert explain(here, MSE, FORMATS["float64"]).names == ("half",)
-    pytest.importorskip("flint")
     result = check(each(squared), MSE)
     assert result.ok
     assert result.diagnosis == ""
 
 
 def test_check_names_what_is_wrong() -> None:
-    pytest.importorskip("flint")
     found = diagnose(each(squared, value=0.5), MSE)
     assert check(each(squared, value=0.5), MSE).diagnosis == found.told == f"{found} {found.remedy}"
 
 
 def test_what_is_explained_is_what_was_asked() -> None:
-    pytest.importorskip("flint")
 
     def half(y, yhat):
         return tuple(a / 2 for a in squared(y, yhat))

@@ -12,11 +12,10 @@ from reflosses.evaluation import output
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
 
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
 SEED = 7
 
 
+@pytest.mark.usefixtures("flint")
 def test_a_sample_of_calls_keeps_every_manner() -> None:
     outcomes, failures = fuzz(3999, seed=SEED)
     assert not failures

@@ -18,15 +18,11 @@ import scipy.special
 import reflosses
 from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.result import Deviation
+from reflosses.comparison.result import Comparison, Deviation
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks import function as functions
 from reflosses.frameworks import inputs
 from reflosses.frameworks.function import Framework, Function, as_, brief, find, literal, written
-
-pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
-
-from reflosses.comparison.result import Comparison
 from reflosses.frameworks.scripts import checked, script
 from reflosses.reporting.explain import explanation
 from reflosses.reporting.rows import Wanted
