@@ -181,15 +181,15 @@ class Interview:
             question = replace(self._question([call], y, yhat), period=1)
             answer = self.asked.ask(*question.arrays)
             truth, total = reduced(self.loss, y, each, None)
-            if answer.error or not each.known.all():
+            huge = bool((np.abs(each.value) > self.form.max / 16).any())  # the sum may overflow, and spoil every slope
+            if answer.error or huge or not each.known.all():
                 continue
             whole = truth.value.ndim == 0
             judged_value = True
             value_slack, grad_slack = np.full(truth.value.shape, np.nan), np.full(question.arrays[1].shape, np.nan)
             if whole:
                 other = self._alone(block.y[:1], block.yhat[:1])
-                huge = bool((np.abs(each.value) > self.form.max / 16).any())  # the sum may overflow
-                judged_value = bool(other) and other[0] and not huge  # type: ignore[index]
+                judged_value = bool(other) and other[0]  # type: ignore[index]
             for what, numbers, bound, known in self._numbers(question, answer, truth, self._of_a_sum(2, total)):
                 if what == "value" and not judged_value:
                     continue

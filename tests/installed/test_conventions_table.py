@@ -563,7 +563,7 @@ ROWS = (
         of(lambda k, y, x: k.losses.MeanAbsoluteError("none")(y[..., None], x[..., None])),
         MeanAbsoluteError(**NONE),
         (),
-        ("computes in float32", "flushes subnormals"),
+        ("computes in float32",),
     ),
     Row(
         "G-torch.binary_cross_entropy_with_logits",
@@ -624,6 +624,7 @@ def test_a_function_is_told_what_it_does(row: Row) -> None:
         assert found.names == ()
         assert found.text.startswith("No known explanation fits")
         return
-    assert {n for n in found.names if KINDS[n] == "convention"} == set(row.conventions), str(found)
+    names = [n.removesuffix(", carefully") for n in found.names]  # a clip with another formula behind it
+    assert {n for n in names if KINDS[n] == "convention"} == set(row.conventions), str(found)
     if row.defects is not None:
-        assert {n for n in found.names if KINDS[n] == "defect"} == set(row.defects), str(found)
+        assert {n for n in names if KINDS[n] == "defect"} == set(row.defects), str(found)
