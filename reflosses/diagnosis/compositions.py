@@ -306,6 +306,14 @@ def other_reductions(evidence: Evidence) -> Iterator[Fact]:
         chosen.flat[pick(each.value)] = 1
         return joined(q, each, 1.0, chosen)
 
+    def shared(end: Function, q: Question, model: Model) -> Answer:
+        each = alone(q, model)
+        assert each.value is not None
+        chosen = (each.value == end(each.value)) * 1.0
+        return joined(q, each, 1.0, chosen / chosen.sum())
+
+    for name, end in (("the largest loss", np.max), ("the smallest loss", np.min)):
+        yield Fact(f"is {name}", name, partial(shared, end))
     for name, pick in PICKED:
         yield Fact(f"is {name}", name, partial(picked, pick))
     for name, f in REDUCED:

@@ -109,7 +109,9 @@ def described(
         found = _found(evidence, tiers)
         if found is not None:
             return _description(*found)
-        return None if tiers is LAST else _unreduced(asked, loss, evidence.model) or _of_few_digits(evidence)
+        if tiers is LAST:
+            return None
+        return _unreduced(asked, loss, evidence.model) or _of_few_digits(evidence) or _of_one_part(evidence)
 
 
 def unexplained(cases: list[Case], loss: Loss, model: Model | None = None, more: Iterable[Case] = ()) -> Description:
@@ -135,6 +137,7 @@ def _found(evidence: Evidence, tiers: Tiers = TIERS) -> tuple[str, Change, str] 
                     best.setdefault(p, fact)
         if all(right or p in best for p, right in evidence.right.items()):
             return *_apart(evidence, best), ""
+    evidence.found |= {p: fact.part for p, fact in best.items() if not evidence.right[p]}
     return None
 
 
@@ -189,6 +192,14 @@ def _unreduced(cases: list[Case], loss: Loss, model: Model) -> Description | Non
         return change(q.of(reduction="none"), model)
 
     return _description(f"returns one loss each, not one number; asked so, it {says}", unreduced)
+
+
+def _of_one_part(evidence: Evidence) -> Description | None:
+    """What is known of one part, where nothing is known of the other."""
+    if len(evidence.found) != 1:
+        return None
+    ((part, said),) = evidence.found.items()
+    return Description(f"Its {PARTS[part]} is {said}. No known explanation fits its {PARTS[1 - part]}.")
 
 
 def _of_few_digits(evidence: Evidence) -> Description | None:

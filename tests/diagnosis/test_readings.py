@@ -209,6 +209,28 @@ def test_what_is_read_off_the_numbers_is_the_formula_that_was_written(text: str)
     assert found.text == text
 
 
+def test_what_is_known_of_one_part_is_said_where_nothing_is_known_of_the_other() -> None:
+    def candidate(y, p):
+        return (p - y) ** 2, np.sin(50 * p)
+
+    found = described(answered(candidate, BCE), BCE)
+    assert found is not None
+    assert found.hypothesis is None
+    assert found.text == (
+        "Its value is (p − y)², not −y log p − (1 − y) log(1 − p). No known explanation fits its gradient."
+    )
+
+
+def test_equal_losses_share_the_slope_of_the_largest() -> None:
+    def candidate(y, x):
+        v = size(x - y)
+        return v.max(), np.sign(x - y) * (v == v.max()) / (v == v.max()).sum()
+
+    found = described(answered(candidate, MeanAbsoluteError()), MeanAbsoluteError())
+    assert found is not None
+    assert found.text == "It is the largest loss."
+
+
 def test_class_weights_of_a_volume_with_a_guard_are_told() -> None:
     def candidate(y, p):
         return over(1 / (y.sum(0) ** 2 + 1e-2), y, p)
