@@ -797,3 +797,10 @@ def test_progress_is_told():
     check(HUBER.value_and_grad, HUBER, tick=lambda done, total: seen.append((done, total)))
     assert seen[0][0] == 0
     assert seen[-1][0] == seen[-1][1] == max(total for _, total in seen)
+
+
+@pytest.mark.parametrize("ignored", [0, 1, 3])
+def test_a_class_may_be_ignored(ignored):
+    loss = CrossEntropy(ignore_index=ignored)
+    result = check(lambda y, z: loss.value_and_grad(y, z), loss, targets="index", diagnose=False)
+    assert result.holds == ("formula", "digits", "range"), result.message()

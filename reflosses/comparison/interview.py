@@ -97,6 +97,7 @@ class Interview:
     def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Comparison) -> None:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
+        self.spare = 1.0 if getattr(self.loss, "ignore_index", None) == 0 else 0.0  # a label that is not ignored
         self.deviations: list[Deviation] = []
         self.record: list[Answered] = []
         self.differentiated = False  # whether any answer had a gradient
@@ -249,7 +250,7 @@ class Interview:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
         part = counted(self.loss, y)
-        safe = np.where(align(part, y), y, 0.0), np.where(align(part, yhat), yhat, 0.0)
+        safe = np.where(align(part, y), y, self.spare), np.where(align(part, yhat), yhat, 0.0)
         each = exact(self.target, *safe, call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
@@ -273,7 +274,10 @@ class Interview:
             return
         stacked = stack(self.loss, y, yhat)
         part = counted(self.loss, stacked[0])
-        safe = np.where(align(part, stacked[0]), stacked[0], 0.0), np.where(align(part, stacked[1]), stacked[1], 0.0)
+        safe = (
+            np.where(align(part, stacked[0]), stacked[0], self.spare),
+            np.where(align(part, stacked[1]), stacked[1], 0.0),
+        )
         w = None if weight is None else np.ravel(weight)
         try:
             each = exact(self.target, *safe)
@@ -578,7 +582,7 @@ def interview(
     base, form, asked = run.loss, run.form, run.asked
     by_class = isinstance(base.domain.y, Classes)
     allowed = _kinds_of_targets(base, targets) if by_class else range(9)
-    drawn = (_within(b, inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
+    drawn = (_within(_counted_only(base, b), inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
     everything = [b for b in drawn if len(b.y)]
     moderate = [b for b in everything if b.regime == "moderate"]
     kinds = run.kinds_of_targets(moderate)
@@ -608,6 +612,12 @@ def interview(
         run.finish()
         raise KeyboardInterrupt(run.found) from None
     run.finish()
+
+
+def _counted_only(loss: Loss, block: LossBlock) -> LossBlock:
+    """A block without its ignored losses."""
+    part = counted(loss, block.y)
+    return replace(block, y=block.y[part], yhat=block.yhat[part])
 
 
 def _hard_losses(tame: LossBlock, everything: list[LossBlock]) -> list[LossBlock]:
