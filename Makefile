@@ -10,7 +10,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants fuzz bare accuracy frameworks atlas bench wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas bench wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -42,6 +42,9 @@ mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and coun
 
 fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
 	$(BIN)/python tests/measuring/fuzz.py $(CALLS)
+
+verdicts: .venv/test  ## what `check` says of 75 right and 176 wrong functions in NumPy: alarms, misses, names, false sentences
+	$(BIN)/python tests/measuring/verdicts.py --framework numpy
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
