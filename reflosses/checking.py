@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, Inputs, blocks
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, NumPy, detect, looks_like_objective
+from reflosses.comparison.battery import REGIMES, Inputs
+from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import Scaled, parts
-from reflosses.comparison.formats import FORMATS, Format
-from reflosses.comparison.interview import Interview, interview
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.interview import Interview
 from reflosses.comparison.options import checked_options
+from reflosses.comparison.plan import in_process, interview
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.diagnosis.search import explained, ordinary_calls
 from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import one_loss_a_call, unstack
 
 DEFAULT_REGIMES = tuple(r for r in REGIMES if r != "K")  # a loss need not validate its inputs
 
@@ -79,23 +79,15 @@ def check(
     wanted = understood(**locals())
     start = time.perf_counter()
     base, form = parts(loss)[1], FORMATS[dtype]
-    if isinstance(candidate, Candidate):
-        asked: Candidate = candidate
-    else:
-        first = next(b for b in blocks(base, form, seed) if len(b.y))
-        probe = unstack(base, first.y[:1], first.yhat[:1])
-        auto = framework == "auto" and candidate is not None
-        arrays = detect(candidate, form, *probe, order) if auto else FRAMEWORKS.get(framework, NumPy)(form)  # type: ignore[arg-type]
-        asked = InProcess(candidate, arrays, grad, order, returns)
-    if isinstance(asked, InProcess) and returns == "auto" and (why := _objective(asked, base, form, seed)):
-        assert not isinstance(candidate, Candidate)
-        asked = InProcess(candidate, asked.arrays, grad, order, "objective")
-    else:
-        why = ""
+    asked, note = candidate, ""
+    if not isinstance(asked, Candidate):
+        asked, note = in_process(
+            asked, base, form, seed=seed, targets=targets, grad=grad, framework=framework, order=order, returns=returns
+        )
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
     rows = [RegimeRow(r) for r in REGIMES if r in wanted]
     found = Comparison(shown, str(loss), dtype, seed, rows, script=script, level=level)
-    found.notes += [f"read as (gradient, curvature), an objective of XGBoost or LightGBM: {why}"] if why else []
+    found.notes += [note] if note else []
     run = Interview(asked, loss, unit, form, found)
     ordinary = partial(ordinary_calls, loss, form, asked.takes_weight, inputs)
     interview(run, regimes=wanted, seed=seed, targets=targets, inputs=inputs, ordinary=ordinary, tick=tick)
@@ -110,16 +102,6 @@ def check(
         found.diagnosis = " ".join(filter(None, (hint, each.summary(), each.diagnosis)))
     found.seconds = time.perf_counter() - start
     return found
-
-
-def _objective(asked: InProcess, loss: Loss, form: Format, seed: int) -> str:
-    """The reason to read a candidate's pair as (gradient, curvature); "" if there is none."""
-    if one_loss_a_call(loss):
-        return ""
-    first = next(b for b in blocks(loss, form, seed) if len(b.y))
-    y, yhat = unstack(loss, first.y[:12], first.yhat[:12])
-    answer = asked.ask(y, yhat)
-    return looks_like_objective(answer.value, answer.grad, yhat, loss.reduction)
 
 
 def understood(**options: Any) -> set[str]:

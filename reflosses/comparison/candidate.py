@@ -26,7 +26,7 @@ from reflosses.comparison.inspection import ORDERS, frameworks_used, order_of, p
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.parameters import printed
 
-RESULTS = {  # what a candidate may return, and what is said of one that returns anything else
+RESULTS = {  # each kind of result, and the complaint about any other
     "auto": "neither a value nor the pair of value and gradient",
     "value": "not the value",
     "pair": "not the pair of value and gradient",
@@ -111,16 +111,14 @@ def one_of(what: str, given: Any, known: Iterable[str]) -> str:
     return str(given)
 
 
-def looks_like_objective(value: Any, grad: Any, yhat: Any, reduction: str) -> str:
+def looks_like_objective(value: Any, grad: Any, yhat: Any) -> str:
     """The reason to take a pair of results for the (gradient, curvature) of XGBoost or LightGBM; "" if there is none.
 
-    Under a reduction, the shape tells. Under "none" a value is shaped like yhat too, and only the signs can tell: a
-    gradient has both signs, and a curvature has none below 0. So yhat needs predictions above and below their targets.
+    One value for each loss has the shape of a gradient too, whatever the reduction is. The signs tell: a gradient has
+    both signs, and a curvature has none below 0. So yhat needs predictions above and below their targets.
     """
     if np.size(yhat) == 0 or not np.shape(value) == np.shape(grad) == np.shape(yhat):
         return ""
-    if reduction != "none":
-        return "its first result has the shape of yhat, not that of one number" if np.ndim(yhat) else ""
     first, second = np.asarray(value), np.asarray(grad)
     if (first < 0).any() and (first > 0).any() and (second >= 0).all() and (second > 0).any():
         return "its first result has both signs, and its second is nowhere negative"

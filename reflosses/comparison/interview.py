@@ -1,29 +1,18 @@
-"""One candidate is asked about one loss: every call of the battery, a judgement and a record of each answer.
+"""One candidate is asked about one loss: a call, a judgement and a record of the answer.
 
-The record is what a diagnosis explains. No call is made twice.
+`plan.py` says what is asked, and in which order. A diagnosis explains the record, and asks nothing again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from math import log2, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.comparison.battery import (
-    REGIMES,
-    TARGET_KINDS,
-    Inputs,
-    LossBlock,
-    WholeCall,
-    blocks,
-    calls,
-    family,
-    normal,
-)
+from reflosses.comparison.battery import REGIMES, LossBlock, WholeCall, family, normal
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, parts, reduced
 from reflosses.comparison.formats import Format
@@ -48,7 +37,6 @@ from reflosses.truth.arithmetic import available
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 UNPROVED = "compared with our own numbers; for certified ones: pip install 'reflosses[truth]'"
 LONG = 1000  # predictions of a call whose text is long
-BESIDE = 8  # hard losses that are asked beside an ordinary one
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
 
@@ -190,7 +178,7 @@ class Interview:
             value_slack, grad_slack = np.full(truth.value.shape, np.nan), np.full(question.arrays[1].shape, np.nan)
             if whole:
                 other = self._alone(block.y[:1], block.yhat[:1])
-                judged_value = bool(other) and other[0]  # type: ignore[index]
+                judged_value = (other or [False])[0]
             for what, numbers, bound, known in self._numbers(question, answer, truth, self._of_a_sum(2, total)):
                 if what == "value" and not judged_value:
                     continue
@@ -206,13 +194,7 @@ class Interview:
                 wrong = np.flatnonzero(~right[0] & known[:1])
                 if len(wrong):
                     j, self.apart = int(wrong[0]), True
-                    got = {
-                        "got": numbers.got[0, j],
-                        "exact": numbers.exact[0, j],
-                        "ulps": ulps[0, j],
-                        "slack": slack[0, j],
-                    }
-                    self._note(question, 0, what, ROWS_INTERACT, number=j, **{k: float(v) for k, v in got.items()})
+                    self._note(question, 0, what, ROWS_INTERACT, number=j, **_told(numbers, ulps, slack, 0, j))
             of = question.regimes, call.name, False, *question.arrays, None, None
             self.record.append(Answered(*of, answer, truth, value_slack, grad_slack))
 
@@ -249,9 +231,7 @@ class Interview:
         if call.refuse:
             self._ask_to_refuse(replace(self._question([call], y, yhat, call.weight), period=len(y)))
             return
-        part = counted(self.loss, y)
-        safe = np.where(align(part, y), y, self.spare), np.where(align(part, yhat), yhat, 0.0)
-        each = exact(self.target, *safe, call.slopes)
+        each = exact(self.target, *self._filled(y, yhat), call.slopes)
         many = np.tile(np.arange(len(y)), call.times)
         question = self._question([call], y[many], yhat[many], call.weight, call.upstream)
         if call.shape is not None:
@@ -273,14 +253,9 @@ class Interview:
         if kind in self.unanswered or (family(self.loss) == "residuals" and self._squares_overflow(y, yhat)):
             return
         stacked = stack(self.loss, y, yhat)
-        part = counted(self.loss, stacked[0])
-        safe = (
-            np.where(align(part, stacked[0]), stacked[0], self.spare),
-            np.where(align(part, stacked[1]), stacked[1], 0.0),
-        )
         w = None if weight is None else np.ravel(weight)
         try:
-            each = exact(self.target, *safe)
+            each = exact(self.target, *self._filled(*stacked))
             reduced(self.loss, stacked[0], each, w)
         except ValueError:  # such as rows of probabilities under a weighted mean
             return
@@ -293,6 +268,11 @@ class Interview:
         self._ask(question, each, weight)
         self.silent = silent
         self.unanswered |= {kind} if len(self.record) == answered else set()
+
+    def _filled(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
+        """Stacked losses with numbers of the domain in place of the ignored ones, which count for nothing."""
+        part = counted(self.loss, y)
+        return np.where(align(part, y), y, self.spare), np.where(align(part, yhat), yhat, 0.0)
 
     def _squares_overflow(self, y: Any, yhat: Floats) -> bool:
         """Whether squares of residuals are no numbers of the format: such inputs are not ordinary."""
@@ -464,8 +444,7 @@ class Interview:
                 kind = verdict(what, str(regimes[i]), got, truth, float(numbers.size[i, j]), self.form)
                 if kind not in seen:
                     seen.add(kind)
-                    found = {"got": got, "exact": truth, "ulps": float(ulps[i, j]), "slack": float(slack[i, j])}
-                    self._note(question, int(i), what, kind, number=int(j), **found)
+                    self._note(question, int(i), what, kind, number=int(j), **_told(numbers, ulps, slack, i, j))
         return slack
 
     # ---- noting ----------------------------------------------------------------------------------------------------
@@ -536,6 +515,12 @@ class Interview:
             found.notes.append(f"{found.undecided} losses were not asked: no certified result exists there")
 
 
+def _told(numbers: Numbers, ulps: Floats, slack: Floats, i: Any, j: Any) -> dict[str, float]:
+    """What a deviation says of one number."""
+    found = {"got": numbers.got, "exact": numbers.exact, "ulps": ulps, "slack": slack}
+    return {name: float(a[i, j]) for name, a in found.items()}
+
+
 def _crash(answer: Answer) -> str:
     """What happened instead of an answer, and where, without its subject."""
     where = f" ({answer.where})" if answer.where else ""
@@ -557,95 +542,3 @@ def _with_caps(found: list[Deviation]) -> list[Deviation]:
     caps = {key for key, larger in seen.items() if len(larger) > 1}
     capped = (d.regime in CAPPED and d.verdict == "inaccurate" and (d.what, d.got) in caps for d in found)
     return [replace(d, verdict="capped") if cap else d for d, cap in zip(found, capped, strict=True)]
-
-
-# ---- the whole of it -------------------------------------------------------------------------------------------------
-
-Arrays = tuple[Any, Floats, Floats | None]  # y, yhat and weights of one call
-
-
-def interview(
-    run: Interview,
-    *,
-    regimes: Iterable[str],
-    seed: int = 0,
-    targets: str = "auto",
-    inputs: Inputs | None = None,
-    ordinary: Callable[[set[int]], Iterable[Arrays]] = lambda kinds: (),
-    tick: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
-    """Ask everything, and finish the report; a KeyboardInterrupt carries what was found until then.
-
-    ordinary: more calls at ordinary inputs, for targets of these dimensions. inputs: moves inputs into the domain of
-    the candidate. tick: is told of progress.
-    """
-    base, form, asked = run.loss, run.form, run.asked
-    by_class = isinstance(base.domain.y, Classes)
-    allowed = _kinds_of_targets(base, targets) if by_class else range(9)
-    drawn = (_within(_counted_only(base, b), inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
-    everything = [b for b in drawn if len(b.y)]
-    moderate = [b for b in everything if b.regime == "moderate"]
-    kinds = run.kinds_of_targets(moderate)
-    chosen = [b for b in everything if b.regime in regimes and b.y.ndim in kinds]
-    whole = [c for c in calls(base, form, seed, asked.takes_weight, asked.differentiates) if c.regime in regimes]
-    moved = [(c, _within(c, inputs, form)) for c in whole if c.y.ndim in kinds or not by_class]
-    asks: list[Callable[[], None]] = []
-    if kinds and "I" in regimes and not one_loss_a_call(base):
-        for tame in (b for b in moderate if b.y.ndim in kinds):
-            asks.append(partial(run.ask_beside, tame, _hard_losses(tame, everything)))
-    asks += [partial(run.ask_blocks, group) for group in run.grouped(chosen)]
-    asks += [partial(run.ask_call, c) for was, c in moved if len(c.y) == len(was.y)]
-    tame_calls = [partial(run.ask_arrays, *arrays) for arrays in ordinary(kinds or set(TARGET_KINDS[targets]))]
-    if "moderate" in regimes:
-        asks += tame_calls
-    else:
-        run.rest += tame_calls
-    if not kinds:
-        asks.append(run.note_refusals)
-    try:
-        for done, ask in enumerate(asks):
-            tick(done, len(asks))
-            ask()
-        tick(len(asks), len(asks))
-    except KeyboardInterrupt:
-        run.found.notes.append("the rest was not asked: interrupted")
-        run.finish()
-        raise KeyboardInterrupt(run.found) from None
-    run.finish()
-
-
-def _counted_only(loss: Loss, block: LossBlock) -> LossBlock:
-    """A block without its ignored losses."""
-    part = counted(loss, block.y)
-    return replace(block, y=block.y[part], yhat=block.yhat[part])
-
-
-def _hard_losses(tame: LossBlock, everything: list[LossBlock]) -> list[LossBlock]:
-    """The blocks of finite hard inputs that fit beside a tame one, one for each name."""
-    alike = [b for b in everything if b.regime in "ABF" and b.yhat.shape[1:] == tame.yhat.shape[1:]]
-    named = {b.name: b for b in alike if b.y.shape[1:] == tame.y.shape[1:]}
-    return list(named.values())[:BESIDE]
-
-
-def _kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
-    """The dimensions of the targets of class rows that are asked; ValueError if the loss takes none of them."""
-    kinds = TARGET_KINDS[targets]
-    rows = isinstance(loss.domain.y, Classes) and loss.domain.y.rows is not None
-    if rows and loss.reduction == "weighted_mean":
-        try:
-            loss.divisor_weight(np.zeros((1, 2)))
-        except ValueError:
-            rows = False
-    kinds = tuple(k for k in kinds if k == 1 or rows)
-    if not kinds:
-        raise ValueError(f"check: targets is 'rows', and {loss} takes class indices only: pass targets='index'")
-    return kinds
-
-
-def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
-    """A block or a call whose inputs are moved into the domain of the candidate."""
-    if inputs is None or getattr(asked, "refuse", False):
-        return asked
-    y, yhat = inputs(asked.y, asked.yhat, form.eps)
-    same = np.array_equal(y, asked.y)  # a class index may not be a number of the format
-    return replace(asked, y=y if same else form.round(y), yhat=form.round(yhat))

@@ -25,10 +25,10 @@ from math import inf, log, sqrt
 
 import numpy as np
 
-from reflosses.comparison.battery import family
+from reflosses.comparison.battery import ORDINARY, family
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import LEVELS as LEVELS
-from reflosses.comparison.result import ORDINARY, Deviation
+from reflosses.comparison.result import Deviation
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.softmax import log_softmax
@@ -36,7 +36,7 @@ from reflosses.evaluation.stack import stack
 
 PARTLY = ("some ignored", "all but one ignored", "a class absent")  # ordinary calls: an error is another formula
 NOTHING = ("an empty batch", "all weights 0", "all ignored")  # calls in which nothing is averaged
-CANCELLED = 2.0**10  # ulps of 1: a value below may be what is left of a difference, and is no clip
+CANCELLED = 2.0**10  # ulps of 1: a smaller value may come from a difference such as 1 − p
 FAR = 0.7  # nats: a clip moves a loss so far at a hard input, a lost digit does not
 
 
@@ -49,7 +49,7 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
         depth = _depth(d, loss, form)
         if depth is None or not _is_hard_value(d):
             continue
-        left = form.eps / 8 <= abs(d.got / factor) <= CANCELLED * form.eps  # may be what is left of a difference
+        left = form.eps / 8 <= abs(d.got / factor) <= CANCELLED * form.eps  # as of log(1 − p)
         if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not left:
             held.setdefault((_label(d), d.got), []).append((d, depth))
         if abs(d.got - d.exact) > FAR * factor and d.got:
@@ -72,12 +72,13 @@ def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: L
         return "range" if nothing else "formula"
     if d.regime == "K":
         return "domain"
+    full = ordinary and d.regime != "H"  # nothing is empty, ignored or absent
     if d.error:
-        return "formula" if d.regime in ("moderate", "I") or d.name in PARTLY else "range"
+        return "formula" if full or d.name in PARTLY else "range"
     if not ordinary and _input(d) in clipped:
         return clipped[_input(d)]
     if not np.isfinite(d.got):
-        return "formula" if d.regime in ("moderate", "I") and not _has_an_end(d, loss) else "range"
+        return "formula" if full and not _has_an_end(d, loss) else "range"
     if not np.isfinite(d.exact) or nothing:
         return "range"
     if d.what == "value" and not ordinary and depth == inf and _probabilities(d):

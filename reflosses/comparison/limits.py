@@ -83,8 +83,7 @@ def _variable(d: Deviation, loss: Loss) -> tuple[str, float] | None:
     if yhat.size != 1:
         return None
     a, b = float(np.ravel(y)[0]), float(np.ravel(yhat)[0])
-    with np.errstate(all="ignore"):
-        return {"logits": ("z", b), "probabilities": ("p", b), "residuals": ("|r|", abs(b - a))}.get(kind, ("f", b))
+    return {"logits": ("z", b), "probabilities": ("p", b), "residuals": ("|r|", abs(b - a))}.get(kind, ("f", b))
 
 
 def _sentence(side: str, what: str, effect: str, found: list[Deviation], loss: Loss, probe: Probe) -> str:

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.battery import ORDINARY, REGIMES
 from reflosses.comparison.verdict import ROWS_INTERACT, VERDICTS
 
 LEVELS = ("formula", "digits", "range", "domain")  # the questions, in their order
-ORDINARY = frozenset(("moderate", "I", "H"))  # regimes of inputs that every sensible formula gets right
 DEVIATIONS_SHOWN = 4  # in a message
 WRITTEN_OUT = 64  # numbers of a repeating array that are written out
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reflosses.comparison.battery import family
+from reflosses.comparison.battery import ORDINARY, family
 from reflosses.comparison.expected import ExactResults, Scaled, parts, rounding_of_parameters
 from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import Floats
@@ -21,9 +21,7 @@ from reflosses.truth.arithmetic import available
 
 DOUBLE_MAX = float(np.finfo(np.float64).max)
 FREEDOM = 4.0  # another library's exp may err by four units in the last place, ours errs by one
-LENIENT = ("moderate", "G", "H", "I", "J")  # regimes that ask for the formula alone
-
-FORMULA = ("moderate", "H", "I")  # regimes where a large error means another formula
+LENIENT = (*sorted(ORDINARY), "G", "J")  # regimes that ask for the formula alone
 ALIKE = 2.0**-8  # the relative rounding error of the narrowest format: a larger error is no rounding
 
 CHANGES_INPUT, ROWS_INTERACT = "changes its input", "rows interact"
@@ -88,7 +86,7 @@ def verdict(what: str, regime: str, got: float, exact: float, size: float, form:
         return "spurious zero"
     if np.isinf(exact):
         return "capped"
-    return "other convention" if regime in FORMULA and abs(got - exact) > ALIKE * size else "inaccurate"
+    return "other convention" if regime in ORDINARY and abs(got - exact) > ALIKE * size else "inaccurate"
 
 
 def unavoidable(

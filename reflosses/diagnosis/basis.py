@@ -246,8 +246,8 @@ def _probability_slope(t: Tape, loss: Any, y: Any, x: Node) -> Named:
         "(1 − y) log(1 − p)": (1 - y) * np.log(1 - p),
     }
     for k in _focal(loss):
-        base, less = (_power("(1 − p)", k), _power("p", k)), (_power("(1 − p)", k - 1), _power("p", k - 1))
-        less = tuple(a.replace("^gamma", "^(gamma − 1)") for a in less)  # type: ignore[assignment]
+        base = _power("(1 − p)", k), _power("p", k)
+        less = [_power(b, k - 1).replace("^gamma", "^(gamma − 1)") for b in ("(1 − p)", "p")]
         out |= {
             f"y {base[0]}/p": y * (1 - p) ** k / p,
             f"(1 − y) {base[1]}/(1 − p)": (1 - y) * p**k / (1 - p),

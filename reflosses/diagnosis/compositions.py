@@ -174,7 +174,7 @@ def ignored_as_a_class(evidence: Evidence) -> Iterator[Fact]:
         y = np.asarray(q.y)
         if y.shape == q.yhat.shape:
             return None
-        count, axis = divisor(q), int(q.loss.axis)  # type: ignore[attr-defined]
+        count, axis = divisor(q), int(loss.axis)
         label = label % q.yhat.shape[axis]
         plain = q.of(ignore_index=None)
         each = alone(replace(plain, y=np.where(taking_part(q) == 0, label, y)), model)

@@ -204,7 +204,6 @@ def _of_slopes(loss: Loss, g: float) -> Iterator[Hypothesis]:
         c = _neat(1 / g)[0]
         k = short(c)
         own = "p (1 − p)" if kind == "probabilities" else "p"
-        apart = lambda p: np.fmax(p, c) * np.fmax(1 - p, c)  # noqa: E731
         for name, says, under in (
             (f"slope over {k} or more", f"divides its gradient by {own} or {k}, whichever is larger", np.fmax),
             (f"slope over {own} + {k}", f"divides its gradient by {own} + {k}", np.add),
@@ -212,7 +211,12 @@ def _of_slopes(loss: Loss, g: float) -> Iterator[Hypothesis]:
             yield _defect(name, says, _slopes_over(partial(_under, kind, under, c)))
         if kind == "probabilities":
             says = f"divides its gradient by p and 1 − p, each held at {k} or more"
-            yield _defect(f"slope over p, {k} or more", says, _slopes_over(apart))
+            yield _defect(f"slope over p, {k} or more", says, _slopes_over(partial(_apart, c)))
+
+
+def _apart(c: float, p: Floats) -> Floats:
+    """The denominator p (1 − p) with a guard of each factor."""
+    return np.asarray(np.fmax(p, c) * np.fmax(1 - p, c))
 
 
 def _under(kind: str, join: Any, c: float, p: Floats) -> Floats:

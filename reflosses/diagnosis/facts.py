@@ -71,7 +71,7 @@ class Evidence:
 
     def __init__(self, cases: list[Case], model: Model, more: Iterable[Case] = ()) -> None:
         self.model, self.more = model, list(more)
-        self.found: dict[int, str] = {}  # what is known of one part alone
+        self.found: dict[int, str] = {}  # one sentence about the value, one about the gradient
         self.cases = [c for c in cases if c.got.value is not None or c.got.grad is not None]
         self.own = [model(c.question) for c in self.cases]
         self.parts = [p for p in (VALUE, GRADIENT) if any(c.got[p] is not None for c in self.cases)]

@@ -49,8 +49,9 @@ def _rows(numbers: HardNumbers, case: Case, part: int, loss: Loss) -> Iterator[t
     close = (got == due) | (np.isnan(got) & np.isnan(due)) | (np.abs(got - due) <= allowed)
     size = np.broadcast_to(_size(case, loss), case.question.yhat.shape)
     sizes = size if size.shape == got.shape else np.full(got.shape, size.max() if size.size == 1 else np.nan)
-    for row in zip(*(np.asarray(a)[counts == 1] for a in (sizes, got, due, ~close)), strict=True):
-        yield tuple(map(float, row))  # type: ignore[misc]
+    for row in np.stack([np.asarray(a, np.float64)[counts == 1] for a in (sizes, got, due, ~close)], axis=1).tolist():
+        extreme, number, right, wrong = row
+        yield extreme, number, right, wrong
 
 
 def _size(case: Case, loss: Loss) -> Floats:

@@ -105,7 +105,7 @@ class HardNumbers:
         return self.errors[base]
 
     def ranked(self, explanations: Iterable[Explanation], base: Explanation) -> Iterator[tuple[float, Explanation]]:
-        """Scores and explanations, the best first. All calls are predicted only by those that may come next."""
+        """Scores and explanations, the best first. An explanation predicts all calls only when its turn may come."""
         part = self.part(base)
         queue = [(-part.score(e, part.predicted(e), base), k, False, e) for k, e in enumerate(explanations)]
         heapify(queue)

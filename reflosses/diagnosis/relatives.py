@@ -200,7 +200,7 @@ def _class_dice(
 
 
 def _mean_of_class_dice(present: bool, c: float = 0.0) -> Change:
-    """The mean of the Dice losses of each class; present: of those that occur."""
+    """The mean of the Dice losses of all classes, or of the classes that are present."""
 
     def write(t: Tape, loss: Any, y: Any, x: Node) -> Node:
         total = t.sum(x, 2) + y.sum(axis=2)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import REGIMES, TARGET_KINDS, Inputs
-from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, detect
+from reflosses.comparison.battery import REGIMES, Inputs
+from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS, Format
-from reflosses.comparison.interview import Arrays, Interview, interview
+from reflosses.comparison.interview import Interview
 from reflosses.comparison.options import checked_options
+from reflosses.comparison.plan import Arrays, in_process, interview
 from reflosses.comparison.result import LEVELS, Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, ROWS_INTERACT
 from reflosses.diagnosis.cases import Case, hard_cases, lone_cases, ordinary_cases, single_cases, usual_axes
@@ -127,10 +128,10 @@ def diagnose(
     form = FORMATS[dtype]
     if isinstance(candidate, Candidate):
         return explain(candidate, loss, form, targets=targets)
-    first = next(moderate_questions(parts(loss)[1], form, TARGET_KINDS[targets], False))
-    auto = framework == "auto"
-    arrays = detect(candidate, form, first.y, first.yhat, order) if auto else FRAMEWORKS[framework](form)
-    return explain(InProcess(candidate, arrays, grad, order, returns), loss, form, targets=targets)
+    asked, _ = in_process(
+        candidate, parts(loss)[1], form, targets=targets, grad=grad, framework=framework, order=order, returns=returns
+    )
+    return explain(asked, loss, form, targets=targets)
 
 
 def ordinary_calls(
@@ -229,7 +230,7 @@ class _Search:
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
 
     def at_ordinary_inputs(self) -> Diagnosis | None:
-        """Find what predicts every ordinary number; else what is known of them is returned."""
+        """Find what predicts every ordinary number. If nothing does, return what is known of them."""
         run = self.run
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]

@@ -49,7 +49,7 @@ def loss_in_words(cls: type[Loss], width: int | None) -> str:
 
 
 def all_hypotheses(width: int | None, name: str = "") -> str:
-    """Every explanation that a diagnosis may give, family by family; name: only those that say something of this loss.
+    """Every explanation that a diagnosis may give, family by family. name: a loss, and only its explanations.
 
     ValueError for an unknown loss.
     """

@@ -238,14 +238,20 @@ def summary(report: Report) -> str:
     rows = [row for leg in report.legs for row in leg.rows]
     held = [row.holds for row in rows if row.holds is not None]
     ours = f"Our own certification {'holds' if report.ok else 'does not hold'}: {sum(held)} of {len(held)} rows."
-    others = [_word(row) for leg in report.legs if leg.name != LOSSES for row in leg.rows]
-    counts = ", ".join(f"{others.count(word)} {word}" for word in (*STYLE, *STANDINGS) if word in others)
+    counts = "; ".join(filter(None, (_counts(leg) for leg in report.legs if leg.name != LOSSES)))
     took = sum(leg.seconds for leg in report.legs)
     text = f"{ours if held else 'Nothing of ours was certified.'} Other implementations: {counts or 'none checked'}."
     text += f" {took:.0f} s, seed {report.wanted.seed}, {report.wanted.points} points a loss of ours."
     if report.unlisted is not None and report.vanished is not None:
         text += f" {compared(report.unlisted, report.vanished)}"
     return text + (" Interrupted: only what was done so far." if report.interrupted else "")
+
+
+def _counts(leg: Leg) -> str:
+    """How many rows of a leg are counted as what."""
+    words = [_word(row) for row in leg.rows]
+    counts = ", ".join(f"{words.count(word)} {word}" for word in (*STYLE, *STANDINGS) if word in words)
+    return f"on real data {counts}" if counts and leg.name == ON_REAL_DATA else counts
 
 
 def _word(row: ReportRow) -> str:

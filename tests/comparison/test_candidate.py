@@ -204,25 +204,22 @@ def test_options_that_are_wrong(options: dict[str, Any], error: type[Exception],
         made(**{"candidate": both, **options})
 
 
-def test_an_objective_is_recognised_by_its_shape_or_its_signs() -> None:
+def test_an_objective_is_recognised_by_its_signs() -> None:
     hessian = np.full(2, 2.0)
-    assert looks_like_objective(slope(Y, YHAT), hessian, YHAT, "mean") == (
-        "its first result has the shape of yhat, not that of one number"
-    )
-    assert looks_like_objective(slope(Y, YHAT), hessian, YHAT, "none") == (
+    assert looks_like_objective(slope(Y, YHAT), hessian, YHAT) == (
         "its first result has both signs, and its second is nowhere negative"
     )
-    for value, grad, yhat, reduction in (
-        (*both(Y, YHAT), YHAT, "none"),  # a loss has no sign
-        (-squared(Y, YHAT), slope(Y, YHAT), YHAT, "none"),  # nor has its negative
-        (slope(Y, YHAT), -hessian, YHAT, "none"),
-        (slope(Y, YHAT), np.zeros(2), YHAT, "none"),
-        (16.0625, slope(Y, YHAT), YHAT, "sum"),
-        (squared(3.0, 7.0), slope(3.0, 7.0), np.float64(7.0), "mean"),  # one number is one number
-        (slope(Y, YHAT), 2.0, YHAT, "mean"),
-        (np.zeros(0), np.zeros(0), np.zeros(0), "mean"),
+    for value, grad, yhat in (
+        (*both(Y, YHAT), YHAT),  # a loss has no sign
+        (-squared(Y, YHAT), slope(Y, YHAT), YHAT),  # nor has its negative
+        (slope(Y, YHAT), -hessian, YHAT),
+        (slope(Y, YHAT), np.zeros(2), YHAT),
+        (16.0625, slope(Y, YHAT), YHAT),
+        (squared(3.0, 7.0), slope(3.0, 7.0), np.float64(7.0)),
+        (slope(Y, YHAT), 2.0, YHAT),
+        (np.zeros(0), np.zeros(0), np.zeros(0)),
     ):
-        assert looks_like_objective(value, grad, yhat, reduction) == ""
+        assert looks_like_objective(value, grad, yhat) == ""
 
 
 def test_why_there_is_no_gradient() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from reflosses.comparison.battery.block import ORDINARY as ORDINARY
 from reflosses.comparison.battery.block import REGIMES as REGIMES
 from reflosses.comparison.battery.block import TARGET_KINDS as TARGET_KINDS
 from reflosses.comparison.battery.block import Inputs as Inputs

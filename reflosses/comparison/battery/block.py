@@ -29,6 +29,7 @@ REGIMES = {
     "J": "the range of the dtype",
     "K": "outside the domain",
 }
+ORDINARY = frozenset(("moderate", "H", "I"))  # regimes of inputs that every sensible formula gets right
 PIXELS = 6  # predictions in one loss of a mask
 LOSSES = 12  # drawn if each call has one loss
 
