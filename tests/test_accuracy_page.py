@@ -13,6 +13,7 @@ from reflosses.comparison.verdict import VERDICTS
 from reflosses.comparison.worst_inputs import QUANTITIES
 from reflosses.frameworks.function import brief, frameworks
 from reflosses.reporting.tables import MARKS
+from reflosses.reporting.told import STANDINGS
 
 PAGE = (Path(__file__).parent.parent / "derivations" / "accuracy.md").read_text("utf-8")
 
@@ -101,8 +102,10 @@ def test_the_measured_tables_of_others_have_every_function_and_what_it_does() ->
     names = [f.name for framework in frameworks() if framework.name in FRAMEWORKS for f in framework.functions]
     assert set(lines) == {name for name in names if shown({"name": name, "dtype": "float64"})}
     known = {mark: verdict for verdict, mark in MARKS.items()}
-    for name, (_, *marks, verdict) in lines.items():
-        assert len(marks) == len(head) - 2
+    for name, (_, *marks, standing, verdict) in lines.items():
+        assert len(marks) == len(head) - 3
+        assert (verdict == "right") <= (standing == STANDINGS[-1]), name
+        assert standing in STANDINGS
         assert marks[0].strip("`").strip(), name  # moderate inputs are asked of all
         told = {known[mark] for cell in marks for mark in cell.strip("`")} - {""}
         assert verdict == min(told, key=[*VERDICTS, "right"].index), name
@@ -125,6 +128,8 @@ def test_the_tables_of_others_are_made_of_a_report() -> None:
         value = {"points": 7, "worst": 0.5, "wrong": wrong}
         gradient = {"points": 0, "worst": 0.0, "wrong": {}}
         result = {"rows": [{"regime": regime, "value": value, "gradient": gradient} for regime in ("moderate", "F")]}
+        bad = {"regime": "F", "name": "huge", "what": "value", "verdict": verdict, "level": "range"}
+        result |= {"worst": [bad] if wrong else []}
         return {"name": name, "dtype": dtype, "verdict": verdict, "result": result}
 
     rows = [
@@ -136,5 +141,8 @@ def test_the_tables_of_others_are_made_of_a_report() -> None:
     ]
     report = {"legs": [{}, {"rows": rows}]}
     head, *lines = cells(functions(report))
-    assert head == ["function, float64", "m", "F", "is it our loss?"]
-    assert lines == [["lib.f", "`o `", "`o `", "overflow"], ["lib.g", "`· `", "`· `", "right"]]
+    assert head == ["function, float64", "m", "F", "it is", "worst"]
+    assert lines == [
+        ["lib.f", "`o `", "`o `", "the loss with its digits", "overflow"],
+        ["lib.g", "`· `", "`· `", "the loss to the ends of the range", "right"],
+    ]

@@ -13,10 +13,11 @@ from typing import Any
 from hunt import known_errors, line, measured
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.result import Comparison, Tally
+from reflosses.comparison.result import Comparison, Deviation, Tally
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.comparison.worst_inputs import QUANTITIES
 from reflosses.reporting.tables import legend, letter_of, marks_of
+from reflosses.reporting.told import standing
 
 PAGE = Path(__file__).parents[2] / "derivations" / "accuracy.md"
 FRAMEWORKS = ("scipy", "sklearn")
@@ -124,11 +125,16 @@ def together(rows: list[dict[str, Any]]) -> Comparison:
             column: Tally = getattr(found.row(asked["regime"]), what)
             column.points += asked[what]["points"]
             column.wrong |= asked[what]["wrong"]
+    found.worst = [
+        Deviation(d["regime"], d["name"], d["what"], d["verdict"], None, None, level=d["level"])
+        for row in rows
+        for d in (row["result"] or {"worst": []})["worst"]
+    ]
     return found
 
 
 def functions(report: dict[str, Any]) -> str:
-    """One line for each function: two marks in each regime, and the worst verdict."""
+    """One line for each function: two marks in each regime, the last level that holds, and the worst verdict."""
     names: dict[str, list[dict[str, Any]]] = {}
     for row in filter(shown, report["legs"][1]["rows"]):
         names.setdefault(row["name"], []).append(row)
@@ -140,8 +146,8 @@ def functions(report: dict[str, Any]) -> str:
         marks = [f"`{m}`" if m.strip() else "" for m in marks_of(results[name], regimes)]
         order = ["right", *reversed(VERDICTS)]
         told = max((verdict(row) for row in rows), key=lambda v: order.index(v) if v in order else -1)
-        lines.append([name, *marks, told])
-    head = ["function, float64", *map(letter_of, regimes), "is it our loss?"]
+        lines.append([name, *marks, standing(results[name]), told])
+    head = ["function, float64", *map(letter_of, regimes), "it is", "worst"]
     meaning = "\n".join(f"- {line}" for line in legend(regimes))
     return f"{table(head, lines, ':--')}\n\n{meaning}"
 
