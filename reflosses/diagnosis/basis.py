@@ -153,7 +153,7 @@ def _margin_slope(t: Tape, loss: Any, y: Any, x: Node) -> Named:
 
 def _margin_regions(loss: Any, y: Any, x: Any) -> tuple[Regions, ...]:
     m = y * x
-    cuts = ((1.0,), (0.0,), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0, 1.0), (0.5,), (2.0,))
+    cuts = ((1.0,), (0.0,), (-1.0,), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0, 1.0), (0.5,), (2.0,))
     out: list[Regions] = [()]
     for cut in cuts:
         edges = [-np.inf, *cut, np.inf]

@@ -221,6 +221,16 @@ def test_what_is_known_of_one_part_is_said_where_nothing_is_known_of_the_other()
     )
 
 
+def test_intervals_with_one_formula_are_one_interval() -> None:
+    def candidate(y, x):  # a hinge of embeddings: x for y = 1, max(0, 1 − x) for y = −1
+        return np.sin(50 * x), np.where(y > 0, 1.0, np.where(x < 1, -1.0, 0.0))
+
+    loss = Hinge(**NONE)
+    found = described(answered(candidate, loss), loss)
+    assert found is not None
+    assert found.text.startswith("Its gradient is ½ y + 0.5 where m < −1 and y where m ≥ −1, not ")
+
+
 def test_equal_losses_share_the_slope_of_the_largest() -> None:
     def candidate(y, x):
         v = size(x - y)
