@@ -350,7 +350,7 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
         ("'Hubber', delta=0.75", "no loss is named 'Hubber'; did you mean Huber?"),
         (
             "'Huber', delt=0.75",
-            "Huber has no parameter 'delt'; did you mean delta? it takes delta, reduction; the check takes diagnose, *",
+            "Huber has no parameter 'delt'; did you mean delta? it takes delta, reduction; the check takes command, diagnose, *",
         ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
         ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; did you mean torch.huber_loss? *"),
