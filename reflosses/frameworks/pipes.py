@@ -62,8 +62,7 @@ class Pipes:
 
     def send(self, data: bytes, end: float) -> None:
         """Write a request. Nothing may have come that nobody asked for."""
-        if self._reading.poll(0):
-            self._read(self._reading.poll(0), end)
+        self._read(self._reading.poll(0), end)
         if self._got:
             raise NotInProtocolError(f"sent something that nobody asked for: {quoted(self._got)}")
         rest = memoryview(data)

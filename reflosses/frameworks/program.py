@@ -118,19 +118,22 @@ class Program(Apart):
         *_, line = self._known()
         end = time.monotonic() + self._limit
         try:
-            self._pipes = pipes = Pipes(self.command, self._memory)
-            self._end = weakref.finalize(self, pipes.close)
-            self._silent = True
+            pipes = Pipes(self.command, self._memory)
+        except CannotLoadError as error:
+            raise CannotLoadError(f"{self} cannot be started: {error}") from None
+        self._pipes, self._silent = pipes, True
+        self._end = weakref.finalize(self, pipes.close)
 
-            def talk() -> Abilities:
-                pipes.send(line, end)
-                return abilities(pipes.line(LONGEST_REST, end))
+        def talk() -> Abilities:
+            pipes.send(line, end)
+            return abilities(pipes.line(LONGEST_REST, end))
 
+        try:
             self._can = self._exchange(talk)
-        except (CannotLoadError, ProcessDied, TimeoutError, WrongAnswerError) as error:
-            where = f" (on its standard error: {pipes.last_words})" if self._pipes and pipes.last_words else ""
+        except (ProcessDied, TimeoutError, WrongAnswerError) as error:
             self.close()
             its = "its process " if isinstance(error, ProcessDied) else ""
+            where = f" ({error.where})" if isinstance(error, ProcessDied) and error.where else ""
             raise CannotLoadError(f"{self} cannot be started: {its}{error}{where}") from None
 
     def _exchange(self, talk: Callable[[], Any]) -> Any:
@@ -143,17 +146,16 @@ class Program(Apart):
         except WrongAnswerError:
             done = True  # an answer that was read to its end
             raise
-        except NotInProtocolError as error:
-            raise ProcessDied(str(error), self._where()) from None
-        except ProcessDied as error:
-            raise ProcessDied(str(error), self._where()) from None
+        except (NotInProtocolError, ProcessDied) as error:
+            raise ProcessDied(str(error), self._last_words()) from None
         except TimeoutError as error:
-            raise TimeoutError(f"no answer within {self._limit:g} s{error}") from None
+            where = self._last_words()
+            raise TimeoutError(f"no answer within {self._limit:g} s{error}{where and f' ({where})'}") from None
         finally:
             if not done:
                 self.close()
 
-    def _where(self) -> str:
+    def _last_words(self) -> str:
         words = self._pipes.last_words if self._pipes else ""
         return f"on its standard error: {words}" if words else ""
 

@@ -108,10 +108,11 @@ def packed(a: Any, form: Format) -> bytes:
 
 def unpacked(data: Any, form: Format) -> Floats:
     """The numbers that `packed` has made bytes of, as float64."""
-    if form.name == "bfloat16":
-        wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).astype(np.float64)
-    return np.frombuffer(data, np.dtype(form.name).newbyteorder("<")).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        if form.name == "bfloat16":
+            wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
+            return wide.view(np.float32).astype(np.float64)
+        return np.frombuffer(data, np.dtype(form.name).newbyteorder("<")).astype(np.float64)
 
 
 def width(form: Format) -> int:
@@ -219,7 +220,9 @@ def _object(line: bytes, known: tuple[str, ...]) -> dict[str, Any]:
     for key in said:
         if key not in known:
             hint = did_you_mean(key, known)
-            raise WrongAnswerError(f"its answer has the unknown key {quoted(key)}{f'; {hint}' if hint else ''}")
+            raise WrongAnswerError(
+                f"its answer has the unknown key {quoted(key)}; {hint and f'{hint} '}it may have {', '.join(known)}"
+            )
     if "error" in said:
         text = said["error"]
         raise WrongAnswerError(f"it says: {printable(text) if isinstance(text, str) and text.strip() else 'error'}")
