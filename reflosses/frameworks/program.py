@@ -30,6 +30,7 @@ from reflosses.frameworks.protocol import (
     from_bytes,
     from_json,
     introduction,
+    reply,
     request,
     width,
 )
@@ -173,10 +174,10 @@ class Program(Apart):
             pipes = self._pipes
             assert pipes is not None
             pipes.send(request(arrays, form, binary=binary), end)
-            line = pipes.line(right.longest, end)
-            counts = counts_in(line, right.most(form), form)
+            said = reply(pipes.line(right.longest, end))
+            counts = counts_in(said, right.most(form), form)
             if counts is None:
-                return from_json(line, right)
+                return from_json(said, right)
             return from_bytes(counts, pipes.bytes(sum(counts) * width(form), end), form, right)
 
         try:

@@ -168,18 +168,24 @@ def abilities(line: bytes) -> Abilities:
     return Abilities(**{key: said[key] for key in Abilities._fields if key in said})
 
 
-def counts_in(line: bytes, most: int, form: Format) -> tuple[int, int] | None:
-    """How many values and slopes follow a line as bytes; None if the line is the whole answer.
+def reply(line: bytes) -> dict[str, Any]:
+    """What an answer to a call says, by its keys. Raises NotInProtocolError or WrongAnswerError."""
+    return _object(line, PARTS)
+
+
+def counts_in(said: Mapping[str, Any], most: int, form: Format) -> tuple[int, int] | None:
+    """How many values and slopes follow a reply as bytes; None if it is the whole answer.
 
     Raises NotInProtocolError if there are more than `most` bytes, or if they are no two counts.
     """
-    said = _object(line, PARTS)
     if "counts" not in said:
         return None
     found = said["counts"]
     two = isinstance(found, list) and len(found) == 2 and all(isinstance(n, float) for n in found)
     if not two or not all(n >= 0 and n == np.floor(n) and np.isfinite(n) for n in found):
-        raise NotInProtocolError(f'sent "counts" that are no two numbers of values and slopes: {quoted(line)}')
+        raise NotInProtocolError(
+            f'sent "counts" that are no two numbers of values and slopes: {quoted(json.dumps(found))}'
+        )
     if sum(found) * width(form) > most:
         raise NotInProtocolError(f"announced {found[0]:.0f} values and {found[1]:.0f} slopes, far more than are due")
     return int(found[0]), int(found[1])
@@ -191,9 +197,8 @@ def from_bytes(counts: tuple[int, int], data: Any, form: Format, right: Due) -> 
     return _answer(numbers[: counts[0]] if counts[0] else None, numbers[counts[0] :] if counts[1] else None, right)
 
 
-def from_json(line: bytes, right: Due) -> Answer:
-    """The answer in a line. Raises NotInProtocolError or WrongAnswerError."""
-    said = _object(line, PARTS)
+def from_json(said: Mapping[str, Any], right: Due) -> Answer:
+    """The answer in a reply. Raises WrongAnswerError."""
     value, grad = (None if said.get(key) is None else _read(key, said[key]) for key in ("value", "gradient"))
     return _answer(value, grad, right)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from programs import CUT, NAIVE, built, client
+from client_programs import CUT, NAIVE, built, client
 
 from reflosses import Huber, MeanSquaredError, NegativeLogLikelihood, Program, check
 from reflosses.__main__ import main
@@ -420,7 +420,7 @@ def test_a_client_in_c_is_right_in_lines_and_in_bytes(tmp_path: Path) -> None:
 def test_a_naive_cross_entropy_in_c_is_named_with_a_line_to_paste(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = shlex.join(built(tmp_path / "c", "c", NAIVE["c"]))
+    command = shlex.join(built(tmp_path / "c", "c", client("c", NAIVE["c"])))
     loss = ["--loss", "BinaryCrossEntropyWithLogits", "reduction=none"]
     arguments = ["--level", "digits", "--regime", "moderate,A,B", "--format", "json"]
     assert main(["check", "--command", command, *arguments, *loss]) == 1

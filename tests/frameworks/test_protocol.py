@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from reflosses import CrossEntropy, Huber, MeanSquaredError, Scaled
+from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks import protocol
 from reflosses.frameworks.protocol import Abilities, Due, NotInProtocolError, WrongAnswerError
@@ -75,9 +76,13 @@ def test_bytes_round_to_the_format(name: str) -> None:
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
+def answer_of(line: bytes, right: Due) -> Answer:
+    return protocol.from_json(protocol.reply(line), right)
+
+
 def test_numbers_come_as_decimals_or_in_texts() -> None:
     line = b'{"value": [0.5, "0x1.8p+1"], "gradient": ["-Infinity", 3]}'
-    answer = protocol.from_json(line, TWO)
+    answer = answer_of(line, TWO)
     assert (answer.value.tolist(), answer.grad.tolist()) == ([0.5, 3.0], [-math.inf, 3.0])
     for text, number in {
         "inf": math.inf,
@@ -86,10 +91,10 @@ def test_numbers_come_as_decimals_or_in_texts() -> None:
         "10": 10.0,
         "1e400": math.inf,
     }.items():
-        assert protocol.from_json(f'{{"value": "{text}"}}'.encode(), TWO).value == number
+        assert answer_of(f'{{"value": "{text}"}}'.encode(), TWO).value == number
     for text in ("nan", "-nan", "NaN"):
-        assert np.isnan(protocol.from_json(f'{{"value": "{text}"}}'.encode(), TWO).value)
-    assert protocol.from_json(b'{"value": 1' + b"0" * 5000 + b"}", TWO).value == math.inf
+        assert np.isnan(answer_of(f'{{"value": "{text}"}}'.encode(), TWO).value)
+    assert answer_of(b'{"value": 1' + b"0" * 5000 + b"}", TWO).value == math.inf
 
 
 def test_a_list_takes_the_shape_that_is_due_and_a_wrong_count_keeps_its_own() -> None:
@@ -97,14 +102,14 @@ def test_a_list_takes_the_shape_that_is_due_and_a_wrong_count_keeps_its_own() ->
     assert right == Due((2, 4), (2, 4), (2, 3, 4))
     assert protocol.due(CrossEntropy(axis=1), (2, 3, 4)) == Due((), (2, 4), (2, 3, 4))
     ones = json.dumps([1.0] * 24)
-    answer = protocol.from_json(f'{{"value": {json.dumps([1.0] * 8)}, "gradient": {ones}}}'.encode(), right)
+    answer = answer_of(f'{{"value": {json.dumps([1.0] * 8)}, "gradient": {ones}}}'.encode(), right)
     assert (answer.value.shape, answer.grad.shape) == ((2, 4), (2, 3, 4))
-    answer = protocol.from_json(b'{"value": [1, 2, 3], "gradient": [1, 2]}', right)
+    answer = answer_of(b'{"value": [1, 2, 3], "gradient": [1, 2]}', right)
     assert (answer.value.shape, answer.grad.shape) == ((3,), (2,))
     mean = protocol.due(MeanSquaredError(), (3,))
-    assert protocol.from_json(b'{"value": [1]}', mean).value.shape == ()
-    assert protocol.from_json(b'{"value": [1, 2, 3]}', mean).value.shape == (3,)  # one each, where one is due
-    assert protocol.from_json(b'{"value": 1}', protocol.due(MeanSquaredError(reduction="none"), (1,))).value.shape == ()
+    assert answer_of(b'{"value": [1]}', mean).value.shape == ()
+    assert answer_of(b'{"value": [1, 2, 3]}', mean).value.shape == (3,)  # one each, where one is due
+    assert answer_of(b'{"value": 1}', protocol.due(MeanSquaredError(reduction="none"), (1,))).value.shape == ()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +130,7 @@ def test_a_list_takes_the_shape_that_is_due_and_a_wrong_count_keeps_its_own() ->
 )
 def test_a_wrong_answer_is_told_in_words(line: bytes, why: str) -> None:
     with pytest.raises(WrongAnswerError) as caught:
-        protocol.from_json(line, TWO)
+        answer_of(line, TWO)
     assert why in str(caught.value)
 
 
@@ -143,7 +148,7 @@ def test_a_wrong_answer_is_told_in_words(line: bytes, why: str) -> None:
 )
 def test_what_is_no_answer_is_told_in_words(line: bytes, why: str) -> None:
     with pytest.raises(NotInProtocolError) as caught:
-        protocol.from_json(line, TWO)
+        answer_of(line, TWO)
     assert why in str(caught.value)
     assert len(str(caught.value)) < 200
 
@@ -165,8 +170,8 @@ def test_the_first_answer_says_what_a_program_can_do() -> None:
 
 
 def test_counts_announce_bytes() -> None:
-    assert protocol.counts_in(b'{"counts": [2, 0]}', 100, F64) == (2, 0)
-    assert protocol.counts_in(b'{"value": 1}', 100, F64) is None
+    assert protocol.counts_in(protocol.reply(b'{"counts": [2, 0]}'), 100, F64) == (2, 0)
+    assert protocol.counts_in(protocol.reply(b'{"value": 1}'), 100, F64) is None
     for line, why in {
         b'{"counts": [1e12, 5]}': "announced 1000000000000 values and 5 slopes, far more than are due",
         b'{"counts": [-1, 5]}': "no two numbers of values and slopes",
@@ -175,7 +180,7 @@ def test_counts_announce_bytes() -> None:
         b'{"counts": [1e999, 5]}': "no two numbers of values and slopes",
     }.items():
         with pytest.raises(NotInProtocolError) as caught:
-            protocol.counts_in(line, 100, F64)
+            protocol.counts_in(protocol.reply(line), 100, F64)
         assert why in str(caught.value)
     both = protocol.packed(np.array([0.5, 3.0, -1.0, 2.0]), F32)
     answer = protocol.from_bytes((2, 2), both, F32, TWO)

@@ -10,9 +10,9 @@ import pytest
 
 CLIENTS = Path(__file__).parent / "clients"
 CUT = "// ---- reflosses asks"  # above this line a client has its loss, below it the protocol
-CPP = "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
+INCLUDES = "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
 NAIVE = {  # binary cross-entropy of logits, as people write it
-    "c": CPP
+    "c": INCLUDES
     + """static REAL loss(REAL y, REAL z) {
     REAL p = 1 / (1 + exp(-z));
     return -(y * log(p) + (1 - y) * log(1 - p));
@@ -42,20 +42,21 @@ def tool(name: str) -> str:
     return found
 
 
-def client(kind: str) -> str:
-    """The source of a client of the page; kind: "c", "js" or "rs"."""
-    return (CLIENTS / f"huber.{kind}").read_text("utf-8")
+def client(kind: str, loss: str = "") -> str:
+    """The source of a client of the page, or of one with these lines in place of its loss; kind: "c", "js" or "rs"."""
+    source = (CLIENTS / f"huber.{kind}").read_text("utf-8")
+    return loss + source[source.index(CUT) :] if loss else source
 
 
-def built(folder: Path, kind: str, head: str = "", *, real: str = "double") -> list[str]:
-    """The command of a client, compiled in a new folder; head: takes the place of its loss. real: the float of C."""
+def built(folder: Path, kind: str, source: str = "", *, real: str = "double") -> list[str]:
+    """The command of a client, compiled in a new folder; source: by default that of the page. real: the float of C."""
     folder.mkdir()
-    source, file, program = client(kind), folder / f"client.{kind}", str(folder / "client")
-    file.write_text(head + source[source.index(CUT) :] if head else source, "utf-8")
+    file, program = folder / f"client.{kind}", str(folder / "client")
+    file.write_text(source or client(kind), "utf-8")
     if kind == "js":
         return [tool("node"), str(file)]
     if kind == "c":
-        flags = ["-O1", "-Wall", "-Wextra", "-Werror", f"-DREAL={real}", "-o", program, str(file), "-lm"]
+        flags = ["-O2", "-Wall", "-Wextra", "-Werror", f"-DREAL={real}", "-o", program, str(file), "-lm"]
         compiler = [tool("cc"), *flags]
     else:
         compiler = [tool("rustc"), "--edition", "2021", "-D", "warnings", "-o", program, str(file)]
