@@ -167,6 +167,9 @@ class Oracle:
                 result = check(candidate, self.loss, **given)
             except CannotLoadError as error:
                 raise ValueError(str(error)) from None
+            finally:
+                if isinstance(candidate, Program):
+                    candidate.close()  # a later check starts it again
         else:
             result = _in_a_process(candidate, self.loss, self._limit, given)
         result.notes += why_nothing_was_asked(result, self.loss, given.get("regimes", REGIMES))

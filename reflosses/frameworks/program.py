@@ -32,7 +32,6 @@ from reflosses.frameworks.protocol import (
     introduction,
     reply,
     request,
-    width,
 )
 
 LARGE = 1024  # predictions of a call that is made in bytes, if the program takes them
@@ -46,7 +45,8 @@ class Program(Apart):
 
     command: the program and its arguments; no shell reads them. limit: seconds for a call, and for the start. memory:
     the largest amount of data in GiB that it may hold, or None for no limit (only Linux has one).
-    It is started by `begin`, which `check` and `diagnose` call, and ended by `close`, or with the last reference to it.
+    It is started by `begin`, which `check`, `diagnose` and `exhaust` call, and ended by `close`, or with the last
+    reference to it.
     Whatever the program does is an answer in words, after `limit` seconds at the latest. Raises TypeError or ValueError
     for a command that is not a list of texts, or a limit that is no time.
     """
@@ -178,7 +178,7 @@ class Program(Apart):
             counts = counts_in(said, right.most(form), form)
             if counts is None:
                 return from_json(said, right)
-            return from_bytes(counts, pipes.bytes(sum(counts) * width(form), end), form, right)
+            return from_bytes(counts, pipes.bytes(sum(counts) * form.width // 8, end), form, right)
 
         try:
             answer: Answer = self._exchange(talk)

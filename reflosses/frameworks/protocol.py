@@ -64,9 +64,7 @@ def request(arrays: Mapping[str, Any], form: Format, *, binary: bool) -> bytes:
     whole = given["y"].dtype.kind in "iu"
     counts = [given[name].size if name in given else 0 for name in ("y", "yhat", "weight")]
     line = _line(**shapes, y_dtype="int64" if whole else form.name, counts=counts)
-    return b"".join(
-        [line, *(a.astype("<i8").tobytes() if a.dtype.kind in "iu" else packed(a, form) for a in given.values())]
-    )
+    return b"".join([line, *(packed(a, form) for a in given.values())])
 
 
 def _line(**keys: Any) -> bytes:
@@ -115,11 +113,6 @@ def unpacked(data: Any, form: Format) -> Floats:
         return np.frombuffer(data, np.dtype(form.name).newbyteorder("<")).astype(np.float64)
 
 
-def width(form: Format) -> int:
-    """The bytes of a number."""
-    return 2 if form.name == "bfloat16" else np.dtype(form.name).itemsize
-
-
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -145,7 +138,7 @@ class Due(NamedTuple):
 
     def most(self, form: Format) -> int:
         """The most bytes of arrays that are read: twice as many as are due, to tell a wrong count from garbage."""
-        return 64 + 2 * width(form) * (prod(self.each) + prod(self.grad))
+        return 64 + form.width // 4 * (prod(self.each) + prod(self.grad))
 
 
 def due(loss: Loss, shape: tuple[int, ...]) -> Due:
@@ -186,7 +179,7 @@ def counts_in(said: Mapping[str, Any], most: int, form: Format) -> tuple[int, in
         raise NotInProtocolError(
             f'sent "counts" that are no two numbers of values and slopes: {quoted(json.dumps(found))}'
         )
-    if sum(found) * width(form) > most:
+    if sum(found) * form.width / 8 > most:
         raise NotInProtocolError(f"announced {found[0]:.0f} values and {found[1]:.0f} slopes, far more than are due")
     return int(found[0]), int(found[1])
 

@@ -69,7 +69,7 @@ def test_bytes_round_to_the_format(name: str) -> None:
     form = FORMATS[name]
     numbers = np.array([0.1, -1e300, form.smallest, form.max, -0.0])
     data = protocol.packed(numbers, form)
-    assert len(data) == 5 * protocol.width(form)
+    assert len(data) == 5 * {"float64": 8, "float32": 4}.get(name, 2)
     assert protocol.unpacked(data, form).tolist() == form.round(numbers).tolist()
 
 
