@@ -60,11 +60,14 @@ class Pipes:
         lines = self._said.decode(errors="replace").split("\n")
         return next((shown for line in reversed(lines) if (shown := printable(line))), "")
 
-    def send(self, data: bytes, end: float) -> None:
-        """Write a request. Nothing may have come that nobody asked for."""
+    def expect_silence(self, end: float) -> None:
+        """Raise NotInProtocolError if something has come that nobody asked for."""
         self._read(self._reading.poll(0), end)
         if self._got:
             raise NotInProtocolError(f"sent something that nobody asked for: {quoted(self._got)}")
+
+    def send(self, data: bytes, end: float) -> None:
+        """Write a request."""
         rest = memoryview(data)
         while rest:
             try:

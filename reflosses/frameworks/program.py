@@ -173,6 +173,7 @@ class Program(Apart):
         def talk() -> Answer:
             pipes = self._pipes
             assert pipes is not None
+            pipes.expect_silence(end)
             pipes.send(request(arrays, form, binary=binary), end)
             said = reply(pipes.line(right.longest, end))
             counts = counts_in(said, right.most(form), form)
