@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from client_programs import NAIVE, built, client, naive
+from program_speed import bfloat16
 
-from reflosses import BinaryCrossEntropyWithLogits, Huber, Program, check
+from reflosses import BinaryCrossEntropyWithLogits, Huber, Program, check, exhaust
 from reflosses.__main__ import main
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison
@@ -69,3 +70,12 @@ def test_a_forgotten_half_is_named_as_its_twin_is(kind: str, half: str, tmp_path
         result = check(asked, HUBER)
     assert told(result) == told(check(doubled, HUBER))
     assert result.diagnosis.startswith("It has the right gradient; its value is twice what is due where |r| ≤ delta")
+
+
+def test_every_bfloat16_of_a_client_is_judged(tmp_path: Path) -> None:
+    right, wrong = bfloat16(), bfloat16().replace("r > 0.7f ?", "r > 1.5f ?")  # the slope from 0.7 to 1.5
+    for name, source in {"right": right, "wrong": wrong}.items():
+        with closing(Program(built(tmp_path / name, "c", source, real="uint16_t"))) as asked:
+            census = exhaust(asked, HUBER)
+        assert census.ok == (name == "right"), census.to_markdown()
+        assert {target.value.asked for target in census.targets} == {65_280}
