@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reflosses.evaluation.domain import Floats
 
@@ -61,35 +60,6 @@ class Format:
             near = np.rint(a / unit) * unit
             near = np.where(np.abs(near) > self.max, np.copysign(np.inf, a), near)
             return np.asarray(np.where(np.isfinite(a), near, a))
-
-    @property
-    def last(self) -> int:
-        """The place of the largest number: how many numbers above 0 there are."""
-        return (2 * self.top - 1) * 2 ** (self.bits - 1) - 1
-
-    def place(self, a: Any) -> NDArray[np.int64]:
-        """The place of each number among all numbers of the format, in their order; 0 has the place 0.
-
-        Neighbouring numbers have neighbouring places, whose size is that of their bits, read as an integer.
-        """
-        bits = np.abs(np.asarray(a, np.float64)).astype(_CARRIERS[self.name]).view(_INTEGERS[self.name])
-        return np.asarray(np.where(np.signbit(a), -1, 1) * (bits.astype(np.int64) >> self._unused))
-
-    def number(self, place: Any) -> Floats:
-        """The number at a place from −`last` to `last`."""
-        place = np.asarray(place, np.int64)
-        bits = (np.abs(place) << self._unused).astype(_INTEGERS[self.name])
-        return np.asarray(np.copysign(bits.view(_CARRIERS[self.name]).astype(np.float64), place))
-
-    @property
-    def _unused(self) -> int:
-        """Trailing bits of the carrier that are 0."""
-        return 16 if self.name == "bfloat16" else 0
-
-
-# The formats of NumPy whose bits are read; bfloat16 is the upper half of float32.
-_CARRIERS = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
-_INTEGERS = {"float64": np.int64, "float32": np.int32, "float16": np.int16, "bfloat16": np.int32}
 
 
 FORMATS = {

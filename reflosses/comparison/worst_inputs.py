@@ -27,7 +27,7 @@ from reflosses.truth.sampling import SATURATION, Problem, Rng, hard_numbers, mag
 QUANTITIES = Bounds._fields
 WILD = 2.0**20  # times its bound, an error is of an infinity, a zero or a sign, and would hide all others
 
-_BLOCK = 2**12  # predictions that are measured at a time
+BLOCK = 2**12  # predictions that are measured at a time
 _CALLS = 32  # units that are measured at a time, where each takes a call
 _PROVABLE = 16  # members whose proof is soon done
 _WIDTHS = (51, 49, 46, 42, 36, 28, 16, 4)  # bits of the boxes that are drawn from in a climb, in float64
@@ -107,7 +107,7 @@ def search(
     apart. stop: is asked before each measurement, and ends the search.
     """
     hunt = _Search(measure, confirm, np.random.default_rng(seed), form, fixed, wild, stop)
-    hunt.block = block or int(max(2**9, min(_BLOCK, points // 256)))
+    hunt.block = block or int(max(2**9, min(BLOCK, points // 256)))
     with np.errstate(all="ignore"):
         hunt.begin(draw, first)
         while hunt.found.points < points and not stop():
@@ -258,10 +258,33 @@ def _calls(loss: Loss, y: Floats, yhat: Floats) -> Iterator[tuple[Floats, Floats
 # ---- floats as integers ----------------------------------------------------------------------------------------------
 
 
+# The floats of NumPy whose bits are read, and integers of their size; bfloat16 is the upper half of float32.
+_FLOATS = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
+_INTEGERS = {"float64": np.int64, "float32": np.int32, "float16": np.int16, "bfloat16": np.int32}
+
+
+def as_integers(a: Any, form: Format) -> Any:
+    """Integers in the order of the numbers of a format: those of neighbours are neighbours, and that of ±0 is 0."""
+    bits = np.abs(np.asarray(a, np.float64)).astype(_FLOATS[form.name]).view(_INTEGERS[form.name]).astype(np.int64)
+    return np.where(np.signbit(a), -1, 1) * (bits >> _unused(form))
+
+
+def from_integers(n: Any, form: Format) -> Floats:
+    """The finite numbers of a format to which these integers belong; larger ones mean its largest number."""
+    n = np.asarray(n, np.int64)
+    bits = np.minimum(np.abs(n), as_integers(form.max, form)) << _unused(form)
+    size = bits.astype(_INTEGERS[form.name]).view(_FLOATS[form.name]).astype(np.float64)
+    return np.asarray(np.where(n < 0, -size, size))
+
+
+def _unused(form: Format) -> int:
+    """Trailing bits that a format does not use."""
+    return 16 if form.name == "bfloat16" else 0
+
+
 def _moved(a: Floats, rng: Rng, width: int, form: Format = DOUBLE) -> Floats:
     """Floats whose bits, read as integers in the order of the floats, differ by at most 2^width."""
-    place = form.place(a) + rng.integers(-(2**width), 2**width + 1, a.shape)
-    return form.number(np.clip(place, -form.last, form.last))
+    return from_integers(as_integers(a, form) + rng.integers(-(2**width), 2**width + 1, a.shape), form)
 
 
 def _moved_inside(a: Floats, domain: Domain, rng: Rng, width: int, form: Format = DOUBLE) -> Floats:
@@ -308,7 +331,8 @@ def _narrowed(a: Floats, domain: Domain, form: Format, rng: Rng, drawn: bool) ->
     """
     if isinstance(domain, Labels | Classes):
         return a
-    random = form.number(rng.integers(-form.last, form.last + 1, a.shape))
+    last = int(as_integers(form.max, form))
+    random = from_integers(rng.integers(-last, last + 1, a.shape), form)
     spare = form.round(np.where(domain.outside(random), np.abs(random), random))
     spare = np.where(domain.outside(spare), form.round(rng.uniform(0, 1, a.shape)), spare)
     if not drawn:

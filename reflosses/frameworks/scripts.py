@@ -12,6 +12,7 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS, blocks
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.largest_errors import LargestErrors, hunt
 from reflosses.comparison.result import Comparison, Deviation, numbers
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
@@ -57,6 +58,24 @@ def checked(
         for bad in function.refused:
             _ask_to_refuse(found, make, function, given, bad)
     return found
+
+
+def largest_errors(
+    framework: Framework,
+    function: Function,
+    given: Mapping[str, Any],
+    dtype: str,
+    *,
+    make: Make | None = None,
+    **options: Any,
+) -> LargestErrors:
+    """Hunt a function of a framework for its largest errors; `largest("value")` is the largest that is known.
+
+    make: by default the candidate is called in this process. options: as for `reflosses.hunt`, such as seconds=10.
+    """
+    make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
+    own = {"inputs": function.inputs, "targets": function.targets, "unit": function.unit, "name": function.name}
+    return hunt(make(given), function.loss(given), dtype=dtype, **{**own, **options})
 
 
 def _ask_to_refuse(

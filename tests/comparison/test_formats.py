@@ -41,17 +41,3 @@ def test_spacing_is_the_distance_to_the_next_number(form):
         gap = float(np.nextafter(narrow, np.asarray(form.max, dtype))) - float(x)
         assert form.spacing(x) == gap
     assert form.spacing(np.inf) == form.spacing(form.max) == form.spacing(-form.max)
-
-
-@every_format
-def test_places_count_the_numbers_of_a_format_in_their_order(form):
-    """All of a narrow format; of a wide one the ends, and both sides of each power of two."""
-    places = np.arange(-form.last, form.last + 1) if form.bits < 24 else np.array([-form.last, -1, 0, 1, form.last])
-    numbers = form.number(places)
-    assert (np.diff(numbers) > 0).all()
-    np.testing.assert_array_equal(form.place(numbers), places)
-    np.testing.assert_array_equal(form.round(numbers), numbers)
-    assert form.number([1, form.last]).tolist() == [form.smallest, form.max]
-    powers = np.ldexp(1.0, np.arange(3 - form.top - form.bits, form.top))
-    above = form.number(form.place(powers) + 1)
-    np.testing.assert_array_equal(above - powers, form.spacing(powers))
