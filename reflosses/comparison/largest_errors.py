@@ -49,7 +49,7 @@ _ORDINARY = 8  # ordinary losses that are asked first
 Tick = Callable[[int, int], None]  # told of progress: the part that is done, and the whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorstNumber:
     """A wrong number, or the right number with the largest error, and the call that shows it.
 
@@ -146,7 +146,7 @@ class LargestErrors:
         stopped = ", interrupted" if self.interrupted else ""
         return f"Asked: {self.points:,} predictions in {self.seconds:.1f} s, seed {self.seed}{stopped}."
 
-    def _shown(self) -> Iterator[tuple[str, WorstNumber]]:
+    def shown(self) -> Iterator[tuple[str, WorstNumber]]:
         """Every error once, with its title."""
         for what, e in zip(WHAT, (self.value, self.gradient), strict=True):
             if e is not None:
@@ -155,14 +155,14 @@ class LargestErrors:
 
     def __str__(self) -> str:
         out = [self.headline()]
-        for head, e in self._shown():
+        for head, e in self.shown():
             out += [f"{head}: {e}", f"    {e.line}"]
         return "\n".join([*out, *self.notes, self.effort()])
 
     def to_markdown(self) -> str:
         """The errors as a list, and the inputs as lines to paste."""
         out = [f"### {self.headline()}", ""]
-        for head, e in self._shown():
+        for head, e in self.shown():
             out += [f"- {head}: {e}", "", "  ```python", f"  {e.line}", "  ```", ""]
         return "\n".join([*out, *(f"- {note}" for note in self.notes), "", self.effort()]) + "\n"
 
@@ -256,8 +256,10 @@ class _Number(NamedTuple):
     error: str = ""
 
     def beats(self, other: _Number | None) -> bool:
-        """Whether it is the better example: a larger error, or nearly the same at fewer predictions."""
+        """Whether it is the better example: a larger error, finite inputs, or nearly the same at fewer predictions."""
         if other is None or self.ulp > other.ulp:
+            return True
+        if self.ulp == other.ulp and np.isfinite(self.yhat).all() and not np.isfinite(other.yhat).all():
             return True
         return other.yhat.size > _LARGE and self.yhat.size < other.yhat.size and self.ulp >= 0.98 * other.ulp
 
@@ -493,7 +495,8 @@ class _Hunt:
     def _kept(self, found: _Judged, y: Floats, yhat: Floats) -> Floats:
         """The largest error of each loss without the wild ones. The worst numbers are kept."""
         what, numbers, right, ulps, _, known = found
-        errors = np.where(known[:, None] & np.isfinite(ulps), ulps, 0.0)
+        lost = right & (numbers.free > np.abs(numbers.exact))  # such as a subnormal number, where there are none
+        errors = np.where(known[:, None] & np.isfinite(ulps) & ~lost, ulps, 0.0)
 
         def example(i: int, j: int, kind: str) -> _Number:
             one = slice(i, i + 1)
@@ -518,11 +521,11 @@ class _Hunt:
         return np.asarray(errors.max(axis=1, initial=0.0))
 
     def _verdicts(self, what: str, numbers: Numbers, rows: Any, columns: Any, yhat: Floats) -> Any:
-        """The names for wrong numbers. Only where squares of the predictions overflow is an infinity an overflow."""
-        huge = (np.abs(flatten(yhat)) >= 2.0 ** (self.form.top // 2 - 1)).any(axis=1)[rows]
+        """The names for wrong numbers: an infinity or NaN is an overflow if the squares of the predictions overflow."""
+        size = np.abs(flatten(yhat))
+        huge = ((size >= 2.0 ** (self.form.top // 2 - 1)) & (size < inf)).any(axis=1)[rows]
         got, exact, size = (a[rows, columns] for a in (numbers.got, numbers.exact, numbers.size))
-        regimes = np.where(huge & np.isinf(got), "F", "D")
-        return verdicts(what, regimes, got, exact, size, self.form)
+        return verdicts(what, np.where(huge, "F", "D"), got, exact, size, self.form)
 
     def _note_error(self, y: Floats, yhat: Floats, kind: str, error: str, what: str = "value") -> None:
         """Keep the first error of a kind."""
@@ -534,8 +537,7 @@ class _Hunt:
         """Judge the worst numbers again, against certified ones, and write them down."""
         errors = {what: self._certified(n, found.interrupted) for what, n in self.largest.items()}
         found.value, found.gradient = errors.get("value"), errors.get("gradient")
-        wrong = [self._certified(n, found.interrupted) for n in self.wrong.values()]
-        wrong += [e for e in errors.values() if e.verdict != "right"]
+        wrong = [*errors.values(), *(self._certified(n, found.interrupted) for n in self.wrong.values())]
         worst: dict[tuple[str, str], WorstNumber] = {}
         for e in wrong:
             if e.verdict != "right" and ((e.what, e.verdict) not in worst or e.ulp > worst[e.what, e.verdict].ulp):

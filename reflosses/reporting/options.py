@@ -15,6 +15,7 @@ from reflosses.frameworks.function import frameworks
 from reflosses.reporting.asked import OPTIONS, one_word, regimes_of, shortened
 from reflosses.reporting.output import versions
 
+FORMATS_OF_HUNTS = ("table", "json", "markdown")
 FORMATS_OF_REPORTS = ("table", "json", "markdown", "junit", "github")
 LIMIT = 30.0  # seconds for a call of a candidate
 DAY = 86400  # seconds
@@ -64,28 +65,25 @@ def command_line() -> argparse.ArgumentParser:
         "checks are those of --config, or of [[tool.reflosses.check]] in pyproject.toml.",
         epilog="Exit status: 0 right (or as --expect says), 1 not, 2 misuse, 130 interrupted.",
     )
-    command.add_argument(
-        "candidates",
-        nargs="*",
-        metavar="TARGET",
-        help="package.module:function or path/file.py:function; it returns the value, or (value, gradient)",
-    )
-    which = command.add_mutually_exclusive_group()
-    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
-    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
-    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    which = _candidates(command)
     which.add_argument("--config", metavar="FILE", help="a TOML file with a table [[check]] for each check")
-    command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
-    texts = {
-        "framework": "whose arrays it takes (default: found out)",
-        "targets": "of a loss of class rows (default: all that it takes)",
-        "order": "which argument comes first (default: found out)",
-        "returns": "what it returns (default: found out)",
-    }
-    for name, text in texts.items():
-        command.add_argument(f"--{name}", choices=OPTIONS[name], help=text)
     _shared(command, dtypes="float64", regimes="all but K")
     command.set_defaults(command="check", misuse=command.error)
+
+    command = commands.add_parser(
+        "hunt",
+        usage="reflosses hunt TARGET ... (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="search for the inputs at which a function of yours errs most",
+        description="Search for the inputs at which functions of (y, yhat) err most, each in a process of its own.",
+        epilog="Exit status: 0 no wrong number was found, 1 one was, 2 misuse, 130 interrupted.",
+    )
+    _candidates(command)
+    command.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="to search (default: %(default)g)")
+    text = "predictions to ask in place of seconds: the same seed then finds the same errors"
+    command.add_argument("--points", type=points, metavar="N", help=text)
+    _reproducible(command, "float64", FORMATS_OF_HUNTS, "default: table, or by --out's suffix")
+    unused = dict.fromkeys(("config", "level", "regime", "expect", "write_expect"))
+    command.set_defaults(command="hunt", misuse=command.error, **unused)
 
     command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
     command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
@@ -103,26 +101,54 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
-    """Options of every command that checks."""
-    seed = partial(_integer, least=0)
-    command.add_argument("--seed", type=seed, metavar="N", help="of the inputs (default: 0)")
-    text = "up to which level it must be right (default: formula; the others are told all the same)"
-    command.add_argument("--level", choices=OPTIONS["level"], help=text)
-    for option, known, default, read_words in (
-        ("--dtype", FORMATS, dtypes, partial(_words, known=tuple(FORMATS), what="dtype")),
-        ("--regime", REGIMES, regimes, _regimes),
-    ):
-        text = f"only these of {', '.join(known)}; may be repeated (default: {default})"
-        command.add_argument(option, action="extend", type=read_words, metavar="NAMES", help=text)
+def _candidates(command: argparse.ArgumentParser) -> Any:
+    """Which functions are asked, how, and what they should be. Returns the options that say what, of which one counts."""
+    command.add_argument(
+        "candidates",
+        nargs="*",
+        metavar="TARGET",
+        help="package.module:function or path/file.py:function; it returns the value, or (value, gradient)",
+    )
+    which = command.add_mutually_exclusive_group()
+    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
+    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
+    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
+    texts = {
+        "framework": "whose arrays it takes (default: found out)",
+        "targets": "of a loss of class rows (default: all that it takes)",
+        "order": "which argument comes first (default: found out)",
+        "returns": "what it returns (default: found out)",
+    }
+    for name, text in texts.items():
+        command.add_argument(f"--{name}", choices=OPTIONS[name], help=text)
+    return which
+
+
+def _reproducible(command: argparse.ArgumentParser, dtypes: str, formats: Sequence[str], default: str) -> None:
+    """Options of every command that asks somebody's functions."""
+    command.add_argument("--seed", type=partial(_integer, least=0), metavar="N", help="of the inputs (default: 0)")
+    text = f"only these of {', '.join(FORMATS)}; may be repeated (default: {dtypes})"
+    read_words = partial(_words, known=tuple(FORMATS), what="dtype")
+    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
     command.add_argument(
         "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
     )
+    command.add_argument("--format", choices=formats, help=default)
+    suffixes = ".json, .md, .xml" if "junit" in formats else ".json, .md"
+    command.add_argument("--out", metavar="FILE", help=f"write the report there ({suffixes}, or text)")
+
+
+def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
+    """Options of every command that checks."""
+    text = "default: table, or by --out's suffix; github: annotations, and the summary of the step"
+    _reproducible(command, dtypes, FORMATS_OF_REPORTS, text)
+    text = "up to which level it must be right (default: formula; the others are told all the same)"
+    command.add_argument("--level", choices=OPTIONS["level"], help=text)
+    text = f"only these of {', '.join(REGIMES)}; may be repeated (default: {regimes})"
+    command.add_argument("--regime", action="extend", type=_regimes, metavar="NAMES", help=text)
     command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
     command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
-    text = "default: table, or by --out's suffix; github: annotations, and the summary of the step"
-    command.add_argument("--format", choices=FORMATS_OF_REPORTS, help=text)
-    command.add_argument("--out", metavar="FILE", help="write the report there (.json, .md, .xml, or text)")
 
 
 def _integer(text: str, least: int, most: int | None = None) -> int:

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, plain
 from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
@@ -57,8 +59,8 @@ def _row(row: ReportRow) -> dict[str, Any]:
     return asdict(replace(row, result=None)) | {"result": row.result and row.result.to_dict()}
 
 
-def results_to_json(results: list[Comparison], interrupted: bool = False) -> str:
-    """Candidates as JSON: schema, ok, interrupted, versions, and `Comparison.to_dict` of each result."""
+def results_to_json(results: Sequence[Comparison | LargestErrors], interrupted: bool = False) -> str:
+    """Candidates as JSON: schema, ok, interrupted, versions, and `to_dict` of each result."""
     whole = {
         "schema": SCHEMA,
         "ok": bool(results) and all(r.ok for r in results) and not interrupted,
