@@ -3,7 +3,7 @@
 from reflosses import overlap as overlap
 from reflosses.checking import check as check
 from reflosses.comparison.expected import Scaled as Scaled
-from reflosses.comparison.largest_errors import hunt as hunt
+from reflosses.comparison.worst_answers import hunt as hunt
 from reflosses.diagnosis.search import diagnose as diagnose
 from reflosses.evaluation.loss import Loss as Loss
 from reflosses.evaluation.softmax import log_softmax as log_softmax

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from reflosses import catalogue
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.largest_errors import LargestErrors, hunt
+from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison
+from reflosses.comparison.worst_answers import hunt
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker

@@ -12,8 +12,9 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS, blocks
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.largest_errors import LargestErrors, hunt
+from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, Deviation, numbers
+from reflosses.comparison.worst_answers import hunt
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 

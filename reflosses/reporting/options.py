@@ -102,7 +102,10 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _candidates(command: argparse.ArgumentParser) -> Any:
-    """Which functions are asked, how, and what they should be. Returns the options that say what, of which one counts."""
+    """Which functions are asked, how, and what they should be.
+
+    Returns the options for the last, which exclude each other.
+    """
     command.add_argument(
         "candidates",
         nargs="*",
