@@ -387,10 +387,10 @@ class _Hunt:
         n, many = len(yhat), np.arange(count) % len(yhat)
         shape = unstack(self.loss, y[many], yhat[many])[1].shape
         got = {}
-        if answer.value is not None and self._shaped(answer.value, shape, "value", y, yhat):
+        if answer.value is not None and self._shaped(answer.value, shape, "value", y[many], yhat[many]):
             each = answer.value.size if self.loss.reads_all_predictions else 1
             got["value"] = answer.value.reshape(-1, each)[:n]
-        if answer.grad is not None and self._shaped(answer.grad, shape, "gradient", y, yhat):
+        if answer.grad is not None and self._shaped(answer.grad, shape, "gradient", y[many], yhat[many]):
             self.differentiated = True
             got["gradient"] = flatten(per_loss(self.loss, answer.grad))[:n]
         return got
@@ -404,7 +404,7 @@ class _Hunt:
             due = () if alone else each
         if got.shape != due:
             told = f"its {what} has shape {got.shape}, not {due}"
-            self._note_error(y[:1], yhat[:1], "other convention", told, what)
+            self._note_error(y, yhat, "other convention", told, what)
         return got.shape == due or got.size == 1 == prod(due)
 
     # ---- keeping the worst -----------------------------------------------------------------------------------------
@@ -445,6 +445,8 @@ class _Hunt:
 
     def report(self, found: LargestErrors) -> None:
         """Judge the worst numbers again, against certified ones, and write them down."""
+        if self.failed is not None and ("value", "crash") not in self.wrong:
+            self.wrong["value", "crash"] = self.failed
         errors = {what: self._certified(n, found.interrupted) for what, n in self.largest.items()}
         found.value, found.gradient = errors.get("value"), errors.get("gradient")
         wrong = [*errors.values(), *(self._certified(n, found.interrupted) for n in self.wrong.values())]
@@ -455,8 +457,6 @@ class _Hunt:
         found.wrong = sorted(worst.values(), key=lambda e: (WHAT.index(e.what), VERDICTS.index(e.verdict)))
         found.points = self.points
         found.notes += self.notes
-        if self.failed is not None and ("value", "crash") not in self.wrong:
-            self.wrong["value", "crash"] = self.failed
         if self.points and not self.differentiated:
             why = self.asked.why_no_gradient or "it returns none: return (value, gradient), or pass grad= or framework="
             found.notes.append(f"Value only: no gradient was asked, because {why}.")
