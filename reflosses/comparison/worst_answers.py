@@ -17,7 +17,7 @@ import numpy as np
 
 from reflosses.comparison.battery import TARGET_KINDS, Inputs, LossBlock, blocks, normal
 from reflosses.comparison.candidate import Answer, Candidate
-from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, joined, parts, reduced
+from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, joined_results, parts, reduced
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import UNPROVED, Interview
 from reflosses.comparison.largest_errors import INACCURATE, WHAT, LargestErrors, WorstNumber
@@ -39,7 +39,7 @@ ANOTHER = "At ordinary inputs it is another formula: reflosses.check says which.
 BESIDE_OTHERS = "seen in a call of many losses, not in a call of this loss alone"
 
 _APART = 64  # predictions that are measured at a time, where each loss takes a call
-_LEAST = 64  # losses of a call: calls of few sizes, as JAX compiles each size
+_LEAST = 512  # losses of a call: calls of few sizes, as JAX compiles each size
 _REPEATED = 32  # a loss is repeated so often to show what vector instructions make of it
 _LARGE = 16  # predictions of a loss: with fewer, an error that is 2 % smaller is the better example
 _ORDINARY = 8  # ordinary losses that are asked first
@@ -170,7 +170,9 @@ class _Judge:
         """The right values and gradients in place of an answer, their bounds, and which of them are known."""
         if self.loss.reduction == "weighted_mean" and not self.loss.reads_all_predictions:
             alone = [reduced(self.loss, y[i : i + 1], each.at([i]), None)[0] for i in range(len(y))]
-            each = joined([replace(r, value=r.value.reshape(1), value_size=r.value_size.reshape(1)) for r in alone])
+            each = joined_results(
+                [replace(r, value=r.value.reshape(1), value_size=r.value_size.reshape(1)) for r in alone]
+            )
         value_free, grad_free = unavoidable(self.target, y, yhat, each, self.form, self.asked.subnormals)
         if self.loss.reduction != "none" and not self.loss.reads_all_predictions:
             value_free = value_free + 3 * self.form.eps * np.abs(each.value)  # as a sum of one loss
