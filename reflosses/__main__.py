@@ -1,4 +1,4 @@
-"""The command line: `reflosses verify`, `check`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
+"""The command line: `reflosses verify`, `check`, `exhaust`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -11,15 +11,17 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from reflosses import catalogue
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.census import Census
+from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison
 from reflosses.comparison.worst_answers import hunt
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
+CRASHES = 20  # of a process, until the number that kills it is found among 65,280
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
 
 
@@ -179,41 +182,50 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
-    for one, dtype, candidate, options, tick in _isolated(arguments, checks):
-        result = check(candidate, one.loss, dtype=dtype, tick=tick, **options)
-        result.notes += told.why_nothing_was_asked(result, one.loss, options.get("regimes", REGIMES))
-        yield one, result
+def _exhaust(arguments: argparse.Namespace) -> None:
+    arguments.dtype = arguments.dtype or ["bfloat16"]
+    checks = _checks(arguments)
+    found: list[Census] = []
+    with _output(arguments) as (kind, file):
+        try:
+            found.extend(_censuses(arguments, checks))
+        except (CannotLoadError, ValueError) as error:
+            _misuse(arguments, str(error))
+        except KeyboardInterrupt as stop:
+            found += [census for census in stop.args if isinstance(census, Census)]
+            arguments.status = 130
+            print("Interrupted: only what was done so far.", file=sys.stderr)
+        else:
+            arguments.status = 0 if all(census.ok for census in found) else 1
+        if kind == "json":
+            file.write(output.censuses_to_json(found, interrupted=arguments.status == 130))
+        else:
+            markdown = "".join(f"{census.to_markdown()}\n" for census in found)
+            _print([table for census in found for table in tables.tables_of_census(census)], markdown, kind, file)
+    if arguments.out:
+        outcomes = "".join(f"{census.headline()}. " for census in found)
+        print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _isolated(
-    arguments: argparse.Namespace, checks: list[Asked]
-) -> Iterator[tuple[Asked, str, Isolated, dict[str, Any], Callable[[int, int], None]]]:
-    """Every candidate in every dtype, in a process of its own, with the options of its check and a progress bar."""
+def _censuses(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Census]:
     for one in checks:
-        options = {**one.options, "name": one.target}
-        called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
-        source = Source(one.target, grad=one.grad, **called)
+        options = {key: value for key, value in one.options.items() if key in ("targets", "inputs")}
         with _progress() as tick:
             for dtype in one.dtypes:
                 with closing(Worker()) as worker:
-                    candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
-                    ticked = partial(tick, arguments.command, f"{one.target}, {dtype}")
-                    yield one, dtype, candidate, options, ticked
+                    candidate = Isolated(_source(one), dtype, worker=worker, limit=arguments.limit)
+                    candidate.patience = CRASHES
+                    ticked = partial(tick, "exhaust", f"{one.target}, {dtype}")
+                    options |= {"name": one.target, "tick": ticked, "y": arguments.y}
+                    yield exhaust(candidate, one.loss, dtype=dtype, **options)
 
 
 def _hunt(arguments: argparse.Namespace) -> None:
-    targets, words = _targets(arguments)
-    if not targets:
-        _misuse(arguments, "the following arguments are required: TARGET")
-    options = {name: getattr(arguments, name) for name in asked.OPTIONS if getattr(arguments, name)}
-    options |= {"seed": arguments.seed or 0, "seconds": arguments.seconds, "points": arguments.points}
-    checks = _named(arguments, targets, words, options)
+    checks = _checks(arguments)
     found: list[LargestErrors] = []
     with _output(arguments) as (kind, file):
         try:
-            for one, dtype, candidate, given, tick in _isolated(arguments, checks):
-                found.append(hunt(candidate, one.loss, dtype=dtype, tick=tick, **given))
+            found.extend(_hunts(arguments, checks))
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
@@ -229,19 +241,64 @@ def _hunt(arguments: argparse.Namespace) -> None:
         else:
             file.write("\n".join(told.in_lines(result, width_of(file)) for result in found))
     if arguments.out:
-        print(*(f"{result.headline()}." for result in found), f"Written to {arguments.out}.", file=sys.stderr)
+        outcomes = "".join(f"{result.headline()}. " for result in found)
+        print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
+
+
+def _hunts(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[LargestErrors]:
+    for one in checks:
+        options = {key: value for key, value in one.options.items() if key in ("targets", "inputs", "unit", "seed")}
+        options |= {"name": one.target, "seconds": arguments.seconds, "points": arguments.points}
+        with _progress() as tick:
+            for dtype in one.dtypes:
+                with closing(Worker()) as worker:
+                    candidate = Isolated(_source(one), dtype, worker=worker, limit=arguments.limit)
+                    ticked = partial(tick, "hunt", f"{one.target}, {dtype}")
+                    yield hunt(candidate, one.loss, dtype=dtype, tick=ticked, **options)
+
+
+def _source(one: Asked) -> Source:
+    """Where a function comes from, and how it is called."""
+    called = {key: one.options[key] for key in ("framework", "order", "returns") if key in one.options}
+    return Source(one.target, grad=one.grad, **called)
+
+
+def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
+    for one in checks:
+        own = {key: value for key, value in one.options.items() if key not in ("framework", "order", "returns")}
+        options, source = {**own, "name": one.target}, _source(one)
+        with _progress() as tick:
+            for dtype in one.dtypes:
+                with closing(Worker()) as worker:
+                    candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
+                    ticked = partial(tick, "check", f"{one.target}, {dtype}")
+                    result = check(candidate, one.loss, dtype=dtype, tick=ticked, **options)
+                result.notes += told.why_nothing_was_asked(result, one.loss, options.get("regimes", REGIMES))
+                yield one, result
 
 
 def _checks(arguments: argparse.Namespace) -> list[Asked]:
     """The checks of the command line, or of a TOML file; options of the command line hold for all of them."""
-    targets, words = _targets(arguments)
+    words = list(arguments.as_ or arguments.loss or [])
+    extra = [w for w in words[1:] if ":" in w.partition("=")[0]]  # targets behind --loss
+    targets = [*arguments.candidates, *extra, *arguments.more]
     options = {name: getattr(arguments, name) for name in asked.OPTIONS if getattr(arguments, name)}
     options |= {"seed": arguments.seed} if arguments.seed is not None else {}
     options |= {"regimes": arguments.regime} if arguments.regime else {}
-    if arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file()):
+    alone = arguments.command != "check"
+    if alone or (arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file())):
         if not targets:
-            _misuse(arguments, f"the following arguments are required: TARGET (or --config, or a {asked.PYPROJECT})")
-        return _named(arguments, targets, words, options)
+            more = "" if alone else f" (or --config, or a {asked.PYPROJECT})"
+            _misuse(arguments, f"the following arguments are required: TARGET{more}")
+        if not words:
+            _misuse(arguments, "one of the arguments --loss --as is required")
+        with _misused(arguments):
+            name, *parameters = [word for word in words if word not in extra]
+            given = asked.read_parameters(parameters)
+            loss, own = asked.loss_of(name, given, function=bool(arguments.as_))
+        dtypes = tuple(dict.fromkeys(arguments.dtype or ["float64"]))
+        grad = None if arguments.grad == "none" else arguments.grad or "auto"
+        return [Asked(target, loss, name, dtypes, grad, {"seed": 0, **own, **options}) for target in targets]
     if targets:
         _misuse(arguments, "a target and --config are not allowed together")
     options |= {key: getattr(arguments, key) for key in ("dtype", "grad") if getattr(arguments, key)}
@@ -251,25 +308,6 @@ def _checks(arguments: argparse.Namespace) -> list[Asked]:
         _misuse(arguments, f"--config {arguments.config}: {error.strerror}")
     except ValueError as error:
         _misuse(arguments, f"{'' if arguments.config else 'no target is given; '}{error}")
-
-
-def _targets(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The functions that are named, and the words behind --loss or --as."""
-    words = list(arguments.as_ or arguments.loss or [])
-    extra = [w for w in words[1:] if ":" in w.partition("=")[0]]  # targets behind --loss
-    return [*arguments.candidates, *extra, *arguments.more], [word for word in words if word not in extra]
-
-
-def _named(arguments: argparse.Namespace, targets: list[str], words: list[str], options: dict[str, Any]) -> list[Asked]:
-    """One check for each target, of the loss that the words name."""
-    if not words:
-        _misuse(arguments, "one of the arguments --loss --as is required")
-    with _misused(arguments):
-        name, *parameters = words
-        loss, own = asked.loss_of(name, asked.read_parameters(parameters), function=bool(arguments.as_))
-    dtypes = tuple(dict.fromkeys(arguments.dtype or ["float64"]))
-    grad = None if arguments.grad == "none" else arguments.grad or "auto"
-    return [Asked(target, loss, name, dtypes, grad, {"seed": 0, **own, **options}) for target in targets]
 
 
 def _known_deviations(arguments: argparse.Namespace) -> list[KnownDeviation] | None:
@@ -383,9 +421,18 @@ def _progress() -> Iterator[Tick]:
     if console is None or not sys.stderr.isatty():
         yield lambda *_: None
         return
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    counts = MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts)
     with Progress(*columns, console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -438,6 +485,7 @@ def _show(arguments: argparse.Namespace) -> None:
 RUN = {
     "verify": _verify,
     "check": _check,
+    "exhaust": _exhaust,
     "hunt": _hunt,
     "explain": _explain,
     "hypotheses": _hypotheses,

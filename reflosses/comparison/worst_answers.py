@@ -95,7 +95,7 @@ def hunt(
 
     def over() -> bool:
         spent = time.perf_counter() - start
-        tick(*((run.points, most) if most else (int(1000 * min(1.0, spent / budget)), 1000)))
+        tick(*((run.points, most) if most else (int(100 * min(1.0, spent / budget)), 100)))
         return asked.given_up or (most is None and spent >= budget)
 
     run = _Hunt(_Judge(asked, loss, form, unit), inputs, over)

@@ -15,7 +15,6 @@ from reflosses.frameworks.function import frameworks
 from reflosses.reporting.asked import OPTIONS, one_word, regimes_of, shortened
 from reflosses.reporting.output import versions
 
-FORMATS_OF_HUNTS = ("table", "json", "markdown")
 FORMATS_OF_REPORTS = ("table", "json", "markdown", "junit", "github")
 LIMIT = 30.0  # seconds for a call of a candidate
 DAY = 86400  # seconds
@@ -71,19 +70,41 @@ def command_line() -> argparse.ArgumentParser:
     command.set_defaults(command="check", misuse=command.error)
 
     command = commands.add_parser(
+        "exhaust",
+        usage="reflosses exhaust TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="judge every number of a narrow format: reflosses exhaust mine:huber --loss Huber reduction=none",
+        description="Judge the value and the gradient of functions of (y, yhat) at every number of a format.",
+        epilog="Exit status: 0 every number is right, 1 not, 2 misuse, 130 interrupted.",
+    )
+    _candidates(command)
+    text = "of losses of one number: the targets, such as 0,1 (default: each label, or 0, 1 and some others)"
+    command.add_argument("--y", type=_numbers, metavar="NUMBERS", help=text)
+    narrow = [name for name, form in FORMATS.items() if form.width < 64]
+    text = f"only these of {', '.join(narrow)} (default: bfloat16); float32 takes minutes"
+    read_words = partial(_words, known=tuple(FORMATS), what="dtype")
+    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
+    _limit_and_report(command, FORMATS_OF_REPORTS[:3])
+    nothing = dict.fromkeys(("config", "regime", "seed", "expect", "write_expect", "level"))
+    command.set_defaults(command="exhaust", misuse=command.error, **nothing)
+
+    command = commands.add_parser(
         "hunt",
-        usage="reflosses hunt TARGET ... (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
-        help="search for the inputs at which a function of yours errs most",
+        usage="reflosses hunt TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="search for the worst input: reflosses hunt mine:huber --loss Huber reduction=none --seconds 60",
         description="Search for the inputs at which functions of (y, yhat) err most, each in a process of its own.",
         epilog="Exit status: 0 no wrong number was found, 1 one was, 2 misuse, 130 interrupted.",
     )
     _candidates(command)
     command.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="to search (default: %(default)g)")
-    text = "predictions to ask in place of seconds: the same seed then finds the same errors"
+    text = "predictions to ask, in place of seconds: the same seed then finds the same errors"
     command.add_argument("--points", type=points, metavar="N", help=text)
-    _reproducible(command, "float64", FORMATS_OF_HUNTS, "default: table, or by --out's suffix")
-    unused = dict.fromkeys(("config", "level", "regime", "expect", "write_expect"))
-    command.set_defaults(command="hunt", misuse=command.error, **unused)
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, metavar="N", help="of the inputs (default: 0)")
+    text = f"only these of {', '.join(FORMATS)}; may be repeated (default: float64)"
+    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
+    _limit_and_report(command, FORMATS_OF_REPORTS[:3])
+    nothing = dict.fromkeys(("config", "regime", "expect", "write_expect", "level"))
+    command.set_defaults(command="hunt", misuse=command.error, **nothing)
 
     command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
     command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
@@ -101,11 +122,25 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def _candidates(command: argparse.ArgumentParser) -> Any:
-    """Which functions are asked, how, and what they should be.
+def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
+    """Options of every command that checks."""
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, metavar="N", help="of the inputs (default: 0)")
+    text = "up to which level it must be right (default: formula; the others are told all the same)"
+    command.add_argument("--level", choices=OPTIONS["level"], help=text)
+    for option, known, default, read_words in (
+        ("--dtype", FORMATS, dtypes, partial(_words, known=tuple(FORMATS), what="dtype")),
+        ("--regime", REGIMES, regimes, _regimes),
+    ):
+        text = f"only these of {', '.join(known)}; may be repeated (default: {default})"
+        command.add_argument(option, action="extend", type=read_words, metavar="NAMES", help=text)
+    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
+    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
+    _limit_and_report(command, FORMATS_OF_REPORTS)
 
-    Returns the options for the last, which exclude each other.
-    """
+
+def _candidates(command: argparse.ArgumentParser) -> Any:
+    """Options of every command that calls functions of a user; the group of those that say what they should be."""
     command.add_argument(
         "candidates",
         nargs="*",
@@ -128,30 +163,24 @@ def _candidates(command: argparse.ArgumentParser) -> Any:
     return which
 
 
-def _reproducible(command: argparse.ArgumentParser, dtypes: str, formats: Sequence[str], default: str) -> None:
-    """Options of every command that asks somebody's functions."""
-    command.add_argument("--seed", type=partial(_integer, least=0), metavar="N", help="of the inputs (default: 0)")
-    text = f"only these of {', '.join(FORMATS)}; may be repeated (default: {dtypes})"
-    read_words = partial(_words, known=tuple(FORMATS), what="dtype")
-    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
+def _limit_and_report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Options of every command that writes a report."""
     command.add_argument(
         "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
     )
-    command.add_argument("--format", choices=formats, help=default)
-    suffixes = ".json, .md, .xml" if "junit" in formats else ".json, .md"
-    command.add_argument("--out", metavar="FILE", help=f"write the report there ({suffixes}, or text)")
+    text = "default: table, or by --out's suffix"
+    text += "; github: annotations, and the summary of the step" if "github" in formats else ""
+    command.add_argument("--format", choices=formats, help=text)
+    suffixes = ".json, .md, .xml, or text" if "junit" in formats else ".json, .md, or text"
+    command.add_argument("--out", metavar="FILE", help=f"write the report there ({suffixes})")
 
 
-def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None:
-    """Options of every command that checks."""
-    text = "default: table, or by --out's suffix; github: annotations, and the summary of the step"
-    _reproducible(command, dtypes, FORMATS_OF_REPORTS, text)
-    text = "up to which level it must be right (default: formula; the others are told all the same)"
-    command.add_argument("--level", choices=OPTIONS["level"], help=text)
-    text = f"only these of {', '.join(REGIMES)}; may be repeated (default: {regimes})"
-    command.add_argument("--regime", action="extend", type=_regimes, metavar="NAMES", help=text)
-    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
-    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
+def _numbers(text: str) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number, nor several with commas") from None
 
 
 def _integer(text: str, least: int, most: int | None = None) -> int:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from reflosses.comparison.census import Census
 from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, plain
 from reflosses.frameworks.function import frameworks, installed_version
@@ -67,6 +68,18 @@ def results_to_json(results: Sequence[Comparison | LargestErrors], interrupted: 
         "interrupted": interrupted,
         "versions": versions(),
         "results": [r.to_dict() for r in results],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def censuses_to_json(found: list[Census], interrupted: bool = False) -> str:
+    """Every number of candidates as JSON: schema, ok, interrupted, versions, and `Census.to_dict` of each."""
+    whole = {
+        "schema": SCHEMA,
+        "ok": bool(found) and all(census.ok for census in found) and not interrupted,
+        "interrupted": interrupted,
+        "versions": versions(),
+        "results": [census.to_dict() for census in found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
