@@ -22,9 +22,9 @@ from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.census import Census
 from reflosses.comparison.exhaustive import exhaust
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison
 from reflosses.comparison.worst_answers import hunt
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
@@ -222,14 +222,14 @@ def _censuses(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Ce
 
 def _hunt(arguments: argparse.Namespace) -> None:
     checks = _checks(arguments)
-    found: list[LargestErrors] = []
+    found: list[WorstNumbers] = []
     with _output(arguments) as (kind, file):
         try:
             found.extend(_hunts(arguments, checks))
         except (CannotLoadError, ValueError) as error:
             _misuse(arguments, str(error))
         except KeyboardInterrupt as stop:
-            found += [result for result in stop.args if isinstance(result, LargestErrors)]
+            found += [result for result in stop.args if isinstance(result, WorstNumbers)]
             arguments.status = 130
             print("Interrupted: only what was done so far.", file=sys.stderr)
         else:
@@ -245,7 +245,7 @@ def _hunt(arguments: argparse.Namespace) -> None:
         print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
-def _hunts(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[LargestErrors]:
+def _hunts(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[WorstNumbers]:
     for one in checks:
         options = {key: value for key, value in one.options.items() if key in ("targets", "inputs", "unit", "seed")}
         options |= {"name": one.target, "seconds": arguments.seconds, "points": arguments.points}

@@ -22,8 +22,8 @@ from reflosses import __main__, catalogue
 from reflosses.__main__ import main
 from reflosses.comparison.candidate import InProcess, NumPy
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally, title
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import Source
@@ -644,8 +644,8 @@ def test_hunt_survives_a_candidate_that_ends_its_process(capsys: Captured) -> No
 
 @pytest.mark.usefixtures("here")
 def test_an_interrupted_hunt_prints_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    def stopped(candidate: Any, loss: Any, **options: Any) -> LargestErrors:
-        raise KeyboardInterrupt(LargestErrors(options["name"], str(loss), options["dtype"], 0, interrupted=True))
+    def stopped(candidate: Any, loss: Any, **options: Any) -> WorstNumbers:
+        raise KeyboardInterrupt(WorstNumbers(options["name"], str(loss), options["dtype"], 0, interrupted=True))
 
     monkeypatch.setattr(__main__, "hunt", stopped)
     assert main(["hunt", "mine:right", *HUNT, "--format", "json"]) == 130

@@ -20,12 +20,12 @@ from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, joined_results, parts, reduced
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import UNPROVED, Interview
-from reflosses.comparison.largest_errors import INACCURATE, WHAT, LargestErrors, WorstNumber
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.plan import in_process
 from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, VERDICTS, Numbers, judged, unavoidable, verdicts
 from reflosses.comparison.worst_inputs import BLOCK, DOUBLE, Stacked, search
+from reflosses.comparison.worst_numbers import INACCURATE, WHAT, WorstNumber, WorstNumbers
 from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import POSITIVE, Classes, Floats
 from reflosses.evaluation.loss import Loss
@@ -66,7 +66,7 @@ def hunt(
     inputs: Inputs | None = None,
     unit: float = 0.0,
     tick: Tick = lambda done, total: None,
-) -> LargestErrors:
+) -> WorstNumbers:
     """Search for the inputs at which a candidate errs most, in value and in gradient.
 
     candidate, loss, dtype, framework, grad, targets, order, returns, name, inputs, unit: as for `reflosses.check`.
@@ -91,7 +91,7 @@ def hunt(
             asked, base, form, seed=seed, targets=targets, grad=grad, framework=framework, order=order, returns=returns
         )
     shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
-    found = LargestErrors(shown, str(loss), dtype, seed, notes=[note] if note else [])
+    found = WorstNumbers(shown, str(loss), dtype, seed, notes=[note] if note else [])
 
     def over() -> bool:
         spent = time.perf_counter() - start
@@ -447,7 +447,7 @@ class _Hunt:
 
     # ---- the report ------------------------------------------------------------------------------------------------
 
-    def report(self, found: LargestErrors) -> None:
+    def report(self, found: WorstNumbers) -> None:
         """Judge the worst numbers again, against certified ones, and write them down."""
         if self.failed is not None and ("value", "crash") not in self.wrong:
             self.wrong["value", "crash"] = self.failed

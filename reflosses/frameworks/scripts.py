@@ -12,9 +12,9 @@ from reflosses.comparison.battery import REGIMES, TARGET_KINDS, blocks
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, Deviation, numbers
 from reflosses.comparison.worst_answers import hunt
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
@@ -69,7 +69,7 @@ def largest_errors(
     *,
     make: Make | None = None,
     **options: Any,
-) -> LargestErrors:
+) -> WorstNumbers:
     """Hunt a function of a framework for its largest errors; `largest("value")` is the largest that is known.
 
     make: by default the candidate is called in this process. options: as for `reflosses.hunt`, such as seconds=10.

@@ -23,8 +23,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from reflosses.comparison.census import Census
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import Comparison, plain
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
 from reflosses.reporting.known_deviations import Found, KnownDeviation
@@ -60,7 +60,7 @@ def _row(row: ReportRow) -> dict[str, Any]:
     return asdict(replace(row, result=None)) | {"result": row.result and row.result.to_dict()}
 
 
-def results_to_json(results: Sequence[Comparison | LargestErrors], interrupted: bool = False) -> str:
+def results_to_json(results: Sequence[Comparison | WorstNumbers], interrupted: bool = False) -> str:
     """Candidates as JSON: schema, ok, interrupted, versions, and `to_dict` of each result."""
     whole = {
         "schema": SCHEMA,

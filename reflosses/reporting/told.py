@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from reflosses.comparison.battery import REGIMES, blocks, calls
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.result import LEVELS, Comparison, title
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
 from reflosses.reporting.widths import filled, folded_code
 
@@ -51,7 +51,7 @@ def why_nothing_was_asked(result: Comparison, loss: Loss | Scaled, regimes: Iter
     return [f"nothing was asked: {type(base).__name__} has no inputs in the regimes {wanted}. It has inputs in: {has}"]
 
 
-def in_lines(result: LargestErrors, width: int | None) -> str:
+def in_lines(result: WorstNumbers, width: int | None) -> str:
     """The largest errors as text for a terminal of that width: sentences, and lines to paste."""
     out = [filled(result.headline(), width)]
     for title_of, e in result.shown():

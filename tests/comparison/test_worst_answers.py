@@ -12,10 +12,10 @@ from reflosses import BinaryCrossEntropyWithLogits, CrossEntropy, Dice, Huber, M
 from reflosses.comparison.candidate import Answer, InProcess, NumPy
 from reflosses.comparison.formats import FORMATS, dtype_of
 from reflosses.comparison.interview import UNPROVED
-from reflosses.comparison.largest_errors import LargestErrors
 from reflosses.comparison.verdict import FREEDOM
 from reflosses.comparison.worst_answers import ANOTHER
 from reflosses.comparison.worst_inputs import as_integers, from_integers, search
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
 from reflosses.truth import arithmetic
 from reflosses.truth.sampling import Problem
@@ -175,7 +175,7 @@ def test_a_right_gradient_at_a_kink_is_any_between_the_one_sided_ones() -> None:
 # ---- seeds, budgets, interrupts --------------------------------------------------------------------------------------
 
 
-def told(found: LargestErrors) -> dict[str, Any]:
+def told(found: WorstNumbers) -> dict[str, Any]:
     return {**found.to_dict(), "seconds": 0}
 
 

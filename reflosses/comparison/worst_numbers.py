@@ -75,7 +75,7 @@ def _ulps(x: float) -> str:
 
 
 @dataclass
-class LargestErrors:
+class WorstNumbers:
     """What `hunt` found.
 
     value, gradient: the largest error of a number that is finite, not 0 by mistake, and not NaN; None if nothing was
