@@ -20,6 +20,7 @@ from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.expected import ExactResults, Scaled, counted, exact, joined_results, parts, reduced
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import UNPROVED, Interview
+from reflosses.comparison.one_prediction import stackable
 from reflosses.comparison.options import checked_options
 from reflosses.comparison.plan import in_process
 from reflosses.comparison.result import Comparison
@@ -151,11 +152,13 @@ class _Judge:
     def __init__(self, asked: Candidate, target: Loss | Scaled, form: Format, unit: float) -> None:
         self.asked, self.target, self.form, self.unit = asked, target, form, unit
         self.factor, self.loss = parts(target)
-        self.single = self.loss if self.loss.reads_all_predictions else replace(self.loss, reduction="none")
+        many = None if self.loss.reads_all_predictions else stackable(replace(self.loss, reduction="none"))
+        self.single = many or self.loss  # the same loss for many losses in one call
+        self.each = self.single if self.factor == 1 else Scaled(self.factor, self.single)
 
     def truth(self, y: Floats, yhat: Floats) -> ExactResults:
         """Our own results; for float64 those of a wider evaluation where there is one."""
-        each = exact(self.target, y, yhat, proved=False)
+        each = exact(self.each, y, yhat, proved=False)
         if self.form != DOUBLE or self.loss.reads_all_predictions or not counted(self.loss, y).all():
             return each
         wide = wide_results(self.single, Call(self.single, *unstack(self.single, y, yhat)).units())
@@ -173,7 +176,7 @@ class _Judge:
             each = joined_results(
                 [replace(r, value=r.value.reshape(1), value_size=r.value_size.reshape(1)) for r in alone]
             )
-        value_free, grad_free = unavoidable(self.target, y, yhat, each, self.form, self.asked.subnormals)
+        value_free, grad_free = unavoidable(self.each, y, yhat, each, self.form, self.asked.subnormals)
         if self.loss.reduction != "none" and not self.loss.reads_all_predictions:
             value_free = value_free + 3 * self.form.eps * np.abs(each.value)  # as a sum of one loss
         known = each.known & counted(self.loss, y) & ~np.isnan(flatten(each.value)).any(axis=1)
@@ -281,8 +284,9 @@ class _Hunt:
     def _is_answered(self, ordinary: Sequence[LossBlock]) -> bool:
         """Whether any number is given at ordinary inputs. Fewer than half of its digits are another formula."""
         answered = False
+        count = 1 if self.loss.reads_all_predictions else _ORDINARY
         for block in ordinary:
-            _, y, yhat = self._within(block.y[:_ORDINARY], block.yhat[:_ORDINARY])
+            _, y, yhat = self._within(block.y[:count], block.yhat[:count])
             some, got = self._each_alone(y, yhat) if self.apart else self._together(y, yhat)
             answered |= bool(got)
             if got:
@@ -316,7 +320,7 @@ class _Hunt:
             np.concatenate([left[2], right[2]]),
         )
 
-    # ---- asking ----------------------------------------------------------------------------------------------------
+    # ---- calls -----------------------------------------------------------------------------------------------------
 
     def measured(self, loss: Loss, problem: Problem) -> list[Floats]:
         """The largest error of the values and of the gradients of each loss in ulps, wild ones left out."""
@@ -478,7 +482,7 @@ class _Hunt:
         if n.error:
             count = f", in a call of {len(n.y)} losses" if len(n.y) > 1 else ""
             return WorstNumber(n.what, n.verdict, y, yhat, self.form.name, error=n.error + count)
-        each = exact(self.judge.target, n.y, n.yhat)
+        each = exact(self.judge.each, n.y, n.yhat)
         proved = available() and bool(each.known.all())
         if not each.known.all():
             each = self.judge.truth(n.y, n.yhat)

@@ -80,7 +80,7 @@ class WorstNumbers:
 
     value, gradient: the largest error of a number that is finite, not 0 by mistake, and not NaN; None if nothing was
     measured. wrong: each verdict about a wrong value or gradient once, with its worst example. points: the predictions
-    that were asked. `ok` is true if points were asked and no number was wrong.
+    that were asked. `ok` is true if numbers were judged and none was wrong.
     """
 
     name: str
@@ -97,8 +97,8 @@ class WorstNumbers:
 
     @property
     def ok(self) -> bool:
-        """Whether points were asked, and every number was right."""
-        return self.points > 0 and not self.wrong
+        """Whether numbers were judged, and all of them were right."""
+        return (self.value or self.gradient) is not None and not self.wrong
 
     def largest(self, what: str) -> WorstNumber | None:
         """The largest finite error of the "value" or the "gradient", spurious zeros and the like included."""
@@ -108,7 +108,8 @@ class WorstNumbers:
 
     def headline(self) -> str:
         """The candidate, the loss, and whether a wrong number was found."""
-        said = "no wrong number found" if self.ok else "wrong numbers found" if self.points else "nothing was answered"
+        judged = self.value or self.gradient
+        said = "no wrong number found" if self.ok else "wrong numbers found" if judged else "nothing could be judged"
         return f"{self.name} against {self.loss} in {self.dtype}: {said}"
 
     def effort(self) -> str:
