@@ -26,7 +26,7 @@ from reflosses.comparison.plan import in_process
 from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, VERDICTS, Numbers, judged, unavoidable, verdicts
 from reflosses.comparison.worst_inputs import BLOCK, DOUBLE, Stacked, search
-from reflosses.comparison.worst_numbers import INACCURATE, WHAT, WorstNumber, WorstNumbers
+from reflosses.comparison.worst_numbers import INACCURATE, WHAT, WorstNumber, WorstNumbers, is_wild
 from reflosses.evaluation.call import Call
 from reflosses.evaluation.domain import POSITIVE, Classes, Floats
 from reflosses.evaluation.loss import Loss
@@ -420,7 +420,9 @@ class _Hunt:
     def _kept(self, found: _Judged, y: Floats, yhat: Floats) -> Floats:
         """The largest error of each loss without the wild ones. The worst numbers are kept."""
         what, numbers, right, ulps, _, known = found
-        lost = right & (numbers.free > np.abs(numbers.exact))  # such as a subnormal number, where there are none
+        # Where half of the digits may be lost, as next to the subnormal numbers of a framework that has none, an error
+        # that is right says nothing of the candidate.
+        lost = right & (numbers.free > self.form.eps**0.5 * np.abs(numbers.exact))
         errors = np.where(known[:, None] & np.isfinite(ulps) & ~lost, ulps, 0.0)
 
         def example(i: int, j: int, kind: str) -> _Number:
@@ -498,7 +500,8 @@ class _Hunt:
             rows = {} if answer.error else self._rows(answer, n.y, n.yhat, times)
             if n.what in rows:
                 e = self._told(n, self.judge.compared(n.what, rows[n.what], *due), *arrays, proved)
-                best = e if best is None or e.ulp > best.ulp else best
+                if is_wild(e.verdict) == is_wild(n.verdict) and (best is None or e.ulp > best.ulp):
+                    best = e
         if best is None or best.ulp < kept.ulp:
             return replace(kept, remark="" if best is None else BESIDE_OTHERS)
         return best

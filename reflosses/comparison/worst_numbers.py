@@ -17,6 +17,11 @@ INACCURATE = "inaccurate"
 MOST_SHOWN = 256  # numbers of a call that is written out
 
 
+def is_wild(verdict: str) -> bool:
+    """Whether a verdict is about more than lost digits: an infinity, NaN, a spurious zero."""
+    return verdict not in ("right", INACCURATE)
+
+
 @dataclass(frozen=True, eq=False)
 class WorstNumber:
     """A wrong number, or the right number with the largest error, and the call that shows it.
@@ -65,7 +70,7 @@ class WorstNumber:
             return f"{self.verdict}: {self.error}"
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         off = f"{_ulps(self.ulp)} ulp off, {_ulps(self.allowed)} allowed" if isfinite(self.ulp) else self.verdict
-        kind = f", {self.verdict}" if isfinite(self.ulp) and self.verdict not in ("right", INACCURATE) else ""
+        kind = f", {self.verdict}" if isfinite(self.ulp) and is_wild(self.verdict) else ""
         remark = f" ({self.remark})" if self.remark else ""
         return f"{self.what}{place} is {self.got + 0.0:.17g}, exactly {self.exact + 0.0:.17g}: {off}{kind}{remark}"
 
