@@ -258,28 +258,21 @@ def _calls(loss: Loss, y: Floats, yhat: Floats) -> Iterator[tuple[Floats, Floats
 # ---- floats as integers ----------------------------------------------------------------------------------------------
 
 
-# The floats of NumPy whose bits are read, and integers of their size; bfloat16 is the upper half of float32.
-_FLOATS = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
-_INTEGERS = {"float64": np.int64, "float32": np.int32, "float16": np.int16, "bfloat16": np.int32}
-
-
 def as_integers(a: Any, form: Format) -> Any:
     """Integers in the order of the numbers of a format: those of neighbours are neighbours, and that of ±0 is 0."""
-    bits = np.abs(np.asarray(a, np.float64)).astype(_FLOATS[form.name]).view(_INTEGERS[form.name]).astype(np.int64)
-    return np.where(np.signbit(a), -1, 1) * (bits >> _unused(form))
+    places = form.places(a)
+    return places + (places < 0)
 
 
 def from_integers(n: Any, form: Format) -> Floats:
     """The finite numbers of a format to which these integers belong; larger ones mean its largest number."""
     n = np.asarray(n, np.int64)
-    bits = np.minimum(np.abs(n), as_integers(form.max, form)) << _unused(form)
-    size = bits.astype(_INTEGERS[form.name]).view(_FLOATS[form.name]).astype(np.float64)
+    bits = np.minimum(np.abs(n), form.last)
+    if form.name == "bfloat16":  # the upper half of float32
+        size = (bits << 16).astype(np.int32).view(np.float32).astype(np.float64)
+    else:
+        size = bits.astype(f"i{form.width // 8}").view(f"f{form.width // 8}").astype(np.float64)
     return np.asarray(np.where(n < 0, -size, size))
-
-
-def _unused(form: Format) -> int:
-    """Trailing bits that a format does not use."""
-    return 16 if form.name == "bfloat16" else 0
 
 
 def _moved(a: Floats, rng: Rng, width: int, form: Format = DOUBLE) -> Floats:
@@ -331,8 +324,7 @@ def _narrowed(a: Floats, domain: Domain, form: Format, rng: Rng, drawn: bool) ->
     """
     if isinstance(domain, Labels | Classes):
         return a
-    last = int(as_integers(form.max, form))
-    random = from_integers(rng.integers(-last, last + 1, a.shape), form)
+    random = from_integers(rng.integers(-form.last, form.last + 1, a.shape), form)
     spare = form.round(np.where(domain.outside(random), np.abs(random), random))
     spare = np.where(domain.outside(spare), form.round(rng.uniform(0, 1, a.shape)), spare)
     if not drawn:
