@@ -37,6 +37,7 @@ from reflosses.truth.sampling import Problem
 from reflosses.truth.wide import wide_results
 
 ANOTHER = "At ordinary inputs it is another formula: reflosses.check says which."
+ONCE = "seen once, not in a second call of the same loss"
 BESIDE_OTHERS = "seen in a call of many losses, not in a call of this loss alone"
 
 _APART = 64  # predictions that are measured at a time, where each loss takes a call
@@ -503,7 +504,7 @@ class _Hunt:
                 if is_wild(e.verdict) == is_wild(n.verdict) and (best is None or e.ulp > best.ulp):
                     best = e
         if best is None or best.ulp < kept.ulp:
-            return replace(kept, remark="" if best is None else BESIDE_OTHERS)
+            return replace(kept, remark="" if best is None else ONCE if self.apart else BESIDE_OTHERS)
         return best
 
     def _told(self, n: _Number, found: _Judged, y: Any, yhat: Floats, proved: bool) -> WorstNumber:

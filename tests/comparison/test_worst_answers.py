@@ -21,7 +21,7 @@ from reflosses.comparison.candidate import Answer, InProcess, NumPy
 from reflosses.comparison.formats import FORMATS, dtype_of
 from reflosses.comparison.interview import UNPROVED
 from reflosses.comparison.verdict import FREEDOM
-from reflosses.comparison.worst_answers import ANOTHER
+from reflosses.comparison.worst_answers import ANOTHER, BESIDE_OTHERS
 from reflosses.comparison.worst_inputs import as_integers, from_integers, search
 from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
@@ -273,6 +273,21 @@ def test_a_candidate_that_is_given_up_is_wrong() -> None:
     assert [e.verdict for e in found.wrong] == ["crash"]
     assert found.wrong[0].error.startswith("its process exited with status 3, in a call of ")
     assert found.notes == ["the rest was not asked: given up after crashes or calls that took too long"]
+
+
+def test_an_error_beside_other_losses_alone_is_called_one() -> None:
+    """A value that is doubled in calls of more than 100 losses; a second loss is not there to blame it on."""
+
+    def crowded(y: Any, yhat: Any) -> Any:
+        value, grad = SQUARED.value_and_grad(y, yhat)
+        return value * (2 if len(value) > 100 else 1), grad
+
+    found = hunt(crowded, SQUARED, points=3_000)
+    assert not found.ok
+    assert found.value is not None
+    assert found.value.remark == BESIDE_OTHERS
+    assert found.gradient is not None
+    assert found.gradient.remark == ""
 
 
 @pytest.mark.parametrize(
