@@ -276,7 +276,7 @@ def test_a_candidate_that_is_given_up_is_wrong() -> None:
 
 
 def test_an_error_beside_other_losses_alone_is_called_one() -> None:
-    """A value that is doubled in calls of more than 100 losses; a second loss is not there to blame it on."""
+    """A value that is doubled in calls of more than 100 losses."""
 
     def crowded(y: Any, yhat: Any) -> Any:
         value, grad = SQUARED.value_and_grad(y, yhat)
