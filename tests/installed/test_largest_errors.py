@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
 from reflosses.frameworks.scripts import checked, largest_errors, script
 
@@ -23,9 +24,14 @@ FUNCTIONS = [
 
 
 def battery(function: str, dtype: str, given: Any) -> dict[str, float]:
-    """The largest finite error of values and of gradients among the losses of the battery."""
-    found = checked(*find(function), given, dtype, regimes=ALONE, diagnose=False)
-    largest = {what: max(getattr(row, what).worst for row in found.rows) for what in ("value", "gradient")}
+    """The largest finite error of values and of gradients among the losses of the battery.
+
+    A framework without subnormal numbers has right numbers without a right digit: only wrong ones count there.
+    """
+    framework, row_of_function = find(function)
+    found = checked(framework, row_of_function, given, dtype, regimes=ALONE, diagnose=False)
+    rows = found.rows if framework.candidate(row_of_function, given, FORMATS[dtype]).subnormals else []
+    largest = {what: max((getattr(row, what).worst for row in rows), default=0.0) for what in ("value", "gradient")}
     for d in found.interview.deviations:
         if np.isfinite(d.ulps) and not d.error and not d.name.startswith("a mean"):
             largest[d.what] = max(largest[d.what], d.ulps)
