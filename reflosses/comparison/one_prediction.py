@@ -216,7 +216,7 @@ def stackable(loss: Loss) -> Loss | None:
     if loss.layout.groups and not loss.layout.kept and getattr(loss, "axis", 0) is None:
         whole = replace(whole, axis=1)
     if getattr(loss, "per_sample", True) is False:
-        whole = replace(whole, per_sample=True)
+        whole = replace(whole, per_sample=True, axis=whole.axis or 1)  # axis 0 is that of the samples
     if loss.reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None:
         whole = replace(whole, class_weight=None)  # the weighted mean of one loss is the loss
     return whole if whole.reduction == "none" else replace(whole, reduction="none")  # type: ignore[no-any-return]
