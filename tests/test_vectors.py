@@ -9,6 +9,7 @@ import math
 import os
 import re
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ RIGHT = table("right", "numpy")
 every_loss = pytest.mark.parametrize("name", NAMES)
 
 
+@cache
 def read(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((FOLDER / f"{stem(losses()[name])}.json").read_text("utf-8"))
     return found
@@ -201,7 +203,7 @@ def test_every_planted_mistake_is_found(caught: dict[str, list[vector_catches.Ca
 def test_planted_mistakes_are_found_at_the_level_that_check_says(
     caught: dict[str, list[vector_catches.Caught]],
 ) -> None:
-    some = {"MeanOverTheBatch", "ClampInValueOnly", "SigmoidLessLabel", "OneSidedAtZero", "OutsideTheBracketAtZero"}
+    some = {"SigmoidLessLabel", "OutsideTheBracketAtZero"}
     for mistake in planted.mistakes():
         if not (ALL or type(mistake).__name__ in some):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,7 @@ def asked_of(loss: Loss, format: str = "float64") -> list[Vector]:
     ]
 
 
+@cache
 def caught_mistakes() -> dict[str, list[Caught]]:
     """The planted mistakes, and the tests that find each."""
     out = {}
