@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reflosses.evaluation.domain import Floats
 
 
 @dataclass(frozen=True)
 class Format:
-    """A binary format of `bits` significant bits; its largest number is just below 2^top."""
+    """A binary format of `bits` significant bits; its largest number is just below 2^top.
+
+    Its finite numbers have places in their order: 0 has the place 0, −0 the place −1, and neighbours have neighbouring
+    places. In float32 the largest number has the place 2139095039.
+    """
 
     name: str
     bits: int
@@ -49,6 +54,45 @@ class Format:
         _, exponent = np.frexp(np.fmin(np.abs(size), self.max))
         exponent = np.where(np.asarray(size) == 0, -5000, exponent)
         return np.asarray(np.ldexp(1.0, np.maximum(exponent - self.bits, 3 - self.top - self.bits)))
+
+    @property
+    def width(self) -> int:
+        """The bits of one number: sign, exponent and significand."""
+        return self.bits + self.top.bit_length()
+
+    @property
+    def last(self) -> int:
+        """The place of the largest number."""
+        return int((2 * self.top - 1) << (self.bits - 1)) - 1
+
+    def numbers(self, start: int, stop: int) -> Floats:
+        """The numbers at the places from start to stop, without the last, as float64."""
+        if start < 0 < stop:
+            return np.concatenate([self.numbers(start, 0), self.numbers(0, stop)])
+        if start < 0:
+            return -self.numbers(-stop, -start)[::-1]
+        return self._of_bits(np.arange(start, stop, dtype=f"u{self.width // 8}"))
+
+    def numbers_at(self, places: Any) -> Floats:
+        """The numbers at some places."""
+        places = np.asarray(places, np.int64)
+        size = self._of_bits(np.where(places < 0, -places - 1, places).astype(f"u{self.width // 8}"))
+        return np.where(places < 0, -size, size)
+
+    def _of_bits(self, bits: NDArray[Any]) -> Floats:
+        """The numbers without a sign that have these bits."""
+        if self.name == "bfloat16":
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        return bits.view(f"f{self.width // 8}").astype(np.float64)
+
+    def places(self, a: Any) -> NDArray[np.int64]:
+        """The places of numbers of the format."""
+        a = np.asarray(a, np.float64)
+        if self.name == "bfloat16":
+            size = (np.abs(a).astype(np.float32).view(np.uint32) >> 16).astype(np.int64)
+        else:
+            size = np.abs(a).astype(f"f{self.width // 8}").view(f"u{self.width // 8}").astype(np.int64)
+        return np.asarray(np.where(np.signbit(a), -size - 1, size), np.int64)
 
     def round(self, a: Any) -> Floats:
         """The nearest numbers of the format, ties to even. Numbers that are too large become infinite."""

@@ -27,7 +27,7 @@ from reflosses.comparison.verdict import (
     Numbers,
     judged,
     unavoidable,
-    verdict,
+    verdicts,
 )
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
@@ -437,14 +437,14 @@ class Interview:
             here = known & (regimes == regime)
             worst = ulps[here][right[here]].max(initial=0.0)
             self._count(str(regime), what, int(right[here].size), float(worst))
-        for i in np.flatnonzero(known & ~right.all(axis=1)):
-            seen = set()
-            for j in np.flatnonzero(~right[i]):
-                got, truth = float(numbers.got[i, j]), float(numbers.exact[i, j])
-                kind = verdict(what, str(regimes[i]), got, truth, float(numbers.size[i, j]), self.form)
-                if kind not in seen:
-                    seen.add(kind)
-                    self._note(question, int(i), what, kind, number=int(j), **_told(numbers, ulps, slack, i, j))
+        i, j = np.nonzero(known[:, None] & ~right)
+        kinds = verdicts(what, regimes[i], numbers.got[i, j], numbers.exact[i, j], numbers.size[i, j], self.form)
+        seen: set[tuple[int, int]] = set()
+        for loss, number, kind in zip(i.tolist(), j.tolist(), kinds.tolist(), strict=True):
+            if (loss, kind) not in seen:
+                seen.add((loss, kind))
+                told = _told(numbers, ulps, slack, loss, number)
+                self._note(question, loss, what, VERDICTS[kind], number=number, **told)
         return slack
 
     # ---- noting ----------------------------------------------------------------------------------------------------

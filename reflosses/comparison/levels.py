@@ -15,6 +15,8 @@ A level belongs to a finding, not to a regime. The first of these that fits deci
 4. formula: an ordinary input, and fewer than half of the digits are right (of 1, for an overlap); a residual or a
    margin of any size with another finite number, which no rounding explains.
 5. digits: any other inaccurate number. Domain: a number for an input that must be refused.
+
+Where every number of a format was asked, fewer than one in 10,000 next to an end or a border are no formula finding.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.softmax import log_softmax
 from reflosses.evaluation.stack import stack
 
+NEXT_TO_A_BORDER = ", next to a border"  # the end of a name: so few numbers there are no other formula
 PARTLY = ("some ignored", "all but one ignored", "a class absent")  # ordinary calls: an error is another formula
 NOTHING = ("an empty batch", "all weights 0", "all ignored")  # calls in which nothing is averaged
 CANCELLED = 2.0**10  # ulps of 1: a smaller value may come from a difference such as 1 − p
@@ -61,7 +64,14 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
             clipped |= {_input(d): level for d, _ in group}
     if "formula" in clipped.values():  # one clip, seen at many inputs
         clipped = dict.fromkeys(clipped, "formula")
-    return [replace(d, level=_level(d, clipped, _depth(d, loss, form), loss, form)) for d in found]
+    return [replace(d, level=_level_of(d, clipped, _depth(d, loss, form), loss, form)) for d in found]
+
+
+def _level_of(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: Loss, form: Format) -> str:
+    level = _level(d, clipped, depth, loss, form)
+    if level != "formula" or not d.name.endswith(NEXT_TO_A_BORDER):
+        return level
+    return "digits" if np.isfinite(d.got) and np.isfinite(d.exact) and not d.error else "range"
 
 
 def _level(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: Loss, form: Format) -> str:

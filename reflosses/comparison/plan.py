@@ -11,6 +11,7 @@ import numpy as np
 
 from reflosses.comparison.battery import TARGET_KINDS, Inputs, LossBlock, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, InProcess, NumPy, detect, looks_like_objective
+from reflosses.comparison.every_number import ask_every_number
 from reflosses.comparison.expected import counted
 from reflosses.comparison.formats import Format
 from reflosses.comparison.interview import Interview
@@ -41,14 +42,14 @@ def interview(
     """
     base, form, asked = run.loss, run.form, run.asked
     by_class = isinstance(base.domain.y, Classes)
-    allowed = _kinds_of_targets(base, targets) if by_class else range(9)
-    drawn = (_within(_counted_only(base, b), inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
+    allowed = kinds_of_targets(base, targets) if by_class else range(9)
+    drawn = (into_domain(_counted_only(base, b), inputs, form) for b in blocks(base, form, seed) if b.y.ndim in allowed)
     everything = [b for b in drawn if len(b.y)]
     moderate = [b for b in everything if b.regime == "moderate"]
     kinds = run.kinds_of_targets(moderate)
     chosen = [b for b in everything if b.regime in regimes and b.y.ndim in kinds]
     whole = [c for c in calls(base, form, seed, asked.takes_weight, asked.differentiates) if c.regime in regimes]
-    moved = [(c, _within(c, inputs, form)) for c in whole if c.y.ndim in kinds or not by_class]
+    moved = [(c, into_domain(c, inputs, form)) for c in whole if c.y.ndim in kinds or not by_class]
     asks: list[Callable[[], None]] = []
     if kinds and "I" in regimes and not one_loss_a_call(base):
         for tame in (b for b in moderate if b.y.ndim in kinds):
@@ -60,7 +61,9 @@ def interview(
         asks += tame_calls
     else:
         run.rest += tame_calls
-    if not kinds:
+    if kinds:
+        asks.append(partial(ask_every_number, run, kinds, set(regimes), inputs))
+    else:
         asks.append(run.note_refusals)
     try:
         for done, ask in enumerate(asks):
@@ -87,7 +90,7 @@ def _hard_losses(tame: LossBlock, everything: list[LossBlock]) -> list[LossBlock
     return list(named.values())[:BESIDE]
 
 
-def _kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
+def kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
     """The dimensions of the targets of class rows that are asked; ValueError if the loss takes none of them."""
     kinds = TARGET_KINDS[targets]
     rows = isinstance(loss.domain.y, Classes) and loss.domain.y.rows is not None
@@ -102,7 +105,7 @@ def _kinds_of_targets(loss: Loss, targets: str) -> tuple[int, ...]:
     return kinds
 
 
-def _within(asked: Any, inputs: Inputs | None, form: Format) -> Any:
+def into_domain(asked: Any, inputs: Inputs | None, form: Format) -> Any:
     """A block or a call whose inputs are moved into the domain of the candidate."""
     if inputs is None or getattr(asked, "refuse", False):
         return asked
@@ -127,7 +130,7 @@ def in_process(
 
     The options are those of `reflosses.check`. What they leave open is found out by a first call.
     """
-    allowed = _kinds_of_targets(loss, targets) if isinstance(loss.domain.y, Classes) else range(9)
+    allowed = kinds_of_targets(loss, targets) if isinstance(loss.domain.y, Classes) else range(9)
     first = next(b for b in blocks(loss, form, seed) if len(b.y) and b.y.ndim in allowed)
     if framework == "auto" and candidate is not None:
         arrays = detect(candidate, form, *unstack(loss, first.y[:1], first.yhat[:1]), order)

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reflosses.comparison.battery import ORDINARY, family
 from reflosses.comparison.expected import ExactResults, Scaled, parts, rounding_of_parameters
@@ -73,20 +74,24 @@ def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> tuple[
     return right, ulps, slack
 
 
-def verdict(what: str, regime: str, got: float, exact: float, size: float, form: Format) -> str:
-    """The name for a number that is not right; its error is relative to `size`."""
-    if np.isnan(exact):
-        return "other convention" if regime == "H" else "accepts invalid input"
-    if np.isnan(got) or (np.isinf(got) and np.isfinite(exact)):
-        return "overflow" if regime in ("F", "J") else "spurious inf/NaN"
+def verdicts(what: str, regimes: Any, got: Floats, exact: Floats, size: Floats, form: Format) -> NDArray[np.int64]:
+    """The names for numbers that are not right, as indices of VERDICTS; errors are relative to `size`."""
     half = form.eps**0.5
-    if what == "gradient" and abs(exact) > half and abs(got) <= half * min(abs(exact), 1):
-        return "dead gradient"
-    if got == 0:
-        return "spurious zero"
-    if np.isinf(exact):
-        return "capped"
-    return "other convention" if regime in ORDINARY and abs(got - exact) > ALIKE * size else "inaccurate"
+    with np.errstate(all="ignore"):
+        dead = (np.abs(exact) > half) & (np.abs(got) <= half * np.fmin(np.abs(exact), 1)) & (what == "gradient")
+        no_rounding = np.isin(regimes, tuple(ORDINARY)) & (np.abs(got - exact) > ALIKE * size)
+        rules = {
+            "other convention": np.isnan(exact) & np.equal(regimes, "H"),
+            "accepts invalid input": np.isnan(exact),
+            "overflow": ~np.isfinite(got) & ~(np.isinf(got) & np.isinf(exact)) & np.isin(regimes, ("F", "J")),
+            "spurious inf/NaN": ~np.isfinite(got) & ~(np.isinf(got) & np.isinf(exact)),
+            "dead gradient": dead,
+            "spurious zero": got == 0,
+            "capped": np.isinf(exact),
+        }
+    found = np.select(list(rules.values()), [VERDICTS.index(name) for name in rules], VERDICTS.index("inaccurate"))
+    alike = found == VERDICTS.index("inaccurate")
+    return np.where(alike & no_rounding, VERDICTS.index("other convention"), found)
 
 
 def unavoidable(

@@ -9,7 +9,7 @@ from reflosses import CrossEntropy, Huber, MeanSquaredError
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.expected import ExactResults
 from reflosses.comparison.formats import FORMATS
-from reflosses.comparison.verdict import FREEDOM, LENIENT, VERDICTS, Numbers, judged, unavoidable, verdict
+from reflosses.comparison.verdict import FREEDOM, LENIENT, VERDICTS, Numbers, judged, unavoidable, verdicts
 
 SINGLE, DOUBLE, HALF = FORMATS["float32"], FORMATS["float64"], FORMATS["float16"]
 
@@ -86,7 +86,8 @@ def test_nan_is_right_only_for_nan():
 )
 def test_names(what, regime, got, exact, name):
     assert name in VERDICTS
-    assert verdict(what, regime, got, exact, abs(exact), DOUBLE) == name
+    numbers = (np.array([x]) for x in (got, exact, abs(exact)))
+    assert VERDICTS[verdicts(what, np.array([regime]), *numbers, DOUBLE)[0]] == name
 
 
 STRICT = ("A", "B", "C", "D", "E", "F")
