@@ -263,6 +263,8 @@ def test_a_vector_has_the_arrays_of_its_call() -> None:
 def test_a_misspelt_loss_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no loss is named 'Hubber'; did you mean Huber\?"):
         vectors("Hubber")
+    with pytest.raises(TypeError, match=r"vectors: name is 3, no name of a loss such as 'Huber'"):
+        vectors(3)  # type: ignore[arg-type]
 
 
 def vector(**changed: Any) -> Vector:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from reflosses.catalogue import build, find_loss, stem
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.evaluation.parameters import printed
 
 COLUMNS = ("value", "gradient", "curvature")
 
@@ -104,8 +105,10 @@ def vectors(name: str) -> tuple[Vector, ...]:
             fault = v.fault(*my_huber(v.y, v.yhat, delta=v.loss.delta))
 
     The numbers are proved by `certify`; the files reflosses/data/vectors/*.json hold the same tests for other
-    languages. Raises ValueError if no loss has that name.
+    languages. Raises ValueError if no loss has that name, TypeError if it is no text.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"vectors: name is {printed(name)}, no name of a loss such as 'Huber'")
     return _read(stem(find_loss(name)))
 
 
