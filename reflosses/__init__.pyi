@@ -33,6 +33,7 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
 )
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
 from reflosses.truth.proof import certify as certify
+from reflosses.truth.vector_files import vectors as vectors
 
 __version__: str
 __all__: list[str]
