@@ -10,10 +10,10 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants mutate-pages fuzz verdicts bare accuracy frameworks atlas bench vectors consumers wheel clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 19
 
 verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
 	$(BIN)/reflosses verify
@@ -39,6 +39,9 @@ hunt: .venv/test  ## search for the worst input of every loss, on each code path
 
 mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and count what no test notices
 	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
+
+mutate-pages: .venv/test  ## change formulas of the pages (NUMBER=20 a page, SEED=1) and count what nobody notices
+	$(BIN)/python tests/measuring/page_mutants.py --number $(or $(NUMBER),20) --seed $(SEED)
 
 fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
 	$(BIN)/python tests/measuring/fuzz.py $(CALLS)

@@ -26,7 +26,7 @@ MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make 
 
 ORDER = (  # each imports only from those before it
     *("evaluation", "overlap", "losses", "catalogue", "gradcheck", "truth", "comparison", "diagnosis", "checking"),
-    *("frameworks", "reporting", "pytest_plugin", "__main__"),
+    *("frameworks", "teaching", "reporting", "pytest_plugin", "__main__"),
 )
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name != "__init__.py")
 CORE_FILES = sorted((PACKAGE / "evaluation").glob("*.py"))

@@ -1,0 +1,1 @@
+"""The derivation pages, read as programs: what a page displays is what is checked."""
