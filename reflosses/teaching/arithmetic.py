@@ -98,8 +98,15 @@ def distance(a: Value, b: Value) -> Decimal:
     return size(summed(a, multiply(-ONE, b)))
 
 
+def logarithm(x: Decimal) -> Decimal:
+    """The logarithm of a positive number; `decimal` alone would call the one of 0 minus infinity."""
+    if x <= 0:
+        raise decimal.InvalidOperation(f"the logarithm of {x:.6g}")
+    return x.ln()
+
+
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
-    r"\log": lambda x: x.ln(),
+    r"\log": logarithm,
     r"\exp": lambda x: x.exp(),
     r"\sqrt": lambda x: x.sqrt(),
     r"\sinh": lambda x: (x.exp() - (-x).exp()) / 2,

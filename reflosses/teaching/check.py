@@ -22,6 +22,7 @@ from reflosses.teaching.arithmetic import CONTEXT, EXACT, Array, Value, distance
 from reflosses.teaching.evaluate import Definition, Letters, Point, UndefinedError, indices_in
 from reflosses.teaching.latex import (
     Applied,
+    Cases,
     Chain,
     Clause,
     Condition,
@@ -41,6 +42,7 @@ CLOSE = Decimal("1e-22")  # what "≈" may leave: of second order in a small let
 NEAR = Decimal("1e-9")  # what "→" may leave
 FLOATS = 1e-9  # between a page in 120 digits and the class in float64
 CODE_POINTS = 12  # enough to meet every piece of a loss
+PIECES = 4  # times as many points for a formula with cases
 TRIES = 300  # points drawn until one meets a condition
 STEPS = {"=", r"\le", r"\ge", "<", ">", r"\approx", r"\longrightarrow", ":="}
 
@@ -72,8 +74,11 @@ class _Scope:
         self.nabla = ""
         self.first = 1
         self.definitions: dict[str, Definition] = {}
+        self.always: list[Condition] = []
         self.where: list[Condition] = []
+        self.is_example = False
         self.pool: list[Point] = []
+        self.turns = 0
 
     def change(self, block: dict[str, Any]) -> None:
         """Take the words of the page's block, or of a place."""
@@ -95,7 +100,12 @@ class _Scope:
                 label = name.printed in self.words["labels"]
                 shape = () if label else tuple(s.printed for s in name.subscripts if isinstance(s, Name))
                 self.domains[name.printed if label else name.letter] = domain, shape
-        self.where = [self.conditions(text) for text in block.get("where", ())]
+        conditions = [self.conditions(text) for text in block.get("where", ())]
+        if "at" not in block:
+            self.always = conditions
+        self.where = [*self.always, *conditions] if "at" in block else conditions
+        facts = [fact for condition in conditions for fact in condition.alternatives[0] if isinstance(fact, Chain)]
+        self.is_example = any(fact.relations == ("=",) and not _names_in(fact.sides[1]) for fact in facts)
         self.pool = []
 
     def name(self, text: str) -> Name:
@@ -124,6 +134,7 @@ class _Scope:
     def drawn(self) -> Point:
         for number in range(TRIES):
             given = {name: self.draw(domain, shape) for name, (domain, shape) in self.domains.items()}
+            given |= self.choices()
             given |= {name: Decimal(n) for name, n in self.constants.items()}
             point = Point(self.letters(), self.definitions, given)
             for condition in self.where:
@@ -131,6 +142,18 @@ class _Scope:
             if all(self.met(point, condition) for condition in self.where):
                 return point
         raise NotReadError("no point meets the conditions of the place")
+
+    def choices(self) -> dict[str, Value | int]:
+        """The letters that have few values: every combination in turn."""
+        found: dict[str, Value | int] = {}
+        turn = self.turns = self.turns + 1
+        for name, (domain, shape) in self.domains.items():
+            values: list[Decimal] | range = [Decimal(0), Decimal(1)] if domain == "bit" else [Decimal(-1), Decimal(1)]
+            values = self.ranges[shape[0]] if domain == "member" else values
+            if domain == "member" or (domain in ("bit", "sign") and not shape):
+                turn, which = divmod(turn, len(values))
+                found[name] = values[which]
+        return found
 
     def met(self, point: Point, condition: Condition) -> bool:
         return all(point.holds(condition, indices) for indices in self.assignments(condition))
@@ -157,6 +180,8 @@ class _Scope:
         match domain:
             case "unit":
                 return part
+            case "sign":
+                return Decimal(sign)
             case "bit":
                 return Decimal(self.random.randrange(2))
             case "positive":
@@ -192,17 +217,16 @@ class _Walk:
 
     def run(self) -> Reading:
         block = self.page.block
-        events: list[tuple[int, int, Any]] = [(0, 0, block)]
-        events += [(self.page.place(place["at"]), 0, place) for place in block.get("place", ())]
-        events += [
-            (self.page.place(c["at"]) if "at" in c else len(self.page.text), 2, c) for c in block.get("code", ())
-        ]
-        events += [(formula.start, 1, formula) for formula in self.page.formulas]
+        events: list[tuple[int, int, Any]] = [(0, 1, block)]  # at one line the class comes first, then a place
+        events += [(self.page.place(place["at"]), 1, place) for place in block.get("place", ())]
+        events += [(formula.start, 2, formula) for formula in self.page.formulas]
+        for code in block.get("code", ()):
+            events.append((self.page.place(code["at"]) if "at" in code else len(self.page.text), 0, code))
         for _, kind, what in sorted(events, key=lambda event: event[:2]):
             if kind == 0:
-                self.enter(what)
-            elif kind == 2:
                 self.compare(what)
+            elif kind == 1:
+                self.enter(what)
             elif what.inline:
                 self.inline(what)
             else:
@@ -225,6 +249,9 @@ class _Walk:
     def display(self, formula: Formula) -> None:
         self.reading.displays += 1
         try:
+            if formula.text.strip() in self.steps_not:
+                self.quotes.add(formula.text.strip())
+                raise NotReadError("the block sets it aside")
             self.formula(formula, self.scope.read(formula.text))
         except NotReadError as reason:
             self.reading.unread[formula.text.strip()] = str(reason)
@@ -255,11 +282,18 @@ class _Walk:
                 self.reading.not_steps.append((text, str(reason)))
 
     def is_step(self, chain: Chain) -> bool:
-        """Whether a chain in a line of text is more than a condition: `p = c` and `p = σ(z)` say what a given p is."""
+        """Whether a chain in a line of text is more than a condition: `p = c` and `p = σ(z)` say what a given p is.
+
+        In an example `D = 5/7` is a step if D has a definition.
+        """
         head = chain.sides[0]
         if chain.relations[:1] == ("=",) and isinstance(head, Name) and head.letter in self.scope.domains:
             return False
-        return bool(chain.relations) and set(chain.relations) <= STEPS and not all(map(_is_plain, chain.sides))
+        if not set(chain.relations) <= STEPS or set(chain.relations) <= {"<", ">"}:
+            return False
+        if self.scope.is_example and isinstance(head, Name):
+            return True
+        return not all(map(_is_plain, chain.sides)) or not _names_in(chain)
 
     def formula(self, formula: Formula, clauses: list[Clause], define: bool = True) -> None:
         """Define what is new, then assert the rest."""
@@ -299,7 +333,7 @@ class _Walk:
         subscripts = () if key == head.printed else head.subscripts
         indices = tuple(s.printed for s in subscripts if isinstance(s, Name) and s.printed in scope.ranges)
         arguments = tuple(a.printed for a in head.arguments or () if isinstance(a, Name))
-        if len(indices) < len(subscripts) or len(arguments) < len(head.arguments or ()):
+        if len(indices) < len(subscripts) or len(set(arguments)) < len(head.arguments or ()):
             return False
         scope.definitions[key] = Definition(indices, arguments, (*rows, (sides[0], clause.condition)))
         for point in scope.pool:
@@ -307,20 +341,30 @@ class _Walk:
         return len(sides) == 1
 
     def fault(self, chain: Chain, condition: Condition) -> str:
-        """What is wrong with a chain, at the points that meet the condition; "" if nothing is."""
+        """What is wrong with a chain, at points that meet each alternative of the condition; "" if nothing is."""
+        for alternative in condition.alternatives:
+            if fault := self.fault_where(chain, Condition((alternative,))):
+                return fault
+        return ""
+
+    def fault_where(self, chain: Chain, condition: Condition) -> str:
+        """The same under one alternative. NotReadError if no point meets it, or meets a case of the chain."""
         met = 0
+        unmet = _conditions_in(chain)
+        wanted = self.count * (PIECES if unmet else 1)
         for point in self.scope.points(condition):
-            found = False
-            for indices in self.scope.assignments(chain, condition):
-                if point.holds(condition, indices):
-                    found = True
-                    if fault := self.fault_at(chain, point, indices):
-                        return fault
-            met += found
-            if met == self.count:
+            assignments = [i for i in self.scope.assignments(chain, condition) if point.holds(condition, i)]
+            for indices in assignments:
+                if fault := self.fault_at(chain, point, indices):
+                    return fault
+                unmet = [case for case in unmet if not point.holds(case, indices)]
+            met += bool(assignments)
+            if met >= wanted and not unmet:
                 return ""
         if not met:
             raise NotReadError("no point meets its condition")
+        if unmet:
+            raise NotReadError("no point meets one of its cases")
         return ""
 
     def fault_at(self, chain: Chain, point: Point, indices: dict[str, int]) -> str:
@@ -341,7 +385,7 @@ class _Walk:
             for point in itertools.islice(self.scope.points(Condition()), CODE_POINTS):
                 given = {k: self.array(point, text) for k, text in code.get("parameters", {}).items()}
                 given |= {k: tuple(v) if isinstance(v, list) else v for k, v in code.get("fixed", {}).items()}
-                loss = cls(**given, reduction="none")
+                loss = cls(**{"reduction": "none", **given})
                 y, yhat = (
                     np.asarray(self.array(point, code.get(k, k_))) for k, k_ in (("y", "y"), ("yhat", r"\hat y"))
                 )
@@ -371,6 +415,22 @@ class _Walk:
             return float(value)
         sizes = [len(set(axis)) for axis in zip(*value.cells, strict=True)]
         return np.array([float(x) for x in value.cells.values()]).reshape(sizes)
+
+
+def _conditions_in(part: object) -> list[Condition]:
+    """The conditions of all cases in a formula."""
+    if isinstance(part, Cases):
+        return [condition for _, condition in part.rows]
+    if isinstance(part, (tuple, list)):
+        return [condition for item in part for condition in _conditions_in(item)]
+    return _conditions_in(tuple(vars(part).values())) if isinstance(part, (Term, Chain)) else []
+
+
+def _names_in(part: object) -> bool:
+    """Whether a formula has a letter."""
+    if isinstance(part, (tuple, list)):
+        return any(map(_names_in, part))
+    return isinstance(part, Name) or (isinstance(part, (Term, Chain)) and _names_in(tuple(vars(part).values())))
 
 
 def _is_plain(node: Term) -> bool:

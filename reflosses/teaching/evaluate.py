@@ -45,6 +45,7 @@ from reflosses.teaching.latex import (
 
 Indices = dict[str, int]
 TINY = STEP * STEP  # how close to 0 a limit is taken
+EXTREME = Decimal("1e-10")  # what counts as small
 
 
 class UndefinedError(Exception):
@@ -114,10 +115,15 @@ class Point:
             formal = self._definition(letter).arguments
             if len(formal) != len(name.arguments):
                 raise NotReadError(f"{letter} with {len(name.arguments)} arguments")
-            values = [self.value(node, indices) for node in name.arguments]
+            values = [self._argument(node, indices) for node in name.arguments]
             here = self.where(dict(zip(formal, values, strict=True)))
             return here._primed(name, letter, indices) if name.primes else here.known(letter, index)
         return self._primed(name, letter, indices) if name.primes else self.known(letter, index)
+
+    def _argument(self, node: Term, indices: Indices) -> Value | int:
+        """The value of an argument; an index stays one."""
+        given = self.given.get(node.printed) if isinstance(node, Name) else None
+        return given if isinstance(given, int) else self.value(node, indices)
 
     def _primed(self, name: Name, letter: str, indices: Indices) -> Value:
         """ρ''(s): by the one argument of the definition, or by what the page says."""
@@ -197,28 +203,28 @@ class Point:
 
     def _true(self, chain: Chain, indices: Indices) -> bool:
         """Whether a chain of relations holds, exactly."""
-        sides = [self._value_or_row(side, indices) for side in chain.sides]
-        pairs = zip(sides, chain.relations, sides[1:], strict=False)
-        return all(self._related(left, relation, right) for left, relation, right in pairs)
+        sides = zip(chain.sides, chain.relations, chain.sides[1:], strict=False)
+        return all(self._related(left, relation, right, indices) for left, relation, right in sides)
 
-    def _related(self, left: Value | list[Value], relation: str, right: Value | list[Value]) -> bool:
-        if relation == r"\in" and isinstance(right, list):
-            return left in right
-        if relation == r"\to":
-            return True
-        if not (isinstance(left, Decimal) and isinstance(right, Decimal)):
+    def _related(self, left: Term, relation: str, right: Term, indices: Indices) -> bool:
+        if relation == r"\to":  # a small letter goes to 0
+            return size(self.value(left, indices)) < EXTREME and self.value(right, indices) == ZERO
+        one = self._value_or_index(left, indices)
+        if relation == r"\in" and isinstance(right, Row):
+            return one in [self.value(item, indices) for item in right.items]
+        other = self._value_or_index(right, indices)
+        if relation in ("=", r"\ne"):
+            return (one == other) == (relation == "=")
+        if not (isinstance(one, Decimal) and isinstance(other, Decimal)):
             raise NotReadError(f"{relation} between things that are not numbers")
-        tests = {"=": left == right, "<": left < right, ">": left > right, r"\ne": left != right}
-        tests |= {r"\le": left <= right, r"\ge": left >= right}
+        tests = {"<": one < other, ">": one > other, r"\le": one <= other, r"\ge": one >= other}
         if relation not in tests:
             raise NotReadError(f"{relation} in a condition")
         return tests[relation]
 
-    def _value_or_row(self, node: Term, indices: Indices) -> Value | list[Value]:
+    def _value_or_index(self, node: Term, indices: Indices) -> Value:
         if isinstance(node, Name) and not node.subscripts and node.printed in indices:
             return Decimal(indices[node.printed])
-        if isinstance(node, Row):
-            return [self.value(item, indices) for item in node.items]
         return self.value(node, indices)
 
     # ---- values
@@ -244,7 +250,8 @@ class Point:
                 return value.transposed() if isinstance(value, Array) else value
             case Power(base, exponent):
                 assert exponent is not None
-                return self.number(base, indices) ** self.number(exponent, indices)
+                power = self.number(exponent, indices)
+                return self.number(base, indices) ** power if power else ONE
             case Applied(function, arguments):
                 return self._call(function, arguments, indices)
             case BigSum():
@@ -293,6 +300,9 @@ class Point:
         names = [node.index] if node.index else sorted(self._free(node.body, indices))
         if not names:
             raise NotReadError("a sum without an index")
+        if node.function != r"\sum":
+            numbers = [self.number(node.body, inner) for inner in self._assignments(names, node, indices)]
+            return max(numbers) if node.function == r"\max" else min(numbers)
         total: Value | None = None
         for inner in self._assignments(names, node, indices):
             value = self.value(node.body, inner)
@@ -394,13 +404,24 @@ class Point:
             if isinstance(fact, Name):
                 letter, index = self.resolved(fact, indices)
                 found[letter] = self.known(letter, index)
-            elif isinstance(name := fact.sides[0], Name) and name.letter in self.given and not name.subscripts:
-                if fact.relations == ("=",) and not isinstance(self.given[name.letter], int):
-                    found[name.letter] = self.value(fact.sides[1], indices)
-                elif fact.relations == (r"\in",) and isinstance(fact.sides[1], Row):
-                    items = fact.sides[1].items
-                    found[name.letter] = self.value(items[choose % len(items)], indices)
+                continue
+            name = fact.sides[0]
+            if not isinstance(name, Name) or name.letter not in self.given or isinstance(self.given[name.letter], int):
+                continue
+            if fact.relations == ("=",):
+                number = self.value(fact.sides[1], indices)
+                found[name.letter] = self._with_entry(name, number, indices) if name.subscripts else number
+            elif fact.relations == (r"\in",) and isinstance(fact.sides[1], Row):
+                items = fact.sides[1].items
+                found[name.letter] = self.value(items[choose % len(items)], indices)
         return found
+
+    def _with_entry(self, name: Name, number: Value, indices: Indices) -> Value:
+        """An array with another number in one place."""
+        whole, index = self.given[name.letter], self._subscripts(name, indices)
+        if not (isinstance(whole, Array) and isinstance(number, Decimal) and index in whole.cells):
+            raise NotReadError(f"{name.printed} cannot be given a number")
+        return whole.with_cell(index, number - whole.cells[index])
 
 
 def indices_in(node: object, ranges: Mapping[str, range]) -> set[str]:

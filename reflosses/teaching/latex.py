@@ -13,7 +13,8 @@ The grammar; a word in quotes is printed so, `\,` `\;` `\!` `\left` `\right` `\b
     product   = power { [ "\cdot" | "/" | "\big/" ] power }
     power     = factor [ "^" ( "2" | "{" sum "}" | "{\mathsf T}" ) ]
     factor    = number | name | "(" list ")" | "[" sum "]" | "|" sum "|" | "\frac" sum sum | "\sqrt" sum
-              | function power | "\max(" list ")" | "\sum" [ bounds ] product | "\nabla" [ "_" name ] power
+              | function power | "\max(" list ")" | "\max_" name power
+              | "\sum" [ bounds ] product | "\nabla" [ "_" name ] power
               | derivative | cases | "\lim" bounds product | "\left." sum "\right|_" conditions | "\{" list "\}"
     name      = letter { "'" } [ "_" subscript ] { "'" } [ "(" list ")" ]
     derivative = "\frac{d" [ product ] "}{d" name "}" product | "d" power "/" "d" name, with d or \partial, and powers
@@ -110,8 +111,9 @@ class Applied(Term):
 
 @dataclass(frozen=True)
 class BigSum(Term):
-    """A sum over an index, or over all free indices of its body where none is printed."""
+    """A sum, or the smallest or largest, over an index; a sum without one is over all free indices of its body."""
 
+    function: str
     index: str
     condition: Chain | None
     upper: Term | None
@@ -430,6 +432,8 @@ class _Reader:
             return Applied(word, (self.group(),))
         if word in (r"\max", r"\min"):
             self.take()
+            if self.have("_"):
+                return BigSum(word, self.name(call=False).printed, None, None, self.power())
             self.take("(")
             return Applied(word, self.listed(")"))
         if word in FUNCTIONS:
@@ -485,22 +489,23 @@ class _Reader:
         start = self.at
         if self.word == "{" and self.words[self.at + 1] in ("d", r"\partial"):
             self.take()
-            if self.word not in self.letters:
-                found = self.differential("}")
-                if found is not None:
-                    return found
+            try:
+                return self.differential()
+            except NotReadError as reason:
+                if "orders" in str(reason):
+                    raise
             self.at = start
         return Product(((False, self.group()), (True, self.group())))
 
-    def differential(self, end: str) -> Term | None:
-        """The rest of \\frac{d X}{d v}; None if below the bar there is no differential."""
-        sign = self.take("d", r"\partial")
+    def differential(self) -> Term:
+        """The rest of \\frac{d X}{d v}; NotReadError if there is no differential above or below the bar."""
+        sign = self.take(*({"d", r"\partial"} - self.letters))
         order = self.order()
-        body = None if self.word == end else self.product()
-        self.take(end)
+        body = None if self.word == "}" else self.product()
+        self.take("}")
         self.take("{")
         if self.word != sign:
-            return None
+            raise NotReadError("no differential below the bar")
         by = self.names_below(sign, order)
         self.take("}")
         return Derivative(sign != "d", self.product() if body is None else body, by)
@@ -545,7 +550,7 @@ class _Reader:
             index = first.printed
         if self.have("^"):
             upper = self.group()
-        return BigSum(index, condition, upper, self.product())
+        return BigSum(r"\sum", index, condition, upper, self.product())
 
     def limit(self) -> Term:
         self.take("_")

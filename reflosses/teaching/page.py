@@ -18,8 +18,9 @@ The block is a comment of Markdown with TOML in it, right after the title:
 
 Words of the block, and of a `[[place]]`, which changes them from a line of the page on:
 
-    real, positive, unit, bit, small, large, member, symmetric    the letters that are given, by domain; a subscript
-                        makes an array: 'z_k'. unit is (0, 1), bit 0 or 1, small 1e-15, large 1e15, member an index
+    real, positive, unit, bit, sign, small, large, member, symmetric    the letters that are given, by domain; a
+                        subscript makes an array: 'z_k'. unit is (0, 1), bit 0 or 1, sign -1 or 1, small 1e-15, large
+                        1e15, member an index
     constants           letters with a fixed number: { C = 3 }
     index, first        the letters for indices and how many there are, { k = 3 }; the first index, 1 if not said
     functions           names that are applied: \sigma(-z)
@@ -28,7 +29,7 @@ Words of the block, and of a `[[place]]`, which changes them from a line of the 
     prime, nabla        { c = 'r' }: c' is dc/dr; the vector of a ∇ without a subscript
     define              formulas in lines of text (or parts of displays, in a place) that are definitions
     forget              names that get a new meaning
-    where               conditions that hold in this place
+    where               conditions that hold in this place, or on the whole page; `x = 3` makes it an example
     at                  the text at which the place begins
 
 `[[under]]` has formulas in lines of text, and `where` is the condition under which they hold. `steps_not` are formulas
@@ -46,7 +47,7 @@ from typing import Any
 BLOCK = re.compile(r"<!-- how the formulas are read\n(.*?)-->\n", re.S)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"\$`([^`]+)`\$")
-DOMAINS = ("real", "positive", "unit", "bit", "small", "large", "member", "symmetric")
+DOMAINS = ("real", "positive", "unit", "bit", "sign", "small", "large", "member", "symmetric")
 PLACE = {
     *DOMAINS,
     "constants",
