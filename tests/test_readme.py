@@ -129,8 +129,8 @@ def test_every_name_in_backticks_that_looks_like_ours_exists() -> None:
 
 def test_its_commands_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z]+):.*##", makefile, re.M))
-    named = set(re.findall(r"`make ([a-z]+)`", README)) | set(re.findall(r"^make ([a-z]+)", README, re.M))
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+    named = set(re.findall(r"`make ([a-z-]+)`", README)) | set(re.findall(r"^make ([a-z-]+)", README, re.M))
     assert {"verify", "test"} <= set(re.findall(r"^make ([a-z]+)", README, re.M))  # on lines of their own
     assert named <= targets
     assert set(re.findall(r"^\.PHONY: (.*)$", makefile, re.M)[0].split()) == targets

@@ -10,6 +10,7 @@ import decimal
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 DIGITS = 120
 STEP = Decimal("1e-30")  # of a difference quotient: central ones are off by its square
@@ -98,6 +99,13 @@ def distance(a: Value, b: Value) -> Decimal:
     return size(summed(a, multiply(-ONE, b)))
 
 
+@lru_cache(1 << 14)  # a difference quotient moves one letter; the exponentials of all others stay
+def exponential(x: Decimal) -> Decimal:
+    """The exponential of a number."""
+    return x.exp()
+
+
+@lru_cache(1 << 14)
 def logarithm(x: Decimal) -> Decimal:
     """The logarithm of a positive number; `decimal` alone would call the one of 0 minus infinity."""
     if x <= 0:
@@ -107,7 +115,7 @@ def logarithm(x: Decimal) -> Decimal:
 
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     r"\log": logarithm,
-    r"\exp": lambda x: x.exp(),
+    r"\exp": exponential,
     r"\sqrt": lambda x: x.sqrt(),
     r"\sinh": lambda x: (x.exp() - (-x).exp()) / 2,
     r"\cosh": lambda x: (x.exp() + (-x).exp()) / 2,
