@@ -5,6 +5,7 @@ POINTS ?= 12000
 hunt: POINTS := $(if $(filter file,$(origin POINTS)),1e7,$(POINTS))
 SEED ?= 1
 MUTANTS ?= 400
+NUMBER ?= 20
 CALLS ?= 1000000
 XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first co
 .PHONY: help verify test check lint types sweep hunt mutants mutate-pages fuzz verdicts bare accuracy frameworks atlas bench vectors consumers wheel clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 19
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
 
 verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
 	$(BIN)/reflosses verify
@@ -41,7 +42,7 @@ mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and coun
 	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
 
 mutate-pages: .venv/test  ## change formulas of the pages (NUMBER=20 a page, SEED=1) and count what nobody notices
-	$(BIN)/python tests/measuring/page_mutants.py --number $(or $(NUMBER),20) --seed $(SEED)
+	$(BIN)/python tests/measuring/page_mutants.py --number $(NUMBER) --seed $(SEED)
 
 fuzz: .venv/test  ## a million calls with arguments of every kind: no stray error, warning or changed input (ten minutes)
 	$(BIN)/python tests/measuring/fuzz.py $(CALLS)

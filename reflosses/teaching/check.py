@@ -42,7 +42,7 @@ CLOSE = Decimal("1e-22")  # what "≈" may leave: of second order in a small let
 NEAR = Decimal("1e-9")  # what "→" may leave
 FLOATS = 1e-9  # between a page in 120 digits and the class in float64
 CODE_POINTS = 12  # enough to meet every piece of a loss
-PIECES = 4  # times as many points for a formula with cases
+PIECES = 6  # times as many points for a formula with cases or a condition
 TRIES = 300  # points drawn until one meets a condition
 STEPS = {"=", r"\le", r"\ge", "<", ">", r"\approx", r"\longrightarrow", ":="}
 
@@ -174,7 +174,7 @@ class _Scope:
         return Array(cells)
 
     def number(self, domain: str) -> Decimal:
-        """A number with few bits: a float64 holds it, and its difference from 1."""
+        """A number with few bits: a float64 holds it, and its difference from 1. One real number in four is small."""
         part = Decimal(self.random.randrange(1, 4096)) / 4096
         sign = self.random.choice((-1, 1))
         match domain:
@@ -192,7 +192,7 @@ class _Scope:
                 return sign * (1 + part) / SMALL
             case "symmetric":
                 return sign * part
-        return sign * 4 * part
+        return sign * part * self.random.choice((4, 4, 4, Decimal("0.25")))
 
 
 # ---- the walk --------------------------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ class _Walk:
         """The same under one alternative. NotReadError if no point meets it, or meets a case of the chain."""
         met = 0
         unmet = _conditions_in(chain)
-        wanted = self.count * (PIECES if unmet else 1)
+        wanted = self.count * (PIECES if unmet or condition != Condition() else 1)
         for point in self.scope.points(condition):
             assignments = [i for i in self.scope.assignments(chain, condition) if point.holds(condition, i)]
             for indices in assignments:
