@@ -31,7 +31,7 @@ SECTIONS = [
     "Reading the gradient",
     "Sources",
 ]
-CHECKED = "A machine has checked these steps:\n\n```python\n"
+CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE_MATH = re.compile(r"\$`[^`]+`\$")

@@ -42,7 +42,7 @@ CLOSE = Decimal("1e-22")  # what "≈" may leave: of second order in a small let
 NEAR = Decimal("1e-9")  # what "→" may leave
 FLOATS = 1e-9  # between a page in 120 digits and the class in float64
 CODE_POINTS = 12  # enough to meet every piece of a loss
-PIECES = 6  # times as many points for a formula with cases or a condition
+PIECES = 12  # times as many points for a formula with cases or a condition
 TRIES = 300  # points drawn until one meets a condition
 STEPS = {"=", r"\le", r"\ge", "<", ">", r"\approx", r"\longrightarrow", ":="}
 
@@ -333,6 +333,8 @@ class _Walk:
         subscripts = () if key == head.printed else head.subscripts
         indices = tuple(s.printed for s in subscripts if isinstance(s, Name) and s.printed in scope.ranges)
         arguments = tuple(a.printed for a in head.arguments or () if isinstance(a, Name))
+        if rows and scope.definitions[key].indices != indices:
+            return False
         if len(indices) < len(subscripts) or len(set(arguments)) < len(head.arguments or ()):
             return False
         scope.definitions[key] = Definition(indices, arguments, (*rows, (sides[0], clause.condition)))
@@ -380,9 +382,10 @@ class _Walk:
 
     def compare(self, code: dict[str, Any]) -> None:
         """The loss, gradient and curvature of the page against those of the class, at float64 points."""
+        where = self.scope.conditions(code.get("where", ""))
         cls = {catalogue.stem(c): c for c in catalogue.losses().values()}[code.get("page", self.stem)]
         try:
-            for point in itertools.islice(self.scope.points(Condition()), CODE_POINTS):
+            for point in itertools.islice(self.scope.points(where), CODE_POINTS):
                 given = {k: self.array(point, text) for k, text in code.get("parameters", {}).items()}
                 given |= {k: tuple(v) if isinstance(v, list) else v for k, v in code.get("fixed", {}).items()}
                 loss = cls(**{"reduction": "none", **given})

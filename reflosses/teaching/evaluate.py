@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from reflosses.teaching.arithmetic import (
+    EXACT,
     FUNCTIONS,
     ONE,
     STEP,
     ZERO,
     Array,
     Value,
+    distance,
     multiply,
     size,
     summed,
@@ -49,7 +51,7 @@ EXTREME = Decimal("1e-10")  # what counts as small
 
 
 class UndefinedError(Exception):
-    """No case applies at this point."""
+    """No case applies at this point, or two that differ."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +189,12 @@ class Point:
         return Array(cells)
 
     def _of_rows(self, rows: tuple[tuple[Term, Condition], ...], indices: Indices) -> Value:
-        for body, condition in rows:
-            if self.holds(condition, indices):
-                return self.value(body, indices)
-        raise UndefinedError("no case applies")
+        values = [self.value(body, indices) for body, condition in rows if self.holds(condition, indices)]
+        if not values:
+            raise UndefinedError("no case applies")
+        if any(distance(value, values[0]) > EXACT * size(value) for value in values[1:]):
+            raise UndefinedError("two cases apply")
+        return values[0]
 
     # ---- conditions
 
@@ -316,7 +320,7 @@ class Point:
                 raise NotReadError(f"{name} is no index")
             ranges.append(self.letters.ranges[name])
         condition, starts = node.condition, None
-        if condition is not None and condition.relations == ("=",):
+        if node.index and condition is not None and condition.relations == ("=",):
             starts, condition = self.value(condition.sides[1], indices), None
         if node.upper is not None and self.value(node.upper, indices) != ranges[0][-1]:
             raise NotReadError("a sum that does not end at the last index")
@@ -410,15 +414,16 @@ class Point:
                 continue
             if fact.relations == ("=",):
                 number = self.value(fact.sides[1], indices)
-                found[name.letter] = self._with_entry(name, number, indices) if name.subscripts else number
+                whole = found.get(name.letter, self.given[name.letter])
+                found[name.letter] = self._with_entry(whole, name, number, indices) if name.subscripts else number
             elif fact.relations == (r"\in",) and isinstance(fact.sides[1], Row):
                 items = fact.sides[1].items
                 found[name.letter] = self.value(items[choose % len(items)], indices)
         return found
 
-    def _with_entry(self, name: Name, number: Value, indices: Indices) -> Value:
+    def _with_entry(self, whole: Value | int, name: Name, number: Value, indices: Indices) -> Value:
         """An array with another number in one place."""
-        whole, index = self.given[name.letter], self._subscripts(name, indices)
+        index = self._subscripts(name, indices)
         if not (isinstance(whole, Array) and isinstance(number, Decimal) and index in whole.cells):
             raise NotReadError(f"{name.printed} cannot be given a number")
         return whole.with_cell(index, number - whole.cells[index])

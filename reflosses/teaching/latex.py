@@ -13,9 +13,10 @@ The grammar; a word in quotes is printed so, `\,` `\;` `\!` `\left` `\right` `\b
     product   = power { [ "\cdot" | "/" | "\big/" ] power }
     power     = factor [ "^" ( "2" | "{" sum "}" | "{\mathsf T}" ) ]
     factor    = number | name | "(" list ")" | "[" sum "]" | "|" sum "|" | "\frac" sum sum | "\sqrt" sum
-              | function power | "\max(" list ")" | "\max_" name power
+              | function power | "\max(" list ")" | "\max_" bounds power
               | "\sum" [ bounds ] product | "\nabla" [ "_" name ] power
               | derivative | cases | "\lim" bounds product | "\left." sum "\right|_" conditions | "\{" list "\}"
+    bounds    = "_" index | "_{" chain "}" [ "^{" sum "}" ]      as in k, k \ne j, i = 1, R_l > 0
     name      = letter { "'" } [ "_" subscript ] { "'" } [ "(" list ")" ]
     derivative = "\frac{d" [ product ] "}{d" name "}" product | "d" power "/" "d" name, with d or \partial, and powers
     cases     = "\begin{cases}" { sum "&" condition "\\" } "\end{cases}"
@@ -111,7 +112,7 @@ class Applied(Term):
 
 @dataclass(frozen=True)
 class BigSum(Term):
-    """A sum, or the smallest or largest, over an index; a sum without one is over all free indices of its body."""
+    """A sum, or the smallest or largest, over an index or over all free indices of its body, under a condition."""
 
     function: str
     index: str
@@ -432,8 +433,8 @@ class _Reader:
             return Applied(word, (self.group(),))
         if word in (r"\max", r"\min"):
             self.take()
-            if self.have("_"):
-                return BigSum(word, self.name(call=False).printed, None, None, self.power())
+            if self.word == "_":
+                return self.big_sum(word)
             self.take("(")
             return Applied(word, self.listed(")"))
         if word in FUNCTIONS:
@@ -472,13 +473,13 @@ class _Reader:
     def subscripts(self) -> Iterator[Term]:
         """Indices side by side, `ln`, or a label, `\\min`."""
         if not self.have("{"):
-            self.digit()
             yield self.one_subscript()
             return
         while not self.have("}"):
             yield self.one_subscript()
 
     def one_subscript(self) -> Term:
+        self.digit()
         if self.word[:1].isdigit():
             return Numeral(self.take())
         if self.word in (r"\min", r"\max") or self.word.startswith(r"\text{"):
@@ -536,21 +537,21 @@ class _Reader:
         by = self.names_below(sign, order)
         return Derivative(sign != "d", self.product() if body is None else body, by)
 
-    def big_sum(self) -> Term:
+    def big_sum(self, function: str = r"\sum") -> Term:
         index, condition, upper = "", None, None
         if self.have("_"):
             if self.have("{"):
                 chain = self.chain()
                 self.take("}")
-                (first, *_), condition = chain.sides, chain if chain.relations else None
+                first, condition = chain.sides[0], chain if chain.relations else None
             else:
                 first = self.name(call=False)
             if not isinstance(first, Name):
                 raise NotReadError("a sum over something other than an index")
-            index = first.printed
+            index = "" if first.subscripts else first.printed
         if self.have("^"):
             upper = self.group()
-        return BigSum(r"\sum", index, condition, upper, self.product())
+        return BigSum(function, index, condition, upper, self.product() if function == r"\sum" else self.power())
 
     def limit(self) -> Term:
         self.take("_")

@@ -24,7 +24,7 @@ STEPS = {
     "dice": 8,
     "dice_versus_iou": 19,
     "focal": 21,
-    "focal_with_logits": 33,
+    "focal_with_logits": 34,
     "generalized_dice": 14,
     "hinge": 5,
     "huber": 18,
@@ -120,7 +120,8 @@ TRUE = [
     r"\max(x, -x) = |x|, \qquad \min(\max(x, -c), c) = x \;\text{ for } -c < x < c",
     r"x^2 \ge c^2 \;\text{ for } x > c \text{ or } x < -c",
     r"\cosh^2 x - \sinh^2 x = 1, \qquad \frac{d \cosh x}{dx} = \sinh x = \cosh x \tanh x",
-    r"\mathrm{sign}(-c) = -1",
+    r"\mathrm{sign}(-c) = -1, \qquad M_{11} + M_{22} + M_{33} = \sum_i M_{ii}",
+    r"\max_i a_i \ge a_1, \qquad \min_{a_i > 0} a_i > 0 \;\;(a_1 > 0)",
 ]
 FALSE = [
     r"f(x) = x^3, \qquad f'(x) = 3x^3",
@@ -138,6 +139,8 @@ FALSE = [
     r"w_i = 1 \text{ for } a_i < 0, \qquad a_i w_i = a_i",
     r"x^2 \ge c^2 \;\text{ for } x > c \text{ or } x < c",
     r"\log x = \log x",
+    r"|x| = \begin{cases} x & x \ge 0 \\ -x & x < 1 \end{cases}",
+    r"\min_i a_i = \min_{a_i > 0} a_i",
 ]
 
 
