@@ -8,19 +8,16 @@ the numbers of the class.
 from __future__ import annotations
 
 import decimal
-import itertools
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
-from reflosses import catalogue
 from reflosses.teaching.arithmetic import CONTEXT, EXACT, Array, Value, distance, size
-from reflosses.teaching.evaluate import Definition, Letters, Point, UndefinedError, indices_in
-from reflosses.teaching.latex import (
+from reflosses.teaching.evaluate import Definition, Point, UndefinedError
+from reflosses.teaching.page import Formula, Page, read_page
+from reflosses.teaching.points import Scope, has_letters
+from reflosses.teaching.shipped import difference_from_class
+from reflosses.teaching.tree import (
     Applied,
     Cases,
     Chain,
@@ -32,18 +29,12 @@ from reflosses.teaching.latex import (
     Product,
     Sum,
     Term,
-    clauses_of,
 )
-from reflosses.teaching.page import DOMAINS, Formula, Page, read_page
 
 ABSOLUTE = Decimal("1e-45")  # where both sides are 0
-SMALL = Decimal("1e-15")
 CLOSE = Decimal("1e-22")  # what "≈" may leave: of second order in a small letter, not of first
 NEAR = Decimal("1e-9")  # what "→" may leave
-FLOATS = 1e-9  # between a page in 120 digits and the class in float64
-CODE_POINTS = 12  # enough to meet every piece of a loss
 PIECES = 12  # times as many points for a formula with cases or a condition
-TRIES = 300  # points drawn until one meets a condition
 STEPS = {"=", r"\le", r"\ge", "<", ">", r"\approx", r"\longrightarrow", ":="}
 
 
@@ -58,146 +49,6 @@ class Reading:
     not_steps: list[tuple[str, str]] = field(default_factory=list)  # the others that have a relation, with the reason
 
 
-# ---- points ----------------------------------------------------------------------------------------------------------
-
-
-class _Scope:
-    """The letters of a place of the page, and random points in their domains."""
-
-    def __init__(self, seed: str) -> None:
-        self.random = random.Random(seed)
-        self.domains: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self.constants: dict[str, int] = {}
-        self.ranges: dict[str, range] = {}
-        self.words: dict[str, set[str]] = {"functions": set(), "labels": set(), "letters": set()}
-        self.prime: dict[str, str] = {}
-        self.nabla = ""
-        self.first = 1
-        self.definitions: dict[str, Definition] = {}
-        self.always: list[Condition] = []
-        self.where: list[Condition] = []
-        self.is_example = False
-        self.pool: list[Point] = []
-        self.turns = 0
-
-    def change(self, block: dict[str, Any]) -> None:
-        """Take the words of the page's block, or of a place."""
-        for name in block.get("forget", ()):
-            self.definitions.pop(name, None)
-            self.domains.pop(name, None)
-            self.constants.pop(name, None)
-        self.first = block.get("first", self.first)
-        for name, count in block.get("index", {}).items():
-            self.ranges[name] = range(self.first, self.first + count)
-        for kind in self.words:
-            self.words[kind] |= set(block.get(kind, ()))
-        self.constants |= block.get("constants", {})
-        self.prime |= block.get("prime", {})
-        self.nabla = block.get("nabla", self.nabla)
-        for domain in DOMAINS:
-            for text in block.get(domain, ()):
-                name = self.name(text)
-                label = name.printed in self.words["labels"]
-                shape = () if label else tuple(s.printed for s in name.subscripts if isinstance(s, Name))
-                self.domains[name.printed if label else name.letter] = domain, shape
-        conditions = [self.conditions(text) for text in block.get("where", ())]
-        if "at" not in block:
-            self.always = conditions
-        self.where = [*self.always, *conditions] if "at" in block else conditions
-        facts = [fact for condition in conditions for fact in condition.alternatives[0] if isinstance(fact, Chain)]
-        self.is_example = any(fact.relations == ("=",) and not _names_in(fact.sides[1]) for fact in facts)
-        self.pool = []
-
-    def name(self, text: str) -> Name:
-        side = self.read(text)[0].chain.sides[0]
-        if not isinstance(side, Name):
-            raise ValueError(f"{text} is no name")
-        return side
-
-    def read(self, text: str) -> list[Clause]:
-        return clauses_of(text, frozenset(self.words["functions"]), frozenset(self.words["letters"]))
-
-    def conditions(self, text: str) -> Condition:
-        return self.read(r"0 = 0 \text{ for } " + text)[0].condition if text else Condition()
-
-    def letters(self) -> Letters:
-        return Letters(self.ranges, frozenset(self.words["labels"]), self.prime, self.nabla, self.first)
-
-    def points(self, condition: Condition) -> Iterator[Point]:
-        """Random points, from those that meet the conditions of the place, with what the condition imposes."""
-        for number in range(TRIES):
-            if number == len(self.pool):
-                self.pool.append(self.drawn())
-            point = self.pool[number]
-            yield point.where(changes) if (changes := point.imposed(condition, {}, number)) else point
-
-    def drawn(self) -> Point:
-        for number in range(TRIES):
-            given = {name: self.draw(domain, shape) for name, (domain, shape) in self.domains.items()}
-            given |= self.choices()
-            given |= {name: Decimal(n) for name, n in self.constants.items()}
-            point = Point(self.letters(), self.definitions, given)
-            for condition in self.where:
-                point = point.where(point.imposed(condition, {}, number))
-            if all(self.met(point, condition) for condition in self.where):
-                return point
-        raise NotReadError("no point meets the conditions of the place")
-
-    def choices(self) -> dict[str, Value | int]:
-        """The letters that have few values: every combination in turn."""
-        found: dict[str, Value | int] = {}
-        turn = self.turns = self.turns + 1
-        for name, (domain, shape) in self.domains.items():
-            values: list[Decimal] | range = [Decimal(0), Decimal(1)] if domain == "bit" else [Decimal(-1), Decimal(1)]
-            values = self.ranges[shape[0]] if domain == "member" else values
-            if domain == "member" or (domain in ("bit", "sign") and not shape):
-                turn, which = divmod(turn, len(values))
-                found[name] = values[which]
-        return found
-
-    def met(self, point: Point, condition: Condition) -> bool:
-        return all(point.holds(condition, indices) for indices in self.assignments(condition))
-
-    def assignments(self, *parts: object) -> Iterator[dict[str, int]]:
-        names = sorted(indices_in(parts, self.ranges))
-        for values in itertools.product(*(self.ranges[name] for name in names)):
-            yield dict(zip(names, values, strict=True))
-
-    def draw(self, domain: str, shape: tuple[str, ...]) -> Value | int:
-        if domain == "member":
-            return self.random.choice(self.ranges[shape[0]])
-        if not shape:
-            return self.number(domain)
-        cells = {index: self.number(domain) for index in itertools.product(*(self.ranges[i] for i in shape))}
-        if domain == "symmetric":
-            cells = {(i, j): cells[min(i, j), max(i, j)] + (4 if i == j else 0) for i, j in cells}
-        return Array(cells)
-
-    def number(self, domain: str) -> Decimal:
-        """A number with few bits: a float64 holds it, and its difference from 1. One real number in four is small."""
-        part = Decimal(self.random.randrange(1, 4096)) / 4096
-        sign = self.random.choice((-1, 1))
-        match domain:
-            case "unit":
-                return part
-            case "sign":
-                return Decimal(sign)
-            case "bit":
-                return Decimal(self.random.randrange(2))
-            case "positive":
-                return 4 * part
-            case "small":
-                return SMALL * (1 + part)
-            case "large":
-                return sign * (1 + part) / SMALL
-            case "symmetric":
-                return sign * part
-        return sign * part * self.random.choice((4, 4, 4, Decimal("0.25")))
-
-
-# ---- the walk --------------------------------------------------------------------------------------------------------
-
-
 class _Walk:
     """Reads a page from top to bottom."""
 
@@ -206,7 +57,7 @@ class _Walk:
         self.stem = stem
         self.count = points
         self.reading = Reading()
-        self.scope = _Scope(f"{stem} {seed}")
+        self.scope = Scope(f"{stem} {seed}")
         self.under: dict[str, list[str]] = {}
         self.quotes: set[str] = set()
         for entry in source.block.get("under", ()):
@@ -224,7 +75,8 @@ class _Walk:
             events.append((self.page.place(code["at"]) if "at" in code else len(self.page.text), 0, code))
         for _, kind, what in sorted(events, key=lambda event: event[:2]):
             if kind == 0:
-                self.compare(what)
+                if difference := difference_from_class(self.scope, what, self.stem):
+                    self.reading.false.append(difference)
             elif kind == 1:
                 self.enter(what)
             elif what.inline:
@@ -293,7 +145,7 @@ class _Walk:
             return False
         if self.scope.is_example and isinstance(head, Name):
             return True
-        return not all(map(_is_plain, chain.sides)) or not _names_in(chain)
+        return not all(map(_is_plain, chain.sides)) or not has_letters(chain)
 
     def formula(self, formula: Formula, clauses: list[Clause], define: bool = True) -> None:
         """Define what is new, then assert the rest."""
@@ -378,47 +230,6 @@ class _Walk:
                 return f"{_shown(left)} {relation} {_shown(right)} is false at {at}"
         return ""
 
-    # ---- the class
-
-    def compare(self, code: dict[str, Any]) -> None:
-        """The loss, gradient and curvature of the page against those of the class, at float64 points."""
-        where = self.scope.conditions(code.get("where", ""))
-        cls = {catalogue.stem(c): c for c in catalogue.losses().values()}[code.get("page", self.stem)]
-        try:
-            for point in itertools.islice(self.scope.points(where), CODE_POINTS):
-                given = {k: self.array(point, text) for k, text in code.get("parameters", {}).items()}
-                given |= {k: tuple(v) if isinstance(v, list) else v for k, v in code.get("fixed", {}).items()}
-                loss = cls(**{"reduction": "none", **given})
-                y, yhat = (
-                    np.asarray(self.array(point, code.get(k, k_))) for k, k_ in (("y", "y"), ("yhat", r"\hat y"))
-                )
-                numbers = {"value": loss.value, "grad": loss.grad, "curvature": loss.curvature}
-                for kind, function in numbers.items():
-                    if kind in code:
-                        shipped, printed = np.asarray(function(y, yhat)), np.asarray(self.array(point, code[kind]))
-                        if not np.allclose(shipped, printed, rtol=FLOATS, atol=FLOATS * 1e-3):
-                            raise UndefinedError(f"its {kind} is {printed}, that of the class {shipped}")
-        except (NotReadError, UndefinedError, decimal.DecimalException, ValueError) as error:
-            self.reading.false.append(f"the displayed loss and {cls.__name__} differ, or one has no value: {error}")
-
-    def array(self, point: Point, text: str) -> Any:
-        """A formula as float64, an array over its free indices; an index as an integer from 0."""
-        (clause,) = self.scope.read(text)
-        node = clause.chain.sides[0]
-        if isinstance(node, Name) and isinstance(index := point.given.get(node.printed), int):
-            return index - self.scope.first
-        names = sorted(indices_in(node, self.scope.ranges))
-        if isinstance(node, Name) and node.arguments is None and not names:
-            value = point.whole(point.resolved(node, {})[0])
-        else:
-            values = [point.number(node, indices) for indices in self.scope.assignments(node)]
-            shape = [len(self.scope.ranges[name]) for name in names]
-            return np.array([float(v) for v in values]).reshape(shape) if names else float(values[0])
-        if isinstance(value, Decimal):
-            return float(value)
-        sizes = [len(set(axis)) for axis in zip(*value.cells, strict=True)]
-        return np.array([float(x) for x in value.cells.values()]).reshape(sizes)
-
 
 def _conditions_in(part: object) -> list[Condition]:
     """The conditions of all cases in a formula."""
@@ -427,13 +238,6 @@ def _conditions_in(part: object) -> list[Condition]:
     if isinstance(part, (tuple, list)):
         return [condition for item in part for condition in _conditions_in(item)]
     return _conditions_in(tuple(vars(part).values())) if isinstance(part, (Term, Chain)) else []
-
-
-def _names_in(part: object) -> bool:
-    """Whether a formula has a letter."""
-    if isinstance(part, (tuple, list)):
-        return any(map(_names_in, part))
-    return isinstance(part, Name) or (isinstance(part, (Term, Chain)) and _names_in(tuple(vars(part).values())))
 
 
 def _is_plain(node: Term) -> bool:

@@ -25,7 +25,7 @@ from reflosses.teaching.arithmetic import (
     size,
     summed,
 )
-from reflosses.teaching.latex import (
+from reflosses.teaching.tree import (
     Applied,
     At,
     BigSum,
@@ -65,7 +65,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Letters:
-    """What a page says about its letters; see `page.Block`."""
+    """What a page says about its letters."""
 
     ranges: Mapping[str, range] = field(default_factory=dict)  # the indices
     labels: frozenset[str] = frozenset()  # names whose subscript is a label

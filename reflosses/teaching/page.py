@@ -61,6 +61,9 @@ PLACE = {
     "forget",
     "where",
 }
+PAGE = {*PLACE, "first", "place", "under", "code", "steps_not"}
+UNDER = {"where", "read"}
+CODE = {"at", "where", "page", "y", "yhat", "parameters", "fixed", "value", "grad", "curvature"}
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,11 @@ def read_page(text: str) -> Page:
     """A page from its Markdown. ValueError for a block with an unknown word, or that is no TOML."""
     found = BLOCK.search(text)
     block = tomllib.loads(found[1]) if found else {}
-    known = {*PLACE, "first", "place", "under", "code", "steps_not"}
-    if unknown := [*(block.keys() - known), *(w for p in block.get("place", ()) for w in p.keys() - PLACE - {"at"})]:
-        raise ValueError(f"the block has unknown words: {', '.join(unknown)}")
+    unknown = block.keys() - PAGE
+    for part, words in (("place", {*PLACE, "at"}), ("under", UNDER), ("code", CODE)):
+        unknown |= {word for entry in block.get(part, ()) for word in entry.keys() - words}
+    if unknown:
+        raise ValueError(f"the block has unknown words: {', '.join(sorted(unknown))}")
     return Page(text, tuple(_formulas(text, found.end() if found else 0)), block)
 
 

@@ -10,8 +10,8 @@ import page_mutants
 import pytest
 
 from reflosses.teaching.check import check_page
-from reflosses.teaching.latex import NotReadError, clauses_of
-from reflosses.teaching.page import BLOCK
+from reflosses.teaching.latex import clauses_of
+from reflosses.teaching.tree import NotReadError
 
 DERIVATIONS = Path(__file__).resolve().parents[2] / "derivations"
 MOST_UNREAD = 0.06  # of all displays
@@ -56,20 +56,20 @@ def test_a_page_says_nothing_false_and_is_read_as_far_as_the_tables_say(stem: st
 
 def test_the_tables_are_complete() -> None:
     with_displays = {p.stem for p in DERIVATIONS.glob("*.md") if "```math\n" in p.read_text("utf-8")}
-    assert with_displays == set(STEPS)
-    assert all(BLOCK.search(text_of(stem)) for stem in STEPS)
+    assert with_displays == set(STEPS) == set(page_mutants.pages())
     displays = sum(text_of(stem).count("```math\n") for stem in STEPS)
     assert len(UNREAD) <= MOST_UNREAD * displays
     assert all(len(reason) > 10 for reason in UNREAD.values())
 
 
-@pytest.mark.parametrize("stem", sorted(STEPS))
-def test_changes_of_a_page_are_noticed(stem: str) -> None:
-    text = text_of(stem)
-    unchanged = check_page(text, stem, points=1)
-    drawn = [m for m in page_mutants.mutants(text, 3, stem) if not m.formula.inline]
-    assert len(drawn) == 3
-    assert sum(not page_mutants.survives(text, stem, m, unchanged, points=1) for m in drawn) >= 2
+def test_changes_of_the_pages_are_noticed() -> None:
+    lives = []
+    for stem in STEPS:
+        text = text_of(stem)
+        (mutant,) = [m for m in page_mutants.mutants(text, 1, stem) if not m.formula.inline]
+        if page_mutants.survives(text, stem, mutant, check_page(text, stem, points=1), points=1):
+            lives.append((stem, mutant))
+    assert len(lives) <= 2, lives  # one in twenty is to be expected; `make mutate-pages` counts many more
 
 
 # ---- toy pages: each construct is read as it is printed -------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_the_display_is_compared_with_the_class() -> None:
     text = text_of("huber")
     wrong = text.replace(r"\tfrac12 r^2 & |r| < \delta", r"\tfrac12 r^3 & |r| < \delta")
     assert wrong != text
-    assert any("differ" in fault for fault in check_page(wrong, "huber").false)
+    assert any("that of Huber" in fault for fault in check_page(wrong, "huber").false)
 
 
 def test_a_word_outside_the_grammar_is_refused() -> None:
