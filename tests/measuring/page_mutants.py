@@ -2,9 +2,9 @@ r"""Change the formulas of the derivation pages at random, one place at a time, 
 
     python tests/measuring/page_mutants.py [--number 20] [--seed 1] [--page huber] [--list]
 
-First every page is read at many points with many seeds: nothing may be false, and no formula may be unread with one seed
-and read with another. Then the changes. Signs, factors, exponents, indices, numbers, letters, relations, fractions and cases are changed, in displays and in the
-equations of the text. A change is noticed if the page then says something false, or if less of it is read than before.
+First each page is read at many points, with many seeds: nothing may be false, and what is read may not depend on the
+seed. Then signs, factors, exponents, indices, numbers, letters, relations, fractions and cases are changed, in displays
+and in the equations of the text. A change is noticed if the page then says something false, or if less of it is read.
 The exit status is 1 if fewer than 95 % of the changes of displays are noticed, or fewer than half of those in the text.
 """
 
