@@ -4,12 +4,13 @@ r"""What a derivation page displays is true: each page is read as a program, and
 it reads. A change that takes a formula away from the reader fails here, and so does one that makes it false.
 """
 
+from functools import cache
 from pathlib import Path
 
 import page_mutants
 import pytest
 
-from reflosses.teaching.check import check_page
+from reflosses.teaching.check import Reading, check_page
 from reflosses.teaching.latex import clauses_of
 from reflosses.teaching.tree import NotReadError
 
@@ -43,9 +44,14 @@ def text_of(stem: str) -> str:
     return (DERIVATIONS / f"{stem}.md").read_text("utf-8")
 
 
+@cache
+def reading_of(stem: str) -> Reading:
+    return check_page(text_of(stem), stem, points=1)
+
+
 @pytest.mark.parametrize("stem", sorted(STEPS))
 def test_a_page_says_nothing_false_and_is_read_as_far_as_the_tables_say(stem: str) -> None:
-    reading = check_page(text_of(stem), stem, points=1)
+    reading = reading_of(stem)
     assert not reading.false, "\n".join(reading.false)
     listed = {begins for page, begins in UNREAD if page == stem}
     for text, reason in reading.unread.items():
@@ -67,7 +73,7 @@ def test_changes_of_the_pages_are_noticed() -> None:
     for stem in STEPS:
         text = text_of(stem)
         (mutant,) = [m for m in page_mutants.mutants(text, 1, stem) if not m.formula.inline]
-        if page_mutants.survives(text, stem, mutant, check_page(text, stem, points=1), points=1):
+        if page_mutants.survives(text, stem, mutant, reading_of(stem), points=1):
             lives.append((stem, mutant))
     assert len(lives) <= 2, lives  # one in twenty is to be expected; `make mutate-pages` counts many more
 
