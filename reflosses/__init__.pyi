@@ -2,7 +2,7 @@
 
 from reflosses import overlap as overlap
 from reflosses.checking import check as check
-from reflosses.comparison.every_number import exhaust as exhaust
+from reflosses.comparison.exhaustive import exhaust as exhaust
 from reflosses.comparison.expected import Scaled as Scaled
 from reflosses.diagnosis.search import diagnose as diagnose
 from reflosses.evaluation.loss import Loss as Loss

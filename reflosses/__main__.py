@@ -1,4 +1,4 @@
-"""The command line: `reflosses verify`, `check`, `explain`, `hypotheses`, `list`, `show`.
+"""The command line: `reflosses verify`, `check`, `exhaust`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from reflosses import catalogue
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
+from reflosses.comparison.census import Census
+from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.result import Comparison
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import frameworks
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
+CRASHES = 20  # of a process, until the number that kills it is found among 65,280
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
 
 
@@ -177,11 +180,54 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
+def _exhaust(arguments: argparse.Namespace) -> None:
+    arguments.dtype = arguments.dtype or ["bfloat16"]
+    checks = _checks(arguments)
+    found: list[Census] = []
+    with _output(arguments) as (kind, file):
+        try:
+            found.extend(_censuses(arguments, checks))
+        except (CannotLoadError, ValueError) as error:
+            _misuse(arguments, str(error))
+        except KeyboardInterrupt as stop:
+            found += [census for census in stop.args if isinstance(census, Census)]
+            arguments.status = 130
+            print("Interrupted: only what was done so far.", file=sys.stderr)
+        else:
+            arguments.status = 0 if all(census.ok for census in found) else 1
+        if kind == "json":
+            file.write(output.censuses_to_json(found, interrupted=arguments.status == 130))
+        else:
+            markdown = "".join(f"{census.to_markdown()}\n" for census in found)
+            _print([table for census in found for table in tables.tables_of_census(census)], markdown, kind, file)
+    if arguments.out:
+        outcomes = "".join(f"{census.headline()}. " for census in found)
+        print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
+
+
+def _censuses(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Census]:
+    for one in checks:
+        options = {key: value for key, value in one.options.items() if key in ("targets", "inputs")}
+        with _progress() as tick:
+            for dtype in one.dtypes:
+                with closing(Worker()) as worker:
+                    candidate = Isolated(_source(one), dtype, worker=worker, limit=arguments.limit)
+                    candidate.patience = CRASHES
+                    ticked = partial(tick, "exhaust", f"{one.target}, {dtype}")
+                    options |= {"name": one.target, "tick": ticked, "y": arguments.y}
+                    yield exhaust(candidate, one.loss, dtype=dtype, **options)
+
+
+def _source(one: Asked) -> Source:
+    """Where a function comes from, and how it is called."""
+    called = {key: one.options[key] for key in ("framework", "order", "returns") if key in one.options}
+    return Source(one.target, grad=one.grad, **called)
+
+
 def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
     for one in checks:
-        options = {**one.options, "name": one.target}
-        called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
-        source = Source(one.target, grad=one.grad, **called)
+        own = {key: value for key, value in one.options.items() if key not in ("framework", "order", "returns")}
+        options, source = {**own, "name": one.target}, _source(one)
         with _progress() as tick:
             for dtype in one.dtypes:
                 with closing(Worker()) as worker:
@@ -200,9 +246,11 @@ def _checks(arguments: argparse.Namespace) -> list[Asked]:
     options = {name: getattr(arguments, name) for name in asked.OPTIONS if getattr(arguments, name)}
     options |= {"seed": arguments.seed} if arguments.seed is not None else {}
     options |= {"regimes": arguments.regime} if arguments.regime else {}
-    if arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file()):
+    alone = arguments.command != "check"
+    if alone or (arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file())):
         if not targets:
-            _misuse(arguments, f"the following arguments are required: TARGET (or --config, or a {asked.PYPROJECT})")
+            more = "" if alone else f" (or --config, or a {asked.PYPROJECT})"
+            _misuse(arguments, f"the following arguments are required: TARGET{more}")
         if not words:
             _misuse(arguments, "one of the arguments --loss --as is required")
         with _misused(arguments):
@@ -334,9 +382,18 @@ def _progress() -> Iterator[Tick]:
     if console is None or not sys.stderr.isatty():
         yield lambda *_: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    counts = MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts)
     with Progress(*columns, console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -389,6 +446,7 @@ def _show(arguments: argparse.Namespace) -> None:
 RUN = {
     "verify": _verify,
     "check": _check,
+    "exhaust": _exhaust,
     "explain": _explain,
     "hypotheses": _hypotheses,
     "list": _list,

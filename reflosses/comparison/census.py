@@ -125,7 +125,10 @@ class Census:
     @property
     def holds(self) -> tuple[str, ...]:
         """The levels that hold; none does if the formula is another one, or if only a part was asked."""
-        return () if self.interrupted else self.found.holds
+        wrong = {run.level for t in self.targets for _, c in t.columns() for run in c.runs}
+        if self.interrupted or "formula" in wrong:
+            return ()
+        return tuple(level for level in self.found.holds if level not in wrong)
 
     @property
     def limits(self) -> list[str]:
@@ -141,7 +144,8 @@ class Census:
 
     def summary(self) -> str:
         """The answer in plain sentences."""
-        return self.found.summary()
+        failed, told = sum(t.value.verdicts.get("crash", 0) for t in self.targets), self.found.summary()
+        return f"It gives no answer for {in_numbers(failed)}. Elsewhere: {told}" if failed else told
 
     def sentences(self) -> Iterator[str]:
         """One line for each target, value and gradient, then the runs of its wrong numbers."""
@@ -272,6 +276,11 @@ def many(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {word}"
     return f"{count:,}"
+
+
+def in_numbers(count: int) -> str:
+    """A count of numbers: "1 number", "65,280 numbers"."""
+    return "1 number" if count == 1 else f"{many(count)} numbers"
 
 
 def share(count: int, asked: int) -> str:

@@ -74,8 +74,8 @@ class Judged:
 class _Asker:
     """The answers of a candidate at blocks of numbers. A block at which it fails is halved to find the number."""
 
-    def __init__(self, asked: Candidate, loss: Loss) -> None:
-        self.asked, self.loss, self.failed, self.errors = asked, loss, 0, dict[str, int]()
+    def __init__(self, asked: Candidate, loss: Loss, slopes: bool = True) -> None:
+        self.asked, self.loss, self.slopes, self.failed, self.errors = asked, loss, slopes, 0, dict[str, int]()
         self.single = loss.reduction != "none" or one_loss_a_call(loss)
 
     def answers(self, one: OnePrediction, numbers: Floats) -> tuple[Floats | None, Floats | None, Bools]:
@@ -107,7 +107,7 @@ class _Asker:
         self.errors[answer.fault] = self.errors.get(answer.fault, 0) + size
         failed[part] = True
         values.append(np.full((size, 1), nan))
-        slopes.append(np.full(flatten(yhat.reshape(size, -1)).shape, nan))
+        slopes.append(np.full(yhat.reshape(size, -1).shape, nan) if self.slopes else None)
 
     def _rows(self, answer: Answer, yhat: Floats) -> Answer:
         """An answer with one loss a row; an error if its size is not that of the losses."""
@@ -543,14 +543,15 @@ def count_numbers(
     *,
     block: int = BLOCK,
     threads: int | None = None,
+    slopes: bool = True,
     tick: Tick = lambda done, total: None,
 ) -> dict[str, int]:
     """Ask every number as the prediction that moves, count into `into`, and return how often each error was raised.
 
-    A KeyboardInterrupt goes on after the blocks that are done are counted.
+    slopes: whether the candidate gives gradients. After a KeyboardInterrupt the blocks that are done are counted.
     """
     loss = parts(target)[1]
-    judge, asker = _Judge(target, one, form, asked.subnormals), _Asker(asked, loss)
+    judge, asker = _Judge(target, one, form, asked.subnormals), _Asker(asked, loss, slopes)
     low, high = ends(loss, form)
     bounds = {"value": loss.bounds.value, "gradient": loss.bounds.grad}
     columns = {what: _Column(form, low, high, bound) for what, bound in bounds.items()}

@@ -1,137 +1,56 @@
-"""Is somebody else's loss right at every number of a format? Each prediction is asked, and nothing is left out."""
+"""Every number of a format in one interview: counted with each target, then the wrong ones are asked again.
+
+Counting says how many numbers are wrong, and where. Asked again, a few of them are judged, recorded and given levels
+like all other answers, so that an explanation rests on them too.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import Inputs, LossBlock, family
-from reflosses.comparison.battery.block import moderate_blocks
-from reflosses.comparison.candidate import Candidate
-from reflosses.comparison.census import Census, CountedTarget
+from reflosses.comparison.battery import ORDINARY, Inputs, LossBlock, family
+from reflosses.comparison.census import CountedTarget, in_numbers
 from reflosses.comparison.counting import Tick, blocks_of, count_numbers
-from reflosses.comparison.expected import Scaled, parts
-from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
 from reflosses.comparison.one_prediction import LETTERS, OnePrediction, endless, one_predictions, taken
-from reflosses.comparison.options import checked_options
-from reflosses.comparison.plan import in_process, into_domain, kinds_of_targets
-from reflosses.comparison.result import LEVELS, Comparison, Deviation, RegimeRow, arrays_of
-from reflosses.evaluation.domain import Classes
-from reflosses.evaluation.loss import Loss
-from reflosses.evaluation.stack import one_loss_a_call, stack
+
+NARROW = 16  # bits of a format whose numbers are all asked by `check`
+HARD = frozenset("ABDF")  # regimes that such a check asks for
 
 
-@np.errstate(all="ignore")
-def exhaust(
-    candidate: Callable[..., Any] | Candidate | None,
-    loss: Loss | Scaled,
-    *,
-    dtype: str = "bfloat16",
-    y: Any = None,
-    grad: Callable[..., Any] | str | None = "auto",
-    framework: str = "auto",
-    targets: str = "auto",
-    order: str = "auto",
-    returns: str = "auto",
-    name: str = "",
-    inputs: Inputs | None = None,
-    script: Callable[[Deviation], str] = arrays_of,
-    tick: Tick = lambda done, total: None,
-) -> Census:
-    """Whether a candidate is right at every number of a narrow format: value and gradient, with nothing left out.
-
-    One prediction takes every finite number, and ±∞ and NaN where the loss has a limit. The target and the other
-    predictions are fixed: each label, or 0, 1 and some that are not special; in a row of classes the true logit, or
-    another; one pixel of a mask; one component of a residual vector. The verdicts and their tolerances are those of
-    `check`, and so are the levels.
-
-    dtype: "bfloat16" or "float16" (65,280 and 63,488 numbers), or "float32" (4.28 billion: some minutes a target).
-    y: the targets of a loss of one number, such as 0.25 or [0, 1]. tick: is told of progress, in numbers.
-    The other arguments are those of `check`.
-    Returns a `Census`: `ok` if every number is right, `holds` the levels that hold, `targets` the counts, with the
-    largest errors and the runs of wrong numbers, `to_json()`, `to_markdown()`.
-    Raises ValueError for float64, which has too many numbers: `hunt` searches them. A loss that averages over a call
-    takes one call for each number, and is refused in float32: pass reduction="none". TypeError or ValueError for a
-    wrong option, as `check` does. If it is interrupted, the argument of the KeyboardInterrupt is the result so far.
-    """
-    given = {key: value for key, value in locals().items() if key != "y"}
-    checked_options("exhaust", given)
-    base, form = parts(loss)[1], FORMATS[dtype]
-    _refuse(base, form)
-    start = time.perf_counter()
-    asked, note = candidate, ""
-    if not isinstance(asked, Candidate):
-        asked, note = in_process(
-            asked, base, form, targets=targets, grad=grad, framework=framework, order=order, returns=returns
-        )
-    shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
-    found = Comparison(shown, str(loss), dtype, 0, [RegimeRow("moderate")], script=script, level=LEVELS[2])
-    found.notes += [note] if note else []
-    census = Census(shown, str(loss), dtype, [], found)
-    run = Interview(asked, loss, 0.0, form, found)
-    kinds = _ask_ordinary(run, targets, inputs)
-    ones = one_predictions(base, form, y, rows=bool(kinds) and 1 not in kinds and isinstance(base.domain.y, Classes))
-    ones = [one for one in ones if taken(one, form, base, inputs)]
-    try:
-        if any(d.shape is not None or d.error for d in run.deviations) or not kinds:
-            census.notes.append("the numbers were not counted: it gives no right answer to ordinary inputs")
-        elif not ones:
-            census.notes.append("the numbers were not counted: it takes none of these inputs as they are")
-        else:
-            census.targets = census_of(run, ones, tick)
-    except KeyboardInterrupt as stop:
-        census.targets, census.interrupted = stop.args[0], True
-        census.notes.append("the rest was not asked: interrupted")
-    _ask_again(run, ones, census)
-    run.finish()
-    _tell_levels(run, ones, census)
-    census.seconds = time.perf_counter() - start
-    if census.interrupted:
-        raise KeyboardInterrupt(census)
-    return census
+def ask_every_number(run: Interview, kinds: set[int], regimes: set[str], inputs: Inputs | None) -> None:
+    """In a narrow format `check` asks every number, if it asks the hard regimes and one call may hold many losses."""
+    ordinary = any(d.regime in ORDINARY or d.error or d.shape is not None for d in run.deviations)
+    if run.form.width > NARROW or not regimes >= HARD or run.apart or ordinary or run.asked.given_up:
+        return
+    ones = one_predictions(run.loss, run.form, rows=family(run.loss).endswith("rows") and 1 not in kinds)
+    ones = [one for one in ones if taken(one, run.form, run.loss, inputs)]
+    if not ones:
+        return
+    found = census_of(run, ones)
+    ask_again(run, ones, found)
+    asked = max(c.asked for target in found for _, c in target.columns())
+    wrong = sum(c.asked - c.right for target in found for _, c in target.columns())
+    with_ = ", ".join(one.name for one in ones)
+    all_right = f"{wrong:,} of the values and gradients are wrong" if wrong else "all are right"
+    run.found.notes.append(f"all {asked:,} numbers of {run.form} were asked, with {with_}: {all_right}")
 
 
-def _refuse(loss: Loss, form: Format) -> None:
-    """ValueError if there are too many numbers, or too many calls."""
-    if form.width > 32:
-        raise ValueError(f"exhaust: {form} has 1.8e19 numbers: reflosses.hunt searches them for the largest error")
-    if form.width > 16 and (loss.reduction != "none" or one_loss_a_call(loss)):
-        more = " and axis=1" if getattr(loss, "axis", 0) is None else ""
-        raise ValueError(
-            f"exhaust: {loss} has one value for a whole call, so each of 4.28 billion numbers takes a call: "
-            f'pass a loss with reduction="none"{more}, or dtype="bfloat16"'
-        )
-
-
-def _ask_ordinary(run: Interview, targets: str, inputs: Inputs | None) -> set[int]:
-    """Ask ordinary inputs, and return the dimensions of the targets that the candidate takes."""
-    loss, form = run.loss, run.form
-    allowed = kinds_of_targets(loss, targets) if isinstance(loss.domain.y, Classes) else range(9)
-    moderate = [into_domain(b, inputs, form) for b in moderate_blocks(loss, form, 0) if b.y.ndim in allowed]
-    kinds = run.kinds_of_targets([b for b in moderate if len(b.y)])
-    for group in run.grouped([b for b in moderate if b.y.ndim in kinds]):
-        run.ask_blocks(group)
-    if not kinds:
-        run.note_refusals()
-    return kinds
-
-
-def census_of(run: Interview, ones: list[OnePrediction], tick: Tick) -> list[CountedTarget]:
+def census_of(run: Interview, ones: list[OnePrediction], tick: Tick = lambda done, total: None) -> list[CountedTarget]:
     """Every number with each target; the argument of a KeyboardInterrupt is what was counted until then."""
     found: list[CountedTarget] = []
     for k, one in enumerate(ones):
         found.append(CountedTarget(one.name, LETTERS.get(family(run.loss), "yhat")))
         told = partial(_tell, tick, k, len(ones))
         try:
-            errors = count_numbers(run.asked, run.target, one, run.form, found[-1], tick=told)
+            more: Any = {"slopes": run.differentiated, "tick": told}
+            errors = count_numbers(run.asked, run.target, one, run.form, found[-1], **more)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(found) from None
-        run.found.notes += [f"{one.name}: {fault} ({n:,} numbers)" for fault, n in errors.items()]
+        run.found.notes += [f"{one.name}, {in_numbers(n)}: {fault}" for fault, n in errors.items()]
     return found
 
 
@@ -139,32 +58,10 @@ def _tell(tick: Tick, k: int, many: int, done: int, total: int) -> None:
     tick(k * total + done, many * total)
 
 
-def _ask_again(run: Interview, ones: list[OnePrediction], census: Census) -> None:
+def ask_again(run: Interview, ones: list[OnePrediction], found: list[CountedTarget]) -> None:
     """Ask some of the wrong numbers, and infinite predictions, as `check` asks its own."""
-    for one, target in zip(ones, census.targets, strict=False):
+    for one, target in zip(ones, found, strict=False):
         for block in blocks_of(run.loss, run.form, one, target):
             run.ask_blocks([block])
         for said, numbers in endless(run.loss).items():
             run.ask_blocks([LossBlock("G", said, *one.at(np.array(numbers)))])
-
-
-def _tell_levels(run: Interview, ones: list[OnePrediction], census: Census) -> None:
-    """Each run has the first level of the deviations in it."""
-    for one, target in zip(ones, census.targets, strict=False):
-        own = [(d, _number(run.loss, one, d)) for d in run.deviations if d.name.startswith(one.name)]
-        for what, column in target.columns():
-            column.runs = [
-                run_.at_level(
-                    min(
-                        (d.level for d, x in own if d.what in (what, "value" if d.error else what) and run_.holds(x)),
-                        key=LEVELS.index,
-                        default="",
-                    )
-                )
-                for run_ in column.runs
-            ]
-
-
-def _number(loss: Loss, one: OnePrediction, d: Deviation) -> float:
-    """The prediction that moves, in the call of a deviation."""
-    return float(stack(loss, d.y, d.yhat)[1][(0, *one.place)])

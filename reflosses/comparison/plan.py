@@ -11,6 +11,7 @@ import numpy as np
 
 from reflosses.comparison.battery import TARGET_KINDS, Inputs, LossBlock, blocks, calls
 from reflosses.comparison.candidate import FRAMEWORKS, InProcess, NumPy, detect, looks_like_objective
+from reflosses.comparison.every_number import ask_every_number
 from reflosses.comparison.expected import counted
 from reflosses.comparison.formats import Format
 from reflosses.comparison.interview import Interview
@@ -60,7 +61,9 @@ def interview(
         asks += tame_calls
     else:
         run.rest += tame_calls
-    if not kinds:
+    if kinds:
+        asks.append(partial(ask_every_number, run, kinds, set(regimes), inputs))
+    else:
         asks.append(run.note_refusals)
     try:
         for done, ask in enumerate(asks):

@@ -64,28 +64,28 @@ def command_line() -> argparse.ArgumentParser:
         "checks are those of --config, or of [[tool.reflosses.check]] in pyproject.toml.",
         epilog="Exit status: 0 right (or as --expect says), 1 not, 2 misuse, 130 interrupted.",
     )
-    command.add_argument(
-        "candidates",
-        nargs="*",
-        metavar="TARGET",
-        help="package.module:function or path/file.py:function; it returns the value, or (value, gradient)",
-    )
-    which = command.add_mutually_exclusive_group()
-    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
-    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
-    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    which = _candidates(command)
     which.add_argument("--config", metavar="FILE", help="a TOML file with a table [[check]] for each check")
-    command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
-    texts = {
-        "framework": "whose arrays it takes (default: found out)",
-        "targets": "of a loss of class rows (default: all that it takes)",
-        "order": "which argument comes first (default: found out)",
-        "returns": "what it returns (default: found out)",
-    }
-    for name, text in texts.items():
-        command.add_argument(f"--{name}", choices=OPTIONS[name], help=text)
     _shared(command, dtypes="float64", regimes="all but K")
     command.set_defaults(command="check", misuse=command.error)
+
+    command = commands.add_parser(
+        "exhaust",
+        usage="reflosses exhaust TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="judge every number of a narrow format: reflosses exhaust mine:huber --loss Huber reduction=none",
+        description="Judge the value and the gradient of functions of (y, yhat) at every number of a format.",
+        epilog="Exit status: 0 every number is right, 1 not, 2 misuse, 130 interrupted.",
+    )
+    _candidates(command)
+    text = "of losses of one number: the targets, such as 0,1 (default: each label, or 0, 1 and some others)"
+    command.add_argument("--y", type=_numbers, metavar="NUMBERS", help=text)
+    narrow = [name for name, form in FORMATS.items() if form.width < 64]
+    text = f"only these of {', '.join(narrow)} (default: bfloat16); float32 takes minutes"
+    read_words = partial(_words, known=tuple(FORMATS), what="dtype")
+    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
+    _limit_and_report(command, FORMATS_OF_REPORTS[:3])
+    nothing = dict.fromkeys(("config", "regime", "seed", "expect", "write_expect", "level"))
+    command.set_defaults(command="exhaust", misuse=command.error, **nothing)
 
     command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
     command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
@@ -115,14 +115,53 @@ def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None
     ):
         text = f"only these of {', '.join(known)}; may be repeated (default: {default})"
         command.add_argument(option, action="extend", type=read_words, metavar="NAMES", help=text)
+    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
+    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
+    _limit_and_report(command, FORMATS_OF_REPORTS)
+
+
+def _candidates(command: argparse.ArgumentParser) -> Any:
+    """Options of every command that calls functions of a user; the group of those that say what they should be."""
+    command.add_argument(
+        "candidates",
+        nargs="*",
+        metavar="TARGET",
+        help="package.module:function or path/file.py:function; it returns the value, or (value, gradient)",
+    )
+    which = command.add_mutually_exclusive_group()
+    named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
+    which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
+    which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
+    texts = {
+        "framework": "whose arrays it takes (default: found out)",
+        "targets": "of a loss of class rows (default: all that it takes)",
+        "order": "which argument comes first (default: found out)",
+        "returns": "what it returns (default: found out)",
+    }
+    for name, text in texts.items():
+        command.add_argument(f"--{name}", choices=OPTIONS[name], help=text)
+    return which
+
+
+def _limit_and_report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Options of every command that writes a report."""
     command.add_argument(
         "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
     )
-    command.add_argument("--expect", metavar="FILE", help="known deviations (TOML); others are an error")
-    command.add_argument("--write-expect", metavar="FILE", help="write the deviations found there, as known ones")
-    text = "default: table, or by --out's suffix; github: annotations, and the summary of the step"
-    command.add_argument("--format", choices=FORMATS_OF_REPORTS, help=text)
-    command.add_argument("--out", metavar="FILE", help="write the report there (.json, .md, .xml, or text)")
+    text = "default: table, or by --out's suffix"
+    text += "; github: annotations, and the summary of the step" if "github" in formats else ""
+    command.add_argument("--format", choices=formats, help=text)
+    suffixes = ".json, .md, .xml, or text" if "junit" in formats else ".json, .md, or text"
+    command.add_argument("--out", metavar="FILE", help=f"write the report there ({suffixes})")
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number, nor several with commas") from None
 
 
 def _integer(text: str, least: int, most: int | None = None) -> int:

@@ -21,6 +21,7 @@ import platform
 from dataclasses import asdict, replace
 from typing import Any
 
+from reflosses.comparison.census import Census
 from reflosses.comparison.result import Comparison, plain
 from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
@@ -65,6 +66,18 @@ def results_to_json(results: list[Comparison], interrupted: bool = False) -> str
         "interrupted": interrupted,
         "versions": versions(),
         "results": [r.to_dict() for r in results],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def censuses_to_json(found: list[Census], interrupted: bool = False) -> str:
+    """Every number of candidates as JSON: schema, ok, interrupted, versions, and `Census.to_dict` of each."""
+    whole = {
+        "schema": SCHEMA,
+        "ok": bool(found) and all(census.ok for census in found) and not interrupted,
+        "interrupted": interrupted,
+        "versions": versions(),
+        "results": [census.to_dict() for census in found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

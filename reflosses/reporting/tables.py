@@ -8,7 +8,9 @@ from math import isinf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.result import Comparison, title
+from reflosses.comparison.census import Census, many, shortest
+from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.result import DEVIATIONS_SHOWN, Comparison, title
 from reflosses.frameworks.function import frameworks
 from reflosses.reporting.explain import letter_of
 from reflosses.reporting.known_deviations import Found, KnownDeviation
@@ -231,6 +233,31 @@ def table_of(result: Comparison) -> Table:
     table.first = headline(result)
     table.notes += result.notes
     return table
+
+
+def tables_of_census(census: Census) -> list[Table]:
+    """The counts of every number, and the runs of wrong ones."""
+    form = FORMATS[census.dtype]
+    heads = ("numbers", "right", "correctly rounded", "largest error (ulp)")
+    counts = Table(
+        census.headline(), (Header("target"), Header(""), *(Header(h, "right") for h in heads), Header("at"))
+    )
+    runs = Table(
+        "Where it is wrong",
+        (*map(Header, ("target", "", "verdict", "from", "to")), Header("numbers", "right"), Header("level")),
+    )
+    for target in census.targets:
+        for what, c in target.columns():
+            at = ("", "") if c.worst is None else (f"{c.worst.ulp:.3g}", shortest(form, c.worst.number))
+            cells = (target.name, what, f"{c.asked:,}", f"{c.right:,}", f"{c.correctly_rounded:,}", *at)
+            counts.lines.append(Line(cells, "green" if c.ok else "red"))
+            for run in c.runs:
+                ends = shortest(form, run.first), shortest(form, run.last)
+                runs.lines.append(Line((target.name, what, run.verdict, *ends, many(run.count), run.level), ""))
+    counts.first = [census.summary()]
+    counts.notes = [*census.notes, *census.found.notes]
+    counts.snippets = [(str(d), census.found.script(d)) for d in census.found.worst[:DEVIATIONS_SHOWN]]
+    return [counts, runs] if runs.lines else [counts]
 
 
 def summary(report: Report) -> str:
