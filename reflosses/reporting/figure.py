@@ -289,7 +289,7 @@ def _corners(x: float, y: float, width: float, height: float) -> Outline:
 
 def _marks(page: _Page, x: float, y: float, marks: Any) -> None:
     """The mark of each verdict: inside its part of the band, or beside it where every number is right."""
-    taken = -SIZE
+    taken = -float(SIZE)
     for start, stop, code in runs_of(marks):
         if code < 0:
             continue

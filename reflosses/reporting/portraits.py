@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.census import Census
-from reflosses.comparison.every_number import exhaust
+from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.expected import Scaled
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import brief
