@@ -41,7 +41,7 @@ FORMATS_OF_FIGURES = ("svg", "png")
 NO_MATPLOTLIB = "a portrait needs matplotlib: pip install 'reflosses[plot]'"
 
 DOTTED, DASHED = (0, (1, 1.5)), (0, (4, 2))
-INK, PALE, GRID, RIGHT_INK = "#222222", "#5f6b76", "#d9dde1", "#a9b4be"
+INK, PALE, GRID, RIGHT_INK = "#222222", "#5f6b76", "#d9dde1", "#c0c9d1"
 COLOURS = {  # of each verdict: told apart with any colour vision, and the worse ones are darker
     "crash": "#000000",
     "changes its input": "#222222",
@@ -53,7 +53,7 @@ COLOURS = {  # of each verdict: told apart with any colour vision, and the worse
     "spurious zero": "#ee8844",
     "capped": "#55aadd",
     "accepts invalid input": "#aaaa44",
-    "inaccurate": "#f0d264",
+    "inaccurate": "#e3bb45",
 }
 DARK_MARKS = ("spurious zero", "capped", "accepts invalid input", "inaccurate")  # on light colours
 
@@ -61,7 +61,7 @@ DARK_MARKS = ("spurious zero", "capped", "accepts invalid input", "inaccurate") 
 Outline = list[tuple[float, float]]
 
 
-class Layout:
+class FigureLayout:
     """What the figure shows, in which columns and rows of panels."""
 
     def __init__(self, censuses: Sequence[Census], loss: Loss | Scaled, title: str) -> None:
@@ -138,7 +138,7 @@ class Layout:
         if not columns:
             return "not counted"
         asked, numbers = columns[0][1].asked, self.axis.high - self.axis.low
-        start = "" if asked == numbers else f"of the first {share(asked, numbers)} "
+        start = "" if asked == numbers else f"first {share(asked, numbers)}: "
         if all(c.correctly_rounded == c.asked for _, c in columns):
             return f"{start}all correctly rounded"
         if all(c.ok for _, c in columns):
@@ -196,7 +196,7 @@ class _Page:
         self.axes.add_patch(PathPatch(path, linewidth=0.6, snap=False, **style)).set_clip_on(False)
 
 
-def drawn(layout: Layout) -> Figure:
+def drawn(layout: FigureLayout) -> Figure:
     """The figure."""
     legend = _legend(layout)
     lines = 1 + max((line for line, *_ in legend), default=0)
@@ -232,19 +232,19 @@ def drawn(layout: Layout) -> Figure:
     return page.figure
 
 
-def _whats(layout: Layout, places: list[tuple[int, str]]) -> list[str]:
+def _whats(layout: FigureLayout, places: list[tuple[int, str]]) -> list[str]:
     """Which of value and gradient a row of panels has."""
     return [what for what in layout.allowed if any((*place, what) in layout.panels for place in places)]
 
 
-def _side(page: _Page, layout: Layout, y: float, what: str) -> None:
+def _side(page: _Page, layout: FigureLayout, y: float, what: str) -> None:
     """The words and the axis of errors on the left of a panel."""
     page.text(EDGE, y + ERRORS / 2 + 3, what)
     for height, label in layout.ticks(what):
         page.text(LEFT - 4, y + ERRORS - height + 3, label, "right", color=PALE)
 
 
-def _panel(page: _Page, layout: Layout, x: float, y: float, found: Thinned, allowed: float) -> None:
+def _panel(page: _Page, layout: FigureLayout, x: float, y: float, found: Thinned, allowed: float) -> None:
     """The errors, and the band below them."""
     width, bottom = layout.axis.width, y + ERRORS
     ticks = [x + round(place, 1) for place, _ in layout.axis.ticks()]
@@ -270,7 +270,7 @@ def _panel(page: _Page, layout: Layout, x: float, y: float, found: Thinned, allo
     _marks(page, x, bottom + BAND - 2, marks)
 
 
-def _outline(layout: Layout, x: float, bottom: float, found: Thinned, start: int, stop: int) -> Outline:
+def _outline(layout: FigureLayout, x: float, bottom: float, found: Thinned, start: int, stop: int) -> Outline:
     """The errors of neighbouring columns, as steps above the bottom. Equal neighbours are one step."""
     heights = [layout.height(ulp) for ulp in found.ulps[start:stop].tolist()]
     points = [(x + start, bottom)]
@@ -311,7 +311,7 @@ def _marks(page: _Page, x: float, y: float, marks: Any) -> None:
 # ---- the legend ------------------------------------------------------------------------------------------------------
 
 
-def _legend(layout: Layout) -> list[tuple[int, float, str, str, str]]:
+def _legend(layout: FigureLayout) -> list[tuple[int, float, str, str, str]]:
     """Line, place, kind, colour and words of each entry."""
     value, gradient = (f"{layout.allowed[what]:g}" for what in ("value", "gradient"))
     allowed = value if value == gradient else f"{value} (gradient {gradient})"
@@ -367,7 +367,7 @@ def needs_matplotlib() -> None:
         raise ImportError(NO_MATPLOTLIB) from None
 
 
-def image(layout: Layout, kind: str) -> bytes:
+def image(layout: FigureLayout, kind: str) -> bytes:
     """The figure as the bytes of an SVG or of a PNG."""
     needs_matplotlib()
     file = io.BytesIO()

@@ -15,7 +15,7 @@ from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.expected import Scaled
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import brief
-from reflosses.reporting.figure import FORMATS_OF_FIGURES, Layout, drawn, image, needs_matplotlib
+from reflosses.reporting.figure import FORMATS_OF_FIGURES, FigureLayout, drawn, image, needs_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,9 +33,9 @@ class Portrait:
     title: str = ""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> FigureLayout:
         """What is drawn, and where."""
-        return Layout(self.censuses, self.loss, self.title or title_of(self.censuses, self.loss))
+        return FigureLayout(self.censuses, self.loss, self.title or title_of(self.censuses, self.loss))
 
     @property
     def figure(self) -> Figure:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reflosses.comparison.census import Counted
+from reflosses.comparison.verdict import VERDICTS
 from reflosses.evaluation.domain import Floats
 from reflosses.reporting.float_axis import FloatAxis
 
@@ -51,16 +52,16 @@ def thinned(axis: FloatAxis, counted: Counted) -> Thinned:
     ends = np.append(starts[1:], axis.width)
     first = np.minimum(np.floor(starts), axis.width - 1).astype(int)
     last = np.minimum(np.maximum(np.ceil(ends), first + 1), axis.width).astype(int)
-    asked = axis.form.places(profile.first) < axis.low + counted.asked
-    # The worst verdict has the lowest index, and a right column no verdict at all.
-    ranks = np.where(profile.verdict < 0, np.iinfo(np.int64).max, profile.verdict)
-    worst = np.full(axis.width, np.iinfo(np.int64).max)
-    for i in np.flatnonzero(asked).tolist():
-        part = slice(first[i], last[i])
-        ulps[part] = np.maximum(ulps[part], profile.ulps[i])
-        worst[part] = np.minimum(worst[part], ranks[i])
-        verdicts[part] = RIGHT_COLUMN
-    wrong = worst < np.iinfo(np.int64).max
+    asked = np.flatnonzero(axis.form.places(profile.first) < axis.low + counted.asked)
+    # Each part once for every column that it touches. The worst verdict has the lowest index.
+    parts = np.repeat(asked, (last - first)[asked])
+    columns = np.concatenate([np.arange(first[i], last[i]) for i in asked.tolist()] or [parts])
+    ranks = np.where(profile.verdict < 0, len(VERDICTS), profile.verdict)
+    worst = np.full(axis.width, len(VERDICTS))
+    np.maximum.at(ulps, columns, profile.ulps[parts])
+    np.minimum.at(worst, columns, ranks[parts])
+    verdicts[columns] = RIGHT_COLUMN
+    wrong = worst < len(VERDICTS)
     verdicts[wrong] = worst[wrong]
     return Thinned(ulps, verdicts)
 
