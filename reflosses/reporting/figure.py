@@ -34,7 +34,7 @@ WIDTH, LEFT, EDGE, BETWEEN = 600, 74, 10, 14  # of the page, of its margins, bet
 ERRORS, BEYOND, BAND, GAP = 42, 5, 10, 6  # heights of a panel: errors, of which the top edge; the band; below it
 LINE, SIZE, LARGE = 13, 9, 11  # heights of a line of text, and of letters
 FEW = 100  # wrong numbers, told as a count
-WORDS = 4.8  # the width of a letter in words
+WORDS, BOLD, TITLE = 4.8, 5.8, 7.1  # widths of a letter: in words, in headings, in the title
 LEAST = 0.1  # ulp, at the bottom of a panel
 DPI = 192  # of a PNG
 FORMATS_OF_FIGURES = ("svg", "png")
@@ -56,7 +56,6 @@ COLOURS = {  # of each verdict: told apart with any colour vision, and the worse
     "inaccurate": "#e3bb45",
 }
 DARK_MARKS = ("spurious zero", "capped", "accepts invalid input", "inaccurate")  # on light colours
-
 
 Outline = list[tuple[float, float]]
 
@@ -93,6 +92,11 @@ class FigureLayout:
             bool((p.ulps[p.verdicts == RIGHT_COLUMN] > self.allowed[what]).any())
             for (*_, what), p in self.panels.items()
         )
+
+    @cached_property
+    def reaches_the_edge(self) -> bool:
+        """Whether an error is beyond the top, or infinite."""
+        return any(not p.ulps.max() <= self.top for p in self.panels.values())
 
     @property
     def top(self) -> float:
@@ -175,7 +179,8 @@ class _Page:
 
     def text(self, x: float, y: float, text: str, side: str = "left", **style: Any) -> None:
         """A text whose baseline is at y."""
-        self.axes.text(x, y, text, **{"ha": side, "va": "baseline", "fontsize": SIZE, "color": INK, **style})
+        plain = {"ha": side, "va": "baseline", "fontsize": SIZE, "color": INK, "parse_math": False}
+        self.axes.text(x, y, text, **{**plain, **style})
 
     def lines(self, lines: list[Outline], colour: str = GRID, style: Any = "-") -> None:
         """Thin lines of one colour."""
@@ -205,7 +210,7 @@ def drawn(layout: FigureLayout) -> Figure:
     panel = ERRORS + BAND + GAP
     heights = [LINE + panel * len(_whats(layout, places)) for _, places in blocks]
     page = _Page(int(head + sum(heights) + 3 * LINE))
-    page.text(EDGE, LARGE + 3, layout.title, fontsize=LARGE, weight="bold")
+    page.text(EDGE, LARGE + 3, _fitting(layout.title, WIDTH - 2 * EDGE, TITLE), fontsize=LARGE, weight="bold")
     for line, x, kind, colour, label in legend:
         _entry(page, EDGE + x, LARGE + 8 + (line + 1) * LINE - 4, kind, colour, label)
     lefts = [LEFT + k * (layout.axis.width + BETWEEN) for k in range(layout.across)]
@@ -214,7 +219,8 @@ def drawn(layout: FigureLayout) -> Figure:
             page.text(x, head - 5, target, weight="bold")
     y = float(head)
     for (heading, places), height in zip(blocks, heights, strict=True):
-        page.text(EDGE, y + LINE - 4, heading, weight="bold")
+        room = lefts[0] + layout.axis.width - EDGE - WORDS * len(layout.said_of(*places[0])) - SIZE
+        page.text(EDGE, y + LINE - 4, _fitting(heading, room, BOLD), weight="bold")
         whats = _whats(layout, places)
         for x, (k, target) in zip(lefts, places, strict=True):
             page.text(x + layout.axis.width, y + LINE - 4, layout.said_of(k, target), "right", color=PALE)
@@ -230,6 +236,12 @@ def drawn(layout: FigureLayout) -> Figure:
             page.text(x + round(place, 1), y + LINE - 4, label, "center")
     page.text(lefts[0], y + 2 * LINE - 2, layout.x_label(), color=PALE)
     return page.figure
+
+
+def _fitting(text: str, room: float, letter: float) -> str:
+    """The end of a text that is too long, because a target ends with the name of the function."""
+    most = max(int(room / letter), 2)
+    return text if len(text) <= most else f"…{text[1 - most :]}"
 
 
 def _whats(layout: FigureLayout, places: list[tuple[int, str]]) -> list[str]:
@@ -298,7 +310,7 @@ def _marks(page: _Page, x: float, y: float, marks: Any) -> None:
             place, colour = (start + stop) / 2, INK if verdict in DARK_MARKS else "white"
         elif len(beside) == 8 and (beside < 0).all():
             place, colour = stop + 4.5, INK
-        elif start >= max(8, taken) and (marks[start - 8 : start] < 0).all():
+        elif start >= 8 and (marks[start - 8 : start] < 0).all():
             place, colour = start - 4.5, INK
         else:
             continue
@@ -321,6 +333,8 @@ def _legend(layout: FigureLayout) -> list[tuple[int, float, str, str, str]]:
         ("", RIGHT_INK, f"right{' (above the line: unavoidable)' * layout.exceeds}"),
         *((MARKS[v], COLOURS[v], v) for v in layout.verdicts),
     ]
+    if layout.reaches_the_edge:
+        entries.insert(2, ("∞", PALE, "beyond, or not finite"))
     placed, line, x = [], 0, 0.0
     for kind, colour, label in entries:
         wide = 18 + WORDS * len(label)
@@ -334,6 +348,8 @@ def _legend(layout: FigureLayout) -> list[tuple[int, float, str, str, str]]:
 def _entry(page: _Page, x: float, y: float, kind: str, colour: str, label: str) -> None:
     if kind in ("½", "allowed"):
         page.lines([[(x, y - 3), (x + 14, y - 3)]], colour, DOTTED if kind == "½" else DASHED)
+    elif kind == "∞":
+        page.text(x + 7, y, kind, "center", color=colour)
     else:
         page.areas([_corners(x, y - 8, 14, BAND)], colour)
         page.text(x + 7, y, kind, "center", color=INK if label in DARK_MARKS else "white", weight="bold")

@@ -1,6 +1,7 @@
 """Draw the error of mapped functions at every number of a format into derivations/portraits/: `make portraits`.
 
-With a name such as `readme`, draw that figure alone: BCE with logits in float32, of PyTorch, JAX, Keras and ours.
+`portraits.py NAME …` draws some functions. `portraits.py readme` draws the figure of the README, BCE with logits in
+float32 of PyTorch, JAX, Keras and ours: `make portrait`.
 """
 
 import re

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import reflosses
+from reflosses.__main__ import main
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.reporting.figure import COLOURS
 from reflosses.reporting.tables import MARKS
@@ -36,6 +37,24 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch):
 def test_wrong_arguments(candidates, options, kind, text):
     with pytest.raises(kind, match=f"portrait: .*{text}"):
         reflosses.portrait(candidates, LOSS, **options)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--out", "figure.pdf"], "ends neither with .svg nor with .png"),
+        (["--out", "figure.svg", "--dtype", "bfloat"], "did you mean bfloat16?"),
+        (["--out", "figure.svg", "--dtype", "float64"], "float64 has too many numbers; there are float32"),
+        (["--out", "figure.svg", "--dtype", "float16,float32"], "a figure has one dtype"),
+        (["--out", "figure.svg", "--y", "0,one"], "'0,one' is no number, nor several"),
+        ([], "the following arguments are required: --out"),
+    ],
+)
+def test_wrong_words_of_the_command_line(words, text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["portrait", "mine:huber", "--loss", "Huber", *words])
+    assert stop.value.code == 2
+    assert text in capsys.readouterr().err
 
 
 def test_every_verdict_has_a_colour_and_a_mark():
