@@ -10,6 +10,7 @@ from reflosses.evaluation.softmax import log_softmax as log_softmax
 from reflosses.evaluation.threads import get_num_threads as get_num_threads
 from reflosses.evaluation.threads import set_num_threads as set_num_threads
 from reflosses.frameworks.function import as_ as as_
+from reflosses.frameworks.program import Program as Program
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import (
     BinaryCrossEntropyWithLogits as BinaryCrossEntropyWithLogits,

@@ -22,10 +22,12 @@ from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.census import Census
 from reflosses.comparison.exhaustive import exhaust
-from reflosses.comparison.result import Comparison
+from reflosses.comparison.result import Comparison, arrays_of
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import frameworks
-from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+from reflosses.frameworks.isolation import Isolated, Source, Worker
+from reflosses.frameworks.processes import Apart, CannotLoadError
+from reflosses.frameworks.program import Program
 from reflosses.reporting import asked, github, output, show, tables, told
 from reflosses.reporting.asked import Asked, one_word
 from reflosses.reporting.explain import explanation
@@ -212,8 +214,7 @@ def _censuses(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Ce
         options = {key: value for key, value in one.options.items() if key in ("targets", "inputs")}
         with _progress() as tick:
             for dtype in one.dtypes:
-                with closing(Worker()) as worker:
-                    candidate = Isolated(_source(one), dtype, worker=worker, limit=arguments.limit)
+                with _candidate(one, dtype, arguments.limit) as candidate:
                     candidate.patience = CRASHES
                     ticked = partial(tick, "exhaust", f"{one.target}, {dtype}")
                     options |= {"name": one.target, "tick": ticked, "y": arguments.y}
@@ -246,39 +247,49 @@ def _portrait(arguments: argparse.Namespace) -> None:
         print("".join(f"{census.headline()}. " for census in found) + f"Written to {arguments.out}.", file=sys.stderr)
 
 
-def _source(one: Asked) -> Source:
-    """Where a function comes from, and how it is called."""
-    called = {key: one.options[key] for key in ("framework", "order", "returns") if key in one.options}
-    return Source(one.target, grad=one.grad, **called)
-
-
 def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
     for one in checks:
-        own = {key: value for key, value in one.options.items() if key not in ("framework", "order", "returns")}
-        options, source = {**own, "name": one.target}, _source(one)
+        options = {key: value for key, value in one.options.items() if key not in asked.OF_FUNCTIONS}
         with _progress() as tick:
             for dtype in one.dtypes:
-                with closing(Worker()) as worker:
-                    candidate = Isolated(source, dtype, worker=worker, limit=arguments.limit)
-                    ticked = partial(tick, "check", f"{one.target}, {dtype}")
-                    result = check(candidate, one.loss, dtype=dtype, tick=ticked, **options)
+                with _candidate(one, dtype, arguments.limit) as candidate:
+                    options["script"] = candidate.script if isinstance(candidate, Program) else arrays_of
+                    options["tick"] = partial(tick, "check", f"{one.target}, {dtype}")
+                    result = check(candidate, one.loss, dtype=dtype, name=one.target, **options)
                 result.notes += told.why_nothing_was_asked(result, one.loss, options.get("regimes", REGIMES))
                 yield one, result
+
+
+@contextmanager
+def _candidate(one: Asked, dtype: str, limit: float) -> Iterator[Apart]:
+    """A function or a program in a process of its own, which ends with the block."""
+    if one.command:
+        with closing(Program(one.command, limit=limit)) as program:
+            yield program
+        return
+    called = {key: one.options[key] for key in ("framework", "order", "returns") if key in one.options}
+    with closing(Worker()) as worker:
+        yield Isolated(Source(one.target, grad=one.grad, **called), dtype, worker=worker, limit=limit)
 
 
 def _checks(arguments: argparse.Namespace) -> list[Asked]:
     """The checks of the command line, or of a TOML file; options of the command line hold for all of them."""
     words = list(arguments.as_ or arguments.loss or [])
     extra = [w for w in words[1:] if ":" in w.partition("=")[0]]  # targets behind --loss
-    targets = [*arguments.candidates, *extra, *arguments.more]
+    targets = dict.fromkeys([*arguments.candidates, *extra, *arguments.more], ())
+    with _misused(arguments):
+        targets |= {text: asked.words_of(text) for text in arguments.programs}
+    for name in asked.OF_FUNCTIONS if arguments.programs else ():
+        if getattr(arguments, name):
+            _misuse(arguments, f"--{name} is for functions of Python, not for --command")
     options = {name: getattr(arguments, name) for name in asked.OPTIONS if getattr(arguments, name)}
     options |= {"seed": arguments.seed} if arguments.seed is not None else {}
     options |= {"regimes": arguments.regime} if arguments.regime else {}
     alone = arguments.command != "check"
     if alone or (arguments.config is None and (targets or words or not Path(asked.PYPROJECT).is_file())):
         if not targets:
-            more = "" if alone else f" (or --config, or a {asked.PYPROJECT})"
-            _misuse(arguments, f"the following arguments are required: TARGET{more}")
+            more = "or --command" if alone else f"or --command, --config, or a {asked.PYPROJECT}"
+            _misuse(arguments, f"the following arguments are required: TARGET ({more})")
         if not words:
             _misuse(arguments, "one of the arguments --loss --as is required")
         with _misused(arguments):
@@ -287,9 +298,10 @@ def _checks(arguments: argparse.Namespace) -> list[Asked]:
             loss, own = asked.loss_of(name, given, function=bool(arguments.as_))
         dtypes = tuple(dict.fromkeys(arguments.dtype or ["float64"]))
         grad = None if arguments.grad == "none" else arguments.grad or "auto"
-        return [Asked(target, loss, name, dtypes, grad, {"seed": 0, **own, **options}) for target in targets]
+        options = {"seed": 0, **own, **options}
+        return [Asked(target, loss, name, dtypes, grad, options, words) for target, words in targets.items()]
     if targets:
-        _misuse(arguments, "a target and --config are not allowed together")
+        _misuse(arguments, f"a {'command' if arguments.programs else 'target'} and --config are not allowed together")
     options |= {key: getattr(arguments, key) for key in ("dtype", "grad") if getattr(arguments, key)}
     try:
         return asked.read_checks(arguments.config or asked.PYPROJECT, options)

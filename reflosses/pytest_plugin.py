@@ -13,6 +13,9 @@ one by one. A marker for one parameter set belongs into `pytest.param(…, marks
 `reflosses_limit`, each call of the candidate may take 10 seconds in a process of its own: it must then be a function at
 the top of a module.
 
+A program of any language is a candidate too: `matches_loss("Huber", delta=0.7, command=["./my_loss"])` on a test that
+returns nothing, or `reflosses.Program` in place of a callable.
+
 The first test that asks for a check imports NumPy and the rest of reflosses.
 """
 
@@ -21,7 +24,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,9 +32,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 if TYPE_CHECKING:
+    from reflosses.comparison.candidate import Candidate
     from reflosses.comparison.expected import Scaled
     from reflosses.comparison.result import Comparison, Deviation, Tally
     from reflosses.evaluation.loss import Loss
+    from reflosses.frameworks.program import Program
     from reflosses.reporting.known_deviations import KnownDeviation
 
 MARKER = "matches_loss"
@@ -80,13 +85,20 @@ class Oracle:
     """A loss for a test to compare with.
 
     loss: the loss, or `Scaled(factor, loss)` for a function of a framework. value, grad: its methods; they take
-    (y, yhat) and `weight=`.
+    (y, yhat) and `weight=`. command: the words of the program to check, or None for a candidate of Python.
     """
 
     loss: Loss | Scaled
 
     def __init__(
-        self, item: pytest.Item, name: str | Loss | Scaled, /, *, limit: float | None = None, **given: Any
+        self,
+        item: pytest.Item,
+        name: str | Loss | Scaled,
+        /,
+        *,
+        limit: float | None = None,
+        command: Sequence[str] | None = None,
+        **given: Any,
     ) -> None:
         __tracebackhide__ = True
         from reflosses import check
@@ -96,10 +108,13 @@ class Oracle:
         names = [p.name for p in keywords if p.kind is p.KEYWORD_ONLY]
         parameters = {k: v for k, v in given.items() if k not in names}
         self._item = item
-        self.loss, own = _target(name, parameters, [*names, "limit"])
+        self.loss, own = _target(name, parameters, [*names, "limit", "command"])
         self._shown = f"{name}, which is {self.loss}" if own else str(self.loss)
         self._limit = _limit(item.config) if limit is None else _positive("limit", limit)
         self._options = own | {k: v for k, v in given.items() if k in names}
+        self.command = command
+        if command is not None:
+            self._program()  # a wrong command is an error before the test runs
         understood(**self._options)
         self.value, self.grad = self.loss.value, self.loss.grad
         self._expected = _expected(item.config)
@@ -113,24 +128,48 @@ class Oracle:
         value, grad = certify(loss, y, yhat, weight)
         return factor * value, factor * grad
 
-    def check(self, candidate: Callable[..., Any], **options: Any) -> Comparison:
-        """Raise AssertionError unless the candidate is the loss; options as for `reflosses.check`."""
+    def check(self, candidate: Callable[..., Any] | Candidate | None = None, **options: Any) -> Comparison:
+        """Raise AssertionError unless the candidate is the loss; options as for `reflosses.check`.
+
+        The candidate is left out if there is a command.
+        """
         __tracebackhide__ = True
         complaint, result = self._complaint(candidate, options)
         if complaint:
             raise AssertionError(complaint)
         return result
 
-    def _complaint(self, candidate: Callable[..., Any], options: dict[str, Any]) -> tuple[str, Comparison]:
+    def _program(self) -> Program:
+        from reflosses import Program
+
+        return Program(self.command or (), **({} if self._limit is None else {"limit": self._limit}))
+
+    def _complaint(
+        self, candidate: Callable[..., Any] | Candidate | None, options: dict[str, Any]
+    ) -> tuple[str, Comparison]:
         """A message ("" if the candidate is right, or as expected), and the result."""
         __tracebackhide__ = True
-        from reflosses import check
+        from reflosses import Program, check
         from reflosses.comparison.battery import REGIMES
+        from reflosses.comparison.candidate import Candidate
+        from reflosses.frameworks.processes import CannotLoadError
         from reflosses.reporting.told import why_nothing_was_asked
 
         given = {"name": self._item.nodeid, "seed": _seed(self._item.config), **self._options, **options}
-        if self._limit is None:
-            result = check(candidate, self.loss, **given)
+        if self.command is not None:
+            if candidate is not None:
+                raise ValueError(f"a command and a candidate are given; the candidate is {candidate!r}")
+            candidate = self._program()
+        if isinstance(candidate, Program):
+            given.setdefault("script", candidate.script)
+        if self._limit is None or isinstance(candidate, Candidate):
+            try:
+                result = check(candidate, self.loss, **given)
+            except CannotLoadError as error:
+                raise ValueError(str(error)) from None
+            finally:
+                if isinstance(candidate, Program):
+                    candidate.close()  # a later check starts it again
         else:
             result = _in_a_process(candidate, self.loss, self._limit, given)
         result.notes += why_nothing_was_asked(result, self.loss, given.get("regimes", REGIMES))
@@ -165,7 +204,8 @@ def _in_a_process(candidate: Any, loss: Loss | Scaled, limit: float, options: di
     from contextlib import closing
 
     from reflosses import check
-    from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+    from reflosses.frameworks.isolation import Isolated, Source, Worker
+    from reflosses.frameworks.processes import CannotLoadError
 
     dtype, grad = options.get("dtype", "float64"), options.pop("grad", "auto")
     called = {key: options.pop(key) for key in ("framework", "order", "returns") if key in options}
@@ -283,13 +323,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     yield
     if ORACLES not in item.stash:
         return
-    candidate = item.stash.get(RETURNED, None)
-    if not callable(candidate):
+    from reflosses.comparison.candidate import Candidate
+
+    candidate, oracles = item.stash.get(RETURNED, None), item.stash[ORACLES]
+    of_programs = all(oracle.command is not None for oracle in oracles)
+    if of_programs and candidate is not None:
+        pytest.fail(f"{item.name} is marked with a command and returned {candidate!r}, not nothing", pytrace=False)
+    if not (of_programs or callable(candidate) or isinstance(candidate, Candidate)):
         pytest.fail(
             f"{item.name} is marked {MARKER} and returned {candidate!r}, not a callable of (y, yhat)", pytrace=False
         )
     try:
-        complaints = [oracle._complaint(candidate, {})[0] for oracle in item.stash[ORACLES]]
+        complaints = [oracle._complaint(candidate if oracle.command is None else None, {})[0] for oracle in oracles]
     except ValueError as error:  # such as a limit for a function that another process cannot find
         raise pytest.fail.Exception(f"{MARKER}: {error}", pytrace=False) from None
     if any(complaints):

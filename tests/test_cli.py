@@ -761,7 +761,7 @@ def test_a_file_of_checks_that_says_nonsense_is_misuse(
 def test_a_check_of_nothing_is_misuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
     monkeypatch.chdir(tmp_path)
     assert status("check") == 2
-    assert "required: TARGET (or --config, or a pyproject.toml)" in capsys.readouterr().err
+    assert "required: TARGET (or --command, --config, or a pyproject.toml)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

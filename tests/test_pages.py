@@ -21,7 +21,7 @@ from reflosses.evaluation.loss import Loss
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()
-OTHERS = ("README.md", "check.md", "dice_versus_iou.md", "engine.md", "your_own_loss.md")
+OTHERS = ("README.md", "check.md", "dice_versus_iou.md", "engine.md", "programs.md", "your_own_loss.md")
 SECTIONS = [
     "What it is for",
     "Definition and domain",
@@ -175,7 +175,15 @@ def test_a_page_prints_what_it_says(path: Path) -> None:
 def test_the_index_links_every_page() -> None:
     index = (DERIVATIONS / "README.md").read_text("utf-8")
     pages = {path.name for path in DERIVATIONS.glob("*.md")} - {"README.md"}
-    others = {"accuracy.md", "atlas.md", "check.md", "dice_versus_iou.md", "engine.md", "your_own_loss.md"}
+    others = {
+        "accuracy.md",
+        "atlas.md",
+        "check.md",
+        "dice_versus_iou.md",
+        "engine.md",
+        "programs.md",
+        "your_own_loss.md",
+    }
     assert pages - {"speed.md"} == {page_of(cls).name for cls in LOSSES.values()} | others
     assert {name for name in pages if f"]({name})" not in index} == set()
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import fields
 from importlib import metadata
 from inspect import signature
@@ -350,7 +351,7 @@ def test_a_function_of_a_framework_brings_its_domain(pytester: pytest.Pytester) 
         ("'Hubber', delta=0.75", "no loss is named 'Hubber'; did you mean Huber?"),
         (
             "'Huber', delt=0.75",
-            "Huber has no parameter 'delt'; did you mean delta? it takes delta, reduction; the check takes diagnose, *",
+            "Huber has no parameter 'delt'; did you mean delta? it takes delta, reduction; the check takes command, *",
         ),
         ("'Huber', delta=-3.0", "Huber*: delta is -3, not *"),
         ("'torch.hubber_loss'", "no function is named 'torch.hubber_loss'; did you mean torch.huber_loss? *"),
@@ -483,6 +484,69 @@ def test_a_limit_that_is_no_time_is_an_error(pytester: pytest.Pytester) -> None:
     done = run(pytester, tests)
     done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines(["matches_loss: limit is -3, not a number of seconds above 0"])
+
+
+PROGRAM = """
+import json, sys
+for n, call in enumerate(map(json.loads, sys.stdin)):
+    pairs = zip(call.get("y", []), call.get("yhat", []))
+    both = [((p - y) ** 2, 2 * (p - y)) for y, p in pairs]
+    answer = {"value": [v for v, _ in both], "gradient": [g for _, g in both]} if n else {"reflosses": 1}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs need pipes of POSIX")
+def test_a_marked_test_may_have_a_command(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(squared=PROGRAM, half=PROGRAM.replace("2 * (p - y)", "p - y"))
+    pytester.makepyfile("""
+import sys
+import pytest
+import reflosses
+
+def command(file):
+    return [sys.executable, file]
+
+given = dict(reduction="none", regimes="moderate")
+
+@pytest.mark.matches_loss("MeanSquaredError", command=command("squared.py"), limit=10, **given)
+def test_right():
+    pass
+
+@pytest.mark.matches_loss("MeanSquaredError", command=command("half.py"), **given)
+def test_wrong():
+    pass
+
+@pytest.mark.matches_loss("MeanSquaredError", **given)
+def test_returned():
+    return reflosses.Program(command("squared.py"))
+
+@pytest.mark.matches_loss("MeanSquaredError", command=["./nothing"], **given)
+def test_missing():
+    pass
+
+@pytest.mark.matches_loss("MeanSquaredError", command=command("squared.py"), **given)
+def test_both():
+    return abs
+
+@pytest.mark.matches_loss("MeanSquaredError", command="squared.py", **given)
+def test_text():
+    pass
+
+def test_fixture(loss_oracle):
+    loss_oracle("MeanSquaredError", command=command("squared.py"), **given).check()
+""")
+    run = pytester.runpytest(*STRICT)
+    run.assert_outcomes(passed=3, failed=3, errors=1)
+    run.stdout.fnmatch_lines(
+        [
+            "*Program: command is 'squared.py', not a list of texts such as*",
+            "*It halves the gradient, but not the value*",
+            "*printf '%s\\n' '{\"reflosses\": 1,*",
+            "matches_loss: ./nothing cannot be started: No such file or directory",
+            "test_both is marked with a command and returned <built-in function abs>, not nothing",
+        ]
+    )
 
 
 # ---- the fixture -----------------------------------------------------------------------------------------------------

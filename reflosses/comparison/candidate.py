@@ -99,6 +99,9 @@ class Candidate(ABC):
         """If its answers have no gradient, the reason and what to do about it; "" if no reason is known."""
         return ""
 
+    def begin(self, target: Any, form: Format) -> None:  # noqa: B027 (a function need not know)
+        """The calls that follow are about this loss, or this `Scaled` one, in this format."""
+
     @abstractmethod
     def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
         """The value and its gradient; with `upstream`, the gradient of Σ upstream·value."""

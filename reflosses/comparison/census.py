@@ -80,7 +80,7 @@ class Counted:
     runs: list[Run] = field(default_factory=list)
     falls: int = 0
     falls_at: float = nan
-    profile: Profile | None = field(default=None, repr=False)
+    profile: Profile | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:

@@ -48,6 +48,7 @@ BLOCK = 2**17  # predictions of a call
 RUNS = 2**16  # runs that are kept apart
 FAILED = 256  # calls that may fail before a failing block is no longer halved
 SETTLED = 2**12  # answers of one column whose rounding is settled by a proof
+PROVED = 2**8  # of them in one proof
 SAMPLES = 8  # numbers of a run that are asked again
 FEW = 10_000  # one wrong number of so many, next to a border, is no other formula
 RIGHT = len(VERDICTS)  # the code of a right number; a wrong one has the index of its verdict
@@ -391,9 +392,9 @@ class _Column:
         self.before = float(got[-1]), float(due[-1])
 
     def _number(self, place: int) -> float:
-        return float(self.form.numbers(place, place + 1)[0])
+        return float(self.form.numbers_at(place))
 
-    def finish(self, judge: _Judge, what: str) -> Counted:
+    def finish(self, judge: _Judge, what: str, settle: bool) -> Counted:
         """The counts, with runs, the worst error and the profile."""
         c = self.counted
         self._join_caps()
@@ -408,9 +409,8 @@ class _Column:
             for k, first, last, many in _told(self.runs)
         ]
         verdict = np.where(self.codes == RIGHT, -1, self.codes)
-        first = np.array([self._number(int(e)) for e in self.edges])
-        c.profile = Profile(first, self.ulps, verdict)
-        self._settle(judge, what)
+        c.profile = Profile(self.form.numbers_at(self.edges), self.ulps, verdict)
+        self._settle(judge, what, SETTLED if settle and available() and judge.loss is not None else 0)
         return c
 
     def _join_caps(self) -> None:
@@ -430,15 +430,14 @@ class _Column:
         self.runs = {k: r for k, r in self.runs.items() if len(r.first)}
         self.counted.verdicts = {name: n for name, n in verdicts.items() if n}
 
-    def _settle(self, judge: _Judge, what: str) -> None:
-        """Prove the roundings that our own results leave open, as many as can be done in about a second."""
+    def _settle(self, judge: _Judge, what: str, most: int) -> None:
+        """Prove so many of the roundings that our own results leave open."""
         if not self.open:
             return
         places, got = (np.concatenate(a) for a in zip(*self.open, strict=True))
-        few = slice(0, SETTLED if available() and judge.loss is not None else 0)
         known = 0
-        for block in range(0, len(places[few]), 256):
-            part = slice(block, min(block + 256, SETTLED))
+        for start in range(0, min(len(places), most), PROVED):
+            part = slice(start, min(start + PROVED, most))
             rounded = _correctly_rounded(judge, what, places[part])
             if rounded is not None:
                 known += len(rounded)
@@ -450,7 +449,7 @@ def _correctly_rounded(judge: _Judge, what: str, places: NDArray[np.int64]) -> F
     """The proved results at some places, rounded once to the format; None if they cannot be proved."""
     form, loss = judge.form, judge.loss
     assert loss is not None
-    numbers = np.concatenate([form.numbers(int(p), int(p) + 1) for p in places])
+    numbers = form.numbers_at(places)
     y, yhat = unstack(loss, *judge.one.at(numbers))
     weight = None if judge.factor == 1 else np.full(loss.layout.bind(np.shape(yhat)).value_shape, judge.factor)
     try:
@@ -512,7 +511,7 @@ def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarg
         for run in column.runs:
             first, last = (int(form.places(x)) for x in (run.first, run.last))
             places = np.unique(np.linspace(first, last, SAMPLES).round().astype(np.int64))
-            numbers = np.concatenate([form.numbers(p, p + 1) for p in places.tolist()])
+            numbers = form.numbers_at(places)
             few = run.count * FEW < column.asked and _next_to_a_border(loss, form, one, first, last)
             regimes, strict = regimes_at(loss, form, one, numbers), hard_regime(loss)
             asked = [(np.where(regimes == "moderate", strict, regimes), "" if not few else NEXT_TO_A_BORDER)]
@@ -544,11 +543,13 @@ def count_numbers(
     block: int = BLOCK,
     threads: int | None = None,
     slopes: bool = True,
+    settle: bool = True,
     tick: Tick = lambda done, total: None,
 ) -> dict[str, int]:
     """Ask every number as the prediction that moves, count into `into`, and return how often each error was raised.
 
-    slopes: whether the candidate gives gradients. After a KeyboardInterrupt the blocks that are done are counted.
+    slopes: whether the candidate gives gradients. settle: whether to prove which answers are correctly rounded, where
+    our own results leave that open. After a KeyboardInterrupt the blocks that are done are counted.
     """
     loss = parts(target)[1]
     judge, asker = _Judge(target, one, form, asked.subnormals), _Asker(asked, loss, slopes)
@@ -577,5 +578,5 @@ def count_numbers(
         finally:
             while waiting:
                 take()
-            into.value, into.gradient = (columns[what].finish(judge, what) for what in ("value", "gradient"))
+            into.value, into.gradient = (columns[what].finish(judge, what, settle) for what in columns)
     return asker.errors

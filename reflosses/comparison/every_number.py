@@ -30,7 +30,7 @@ def ask_every_number(run: Interview, kinds: set[int], regimes: set[str], inputs:
     ones = [one for one in ones if taken(one, run.form, run.loss, inputs)]
     if not ones:
         return
-    found = census_of(run, ones)
+    found = census_of(run, ones, settle=False)
     ask_again(run, ones, found)
     asked = max(c.asked for target in found for _, c in target.columns())
     wrong = sum(c.asked - c.right for target in found for _, c in target.columns())
@@ -39,14 +39,16 @@ def ask_every_number(run: Interview, kinds: set[int], regimes: set[str], inputs:
     run.found.notes.append(f"all {asked:,} numbers of {run.form} were asked, with {with_}: {all_right}")
 
 
-def census_of(run: Interview, ones: list[OnePrediction], tick: Tick = lambda done, total: None) -> list[CountedTarget]:
+def census_of(
+    run: Interview, ones: list[OnePrediction], tick: Tick = lambda done, total: None, settle: bool = True
+) -> list[CountedTarget]:
     """Every number with each target; the argument of a KeyboardInterrupt is what was counted until then."""
     found: list[CountedTarget] = []
     for k, one in enumerate(ones):
         found.append(CountedTarget(one.name, LETTERS.get(family(run.loss), "yhat")))
         told = partial(_tell, tick, k, len(ones))
         try:
-            more: Any = {"slopes": run.differentiated, "tick": told}
+            more: Any = {"slopes": run.differentiated, "settle": settle, "tick": told}
             errors = count_numbers(run.asked, run.target, one, run.form, found[-1], **more)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(found) from None

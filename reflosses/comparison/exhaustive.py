@@ -143,8 +143,7 @@ def _of_no_answer(run: Interview, one: OnePrediction, found: Run) -> str:
     if found.verdict != "crash":
         return ""
     first, last = run.form.places([found.first, found.last]).tolist()
-    places = np.linspace(first, last, 64).astype(np.int64).tolist()
-    numbers = np.concatenate([run.form.numbers(place, place + 1) for place in places])
+    numbers = run.form.numbers_at(np.linspace(first, last, 64).astype(np.int64))
     return "formula" if (regimes_at(run.loss, run.form, one, numbers) == "moderate").any() else "range"
 
 

@@ -71,10 +71,19 @@ class Format:
             return np.concatenate([self.numbers(start, 0), self.numbers(0, stop)])
         if start < 0:
             return -self.numbers(-stop, -start)[::-1]
-        whole = np.arange(start, stop, dtype=f"u{self.width // 8}")
+        return self._of_bits(np.arange(start, stop, dtype=f"u{self.width // 8}"))
+
+    def numbers_at(self, places: Any) -> Floats:
+        """The numbers at some places."""
+        places = np.asarray(places, np.int64)
+        size = self._of_bits(np.where(places < 0, -places - 1, places).astype(f"u{self.width // 8}"))
+        return np.where(places < 0, -size, size)
+
+    def _of_bits(self, bits: NDArray[Any]) -> Floats:
+        """The numbers without a sign that have these bits."""
         if self.name == "bfloat16":
-            return (whole.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        return whole.view(f"f{self.width // 8}").astype(np.float64)
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        return bits.view(f"f{self.width // 8}").astype(np.float64)
 
     def places(self, a: Any) -> NDArray[np.int64]:
         """The places of numbers of the format."""

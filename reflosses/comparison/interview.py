@@ -85,6 +85,7 @@ class Interview:
     def __init__(self, asked: Candidate, target: Loss | Scaled, unit: float, form: Format, found: Comparison) -> None:
         self.asked, self.target, self.unit, self.form, self.found = asked, target, unit, form, found
         self.factor, self.loss = parts(target)
+        asked.begin(target, form)
         self.spare = 1.0 if getattr(self.loss, "ignore_index", None) == 0 else 0.0  # a label that is not ignored
         self.deviations: list[Deviation] = []
         self.record: list[Answered] = []

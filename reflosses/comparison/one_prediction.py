@@ -134,8 +134,8 @@ def endless(loss: Loss) -> dict[str, list[float]]:
 
 def borders(loss: Loss, form: Format, one: OnePrediction) -> Floats:
     """The numbers next to which few errors are no other formula: ends, 0, kinks, and the target."""
-    own = [0.0, form.tiny, -form.tiny, *form.numbers(*[ends(loss, form)[0] + k for k in (0, 1)])]
-    own += [float(form.numbers(ends(loss, form)[1] - 1, ends(loss, form)[1])[0])]
+    low, high = ends(loss, form)
+    own = [0.0, form.tiny, -form.tiny, *form.numbers_at([low, low + 1, high - 1]).tolist()]
     if not one.place:
         own += [float(one.y), *(float(np.ravel(k)[0]) for k in loss.kinks(np.reshape(one.y, 1)))]
     return form.round(np.array(own))
@@ -169,7 +169,7 @@ def taken(one: OnePrediction, form: Format, loss: Loss, inputs: Inputs | None) -
     if inputs is None:
         return True
     low, high = ends(loss, form)
-    numbers = np.concatenate([form.numbers(p, p + 1) for p in np.linspace(low, high - 1, 64).astype(np.int64).tolist()])
+    numbers = form.numbers_at(np.linspace(low, high - 1, 64).astype(np.int64))
     y, yhat = one.at(numbers)
     moved = inputs(y.copy(), yhat.copy(), form.eps)
     return all(np.array_equal(a, b) for a, b in zip((y, yhat), moved, strict=True))

@@ -25,24 +25,25 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from reflosses.comparison.candidate import FRAMEWORKS, Answer, Candidate, InProcess, NumPy, detect
+from reflosses.comparison.candidate import FRAMEWORKS, Answer, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.inspection import place_of, told
 from reflosses.frameworks.function import find
 from reflosses.frameworks.loading import load_target, split_target
+from reflosses.frameworks.processes import (
+    APART,
+    MEMORY,
+    PULSE,
+    Apart,
+    CannotLoadError,
+    ProcessDied,
+    end_in_words,
+    end_of_group,
+    limit_memory,
+)
 
 GRACE = 10  # seconds after the limit of a call at which the process ends itself, in case that nobody ends it
 LOADING = 60.0  # seconds for loading a candidate, if the limit of a call is not longer: frameworks take long to import
-MEMORY = 8.0  # GiB; PyTorch and JAX use 0.3 GiB of data before the first call
-PULSE = 0.05  # seconds between two looks at whether the process lives
-
-
-class ProcessDied(Exception):
-    """The process ended before it answered."""
-
-
-class CannotLoadError(Exception):
-    """A candidate cannot be imported, or its process died or hung during the import."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Worker:
         except TimeoutError:
             raise TimeoutError(f"no answer within {limit:g} s") from None
         except (EOFError, ConnectionError):
-            raise ProcessDied(_end_of(process, end - time.monotonic())) from None
+            raise ProcessDied(end_in_words(process, end - time.monotonic(), "closed its connection")) from None
         except _GarbledError:
             raise ProcessDied("sent bytes that are no answer") from None
         finally:
@@ -176,11 +177,7 @@ class Worker:
         if process is None:
             return
         self._channel.close()
-        if sys.platform != "win32":
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
+        end_of_group(process)
 
 
 def _started(memory: float | None) -> tuple[subprocess.Popen[bytes], _Channel]:
@@ -191,7 +188,7 @@ def _started(memory: float | None) -> tuple[subprocess.Popen[bytes], _Channel]:
     if sys.platform == "win32":
         options["stdin"] = subprocess.PIPE  # which tells how to open the socket
     else:
-        options |= {"pass_fds": [handle], "start_new_session": True}
+        options |= {"pass_fds": [handle], **APART}
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # Ctrl-C stops us, and we end it
         f"sys.path[:] = {[os.getcwd(), *map(str, sys.path)]}; "
@@ -206,22 +203,6 @@ def _started(memory: float | None) -> tuple[subprocess.Popen[bytes], _Channel]:
     return process, _Channel(ours, token)
 
 
-def _end_of(process: subprocess.Popen[bytes], left: float) -> str:
-    """How a process ended that closed its connection; left: seconds to wait for its end, if it still runs."""
-    try:
-        status = process.wait(min(1.0, max(PULSE, left)))
-    except subprocess.TimeoutExpired:
-        return "closed its connection"
-    return _in_words(status)
-
-
-def _in_words(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status if status < 256 else hex(status)}"
-    names = {s.value: s.name for s in signal.Signals}
-    return f"killed by signal {names.get(-status, -status)}"
-
-
 class _Facts(NamedTuple):
     """What the other side knows of a candidate. The framework is "auto" until the first answer."""
 
@@ -232,19 +213,15 @@ class _Facts(NamedTuple):
     why_no_gradient: str
 
 
-class Isolated(Candidate):
+class Isolated(Apart):
     """A candidate that is called in another process. Raises CannotLoadError.
 
     worker: its process. Candidates that share it import their framework only once. limit: seconds for a call. loading:
     seconds for the start of the process and for loading, by default the limit, and at least a minute.
-
-    After `patience` deaths, or as soon as failed calls have lasted as long as the limit, each further call gets an
-    error at once: a candidate that hangs costs one limit.
     """
 
     takes_weight = differentiates = subnormals = False  # until the candidate is loaded
     why_no_gradient = ""
-    patience = 3
 
     def __init__(
         self,
@@ -255,33 +232,18 @@ class Isolated(Candidate):
         limit: float = 30.0,
         loading: float | None = None,
     ) -> None:
-        self.failures, self._lost = 0, 0.0
-        self._source, self._dtype, self._worker, self._limit = source, dtype, worker, limit
+        super().__init__(limit)
+        self._source, self._dtype, self._worker = source, dtype, worker
         self._loading = max(limit, LOADING) if loading is None else loading
         self._load()
 
     def __repr__(self) -> str:
         return self._source.name
 
-    @property
-    def given_up(self) -> bool:
-        """Whether it has failed too often, or for too long, to be called again."""
-        return self.failures >= self.patience or self._lost >= self._limit
-
-    def ask(self, y: Any, yhat: Any, weight: Any = None, upstream: Any = None) -> Answer:
-        """One call. A death of the process is an error, as an exception of the candidate is."""
-        if self.given_up:
-            several = f"{self.failures} crashes or timeouts" if self.failures > 1 else "a crash or a timeout"
-            return Answer(error=f"GivenUp: not called any more, after {several}")
-        start = time.monotonic()
-        try:
-            if self._worker.loaded is not self:
-                self._load()
-            answer, facts = self._worker.request((y, yhat, weight, upstream), self._limit)
-        except (ProcessDied, TimeoutError, CannotLoadError) as error:
-            self.failures += 1
-            self._lost += self._limit if isinstance(error, TimeoutError) else time.monotonic() - start
-            return Answer(error=f"{type(error).__name__}: {error}")
+    def _call(self, y: Any, yhat: Any, weight: Any, upstream: Any) -> Answer:
+        if self._worker.loaded is not self:
+            self._load()
+        answer, facts = self._worker.request((y, yhat, weight, upstream), self._limit)
         self._learn(facts)
         return answer  # type: ignore[no-any-return]
 
@@ -312,7 +274,7 @@ def serve(handle: int, token: bytes, memory: float | None) -> None:
         channel = _Channel(socket.fromshare(sys.stdin.buffer.read()), token)
     else:
         channel = _Channel(socket.socket(fileno=handle), token)
-    _limit_memory(memory)
+    limit_memory(memory)
     candidate: Any = None
     with suppress(EOFError, ConnectionError):
         while True:
@@ -333,20 +295,6 @@ def serve(handle: int, token: bytes, memory: float | None) -> None:
             channel.send(number, reply)
     if sys.platform != "win32" and os.getpgrp() == own:
         os.killpg(own, signal.SIGKILL)  # with the processes that the candidates started
-
-
-def _limit_memory(gibibytes: float | None) -> None:
-    """Limit the data of this process: the address space of a framework is much larger. No file shows a crash."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    limits = {resource.RLIMIT_CORE: 0}
-    if gibibytes is not None:
-        limits[resource.RLIMIT_DATA] = int(gibibytes * 2**30)
-    for kind, size in limits.items():
-        most = resource.getrlimit(kind)[1]
-        resource.setrlimit(kind, (size if most == resource.RLIM_INFINITY else min(size, most), most))
 
 
 class _Alarm:

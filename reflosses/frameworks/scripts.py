@@ -10,6 +10,8 @@ import numpy as np
 from reflosses.checking import check
 from reflosses.comparison.battery import REGIMES, TARGET_KINDS, blocks
 from reflosses.comparison.candidate import Candidate
+from reflosses.comparison.census import Census
+from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison, Deviation, numbers
@@ -40,16 +42,11 @@ def checked(
     make: by default the candidate is called in this process. options: as for `reflosses.check`.
     """
     make = make or (lambda given: framework.candidate(function, given, FORMATS[dtype]))
-    shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
     found = check(
         make(given),
         function.loss(given),
-        dtype=dtype,
-        inputs=function.inputs,
-        targets=function.targets,
         unit=function.unit,
-        name=f"{function.name}({shown})" if shown else function.name,
-        script=lambda d: script(framework, function, given, d, dtype),
+        **_told_alike(framework, function, given, dtype),
         regimes=[r for r in regimes if function.validates or r != "K"],
         **options,
     )
@@ -57,6 +54,35 @@ def checked(
         for bad in function.refused:
             _ask_to_refuse(found, make, function, given, bad)
     return found
+
+
+def exhausted(
+    framework: Framework,
+    function: Function,
+    given: Mapping[str, Any],
+    dtype: str,
+    *,
+    make: Make | None = None,
+    **options: Any,
+) -> Census:
+    """Ask a function of a framework every number of a format; ValueError if it has too many numbers or calls.
+
+    make, options: as for `checked`, and for `reflosses.exhaust`.
+    """
+    candidate = framework.candidate(function, given, FORMATS[dtype]) if make is None else make(given)
+    return exhaust(candidate, function.loss(given), **_told_alike(framework, function, given, dtype), **options)
+
+
+def _told_alike(framework: Framework, function: Function, given: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """The options that every question to a function of a framework has."""
+    shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
+    return {
+        "dtype": dtype,
+        "inputs": function.inputs,
+        "targets": function.targets,
+        "name": f"{function.name}({shown})" if shown else function.name,
+        "script": lambda d: script(framework, function, given, d, dtype),
+    }
 
 
 def _ask_to_refuse(

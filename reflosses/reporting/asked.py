@@ -2,6 +2,7 @@
 
     [[check]]                           # in a file for --config; [[tool.reflosses.check]] in pyproject.toml
     target = "mine.losses:huber"        # package.module:function, path/file.py:function; or a list of them
+    command = ["./my_loss", "--fast"]   # or, in place of a target: a program and its arguments
     loss = "Huber"                      # or `as`, a function of a framework: "torch.huber_loss"
     parameters = { delta = 0.7 }
     dtype = ["float64", "float32"]
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +40,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {  # of a check, each with its words; "" i
     "order": ("auto", "target_first", "prediction_first"),
     "returns": ("auto", "value", "pair", "gradient", "objective"),
 }
-KEYS = ("target", "loss", "as", "parameters", "dtype", "regimes", "grad", "seed", *OPTIONS)
+OF_FUNCTIONS = ("grad", "framework", "order", "returns")  # keys and options that say nothing of a program
+KEYS = ("target", "command", "loss", "as", "parameters", "dtype", "regimes", "grad", "seed", *OPTIONS)
 UNREADABLE = (RecursionError, MemoryError, OverflowError, TypeError)  # of Python's parser and of tomllib
 MOST_OF_A_FILE = 10**7  # characters
 SHOWN = 60  # characters of a text that cannot be read
@@ -46,7 +49,10 @@ SHOWN = 60  # characters of a text that cannot be read
 
 @dataclass(frozen=True)
 class Asked:
-    """One function to check. loss: what it should be, called `suite` by the user. options: keywords of `check`."""
+    """One function to check. loss: what it should be, called `suite` by the user. options: keywords of `check`.
+
+    command: if it is a program, its words; `target` is then the text that names it in reports.
+    """
 
     target: str
     loss: Loss | Scaled
@@ -54,6 +60,7 @@ class Asked:
     dtypes: tuple[str, ...] = ("float64",)
     grad: str | None = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
 
 
 def loss_of(
@@ -101,6 +108,17 @@ def read_parameters(words: Iterable[str]) -> dict[str, Any]:
         if isinstance(given[key], str) and len(value) > SHOWN:
             raise ValueError(f"{key}={shortened(value)} is no value that a loss takes")
     return given
+
+
+def words_of(command: str) -> tuple[str, ...]:
+    """The words of a command, split as a shell splits them; ValueError if there are none. No shell sees them."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ValueError(f"{shortened(command)!r} cannot be split into words: {str(error).lower()}") from None
+    if not words:
+        raise ValueError("the command is empty")
+    return words
 
 
 def shortened(text: str) -> str:
@@ -173,7 +191,7 @@ def read_checks(path: str | PathLike[str], given: Mapping[str, Any]) -> list[Ask
     section = dict(section)
     head = f"{'tool.reflosses.' if inside else ''}check"
     tables = section.pop("check", None)
-    if tables is None and "target" in section:
+    if tables is None and ("target" in section or "command" in section):
         tables, section = [section], {}
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
         raise ValueError(f"{path}: it has no table [[{head}]]")
@@ -189,12 +207,15 @@ def _of_table(table: Mapping[str, Any], place: str) -> list[Asked]:
             raise ValueError(
                 f"{place}: key {shortened(key)!r} is not known; {_hint(key, KEYS)}a check has {', '.join(KEYS)}"
             )
-    if "target" not in table:
-        raise ValueError(f"{place}: key 'target' is missing")
+    if ("target" in table) == ("command" in table):
+        both = "keys 'target' and 'command' are there" if "target" in table else "key 'target' is missing"
+        raise ValueError(f"{place}: {both}; a check has one of 'target' and 'command'")
     if ("loss" in table) == ("as" in table):
         raise ValueError(f"{place}: it needs one of the keys 'loss' and 'as'")
     which = "loss" if "loss" in table else "as"
-    targets, dtypes = _texts("target", table, place), _texts("dtype", table, place) or ["float64"]
+    command = _command(table, place)
+    targets = _texts("target", table, place) or [shlex.join(command)]
+    dtypes = _texts("dtype", table, place) or ["float64"]
     (name,) = _texts(which, table, place, most=1)
     parameters, seed = table.get("parameters", {}), table.get("seed", 0)
     if not isinstance(parameters, dict):
@@ -221,9 +242,22 @@ def _of_table(table: Mapping[str, Any], place: str) -> list[Asked]:
             raise
         named = which if key == "parameters" and "is named" in str(error) else key
         raise ValueError(f"{place}, key {named!r}: {error}") from None
-    return [
-        Asked(t, loss, name, tuple(dict.fromkeys(dtypes)), None if grad == "none" else grad, options) for t in targets
-    ]
+    grad = None if grad == "none" else grad
+    return [Asked(t, loss, name, tuple(dict.fromkeys(dtypes)), grad, options, command) for t in targets]
+
+
+def _command(table: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    """The words of the key 'command'; () for a check of functions. A text is split, a list is taken as it is."""
+    words = _texts("command", table, place)
+    if not words:
+        return ()
+    for key in OF_FUNCTIONS:
+        if key in table:
+            raise ValueError(f"{place}, key {key!r}: it is for functions of Python, not for a command")
+    try:
+        return words_of(words[0]) if isinstance(table["command"], str) else tuple(words)
+    except ValueError as error:
+        raise ValueError(f"{place}, key 'command': {error}") from None
 
 
 def _texts(key: str, table: Mapping[str, Any], place: str, most: int = 10**6) -> list[str]:

@@ -14,7 +14,8 @@ from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.formats import FORMATS
 from reflosses.diagnosis.search import explained
 from reflosses.frameworks.function import Framework, Function, brief, frameworks
-from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+from reflosses.frameworks.isolation import Isolated, Source, Worker
+from reflosses.frameworks.processes import CannotLoadError
 from reflosses.frameworks.scripts import checked
 from reflosses.reporting.rows import FUNCTIONS, ReportRow, Tick, Wanted
 from reflosses.reporting.told import STANDINGS, standing

@@ -146,6 +146,8 @@ def _candidates(command: argparse.ArgumentParser) -> Any:
     named: dict[str, Any] = {"nargs": "+", "metavar": ("NAME", "KEY=VALUE")}
     which.add_argument("--loss", **named, help="the loss that it should be: Huber delta=0.7")
     which.add_argument("--as", dest="as_", **named, help="the function that it should be: torch.huber_loss delta=0.7")
+    text = "a program to ask, as in a shell: --command './my_loss --fast' (derivations/programs.md); may be repeated"
+    command.add_argument("--command", action="append", dest="programs", default=[], metavar="TEXT", help=text)
     command.add_argument("--grad", metavar="TARGET", help='returns the gradient; or "none": values only')
     texts = {
         "framework": "whose arrays it takes (default: found out)",

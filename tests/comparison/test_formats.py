@@ -41,3 +41,16 @@ def test_spacing_is_the_distance_to_the_next_number(form):
         gap = float(np.nextafter(narrow, np.asarray(form.max, dtype))) - float(x)
         assert form.spacing(x) == gap
     assert form.spacing(np.inf) == form.spacing(form.max) == form.spacing(-form.max)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=str)
+def test_the_finite_numbers_have_places_in_their_order(form):
+    whole = np.arange(-form.last - 1, form.last + 1) if form.width == 16 else np.arange(-3, 3)
+    numbers = form.numbers(int(whole[0]), int(whole[-1]) + 1)
+    assert np.array_equal(form.places(numbers), whole)
+    assert np.array_equal(form.numbers_at(whole), numbers)
+    assert np.array_equal(form.round(numbers), numbers)
+    assert (np.diff(numbers[whole >= 0]) == form.spacing(numbers[whole >= 0][:-1])).all()
+    assert np.array_equal(np.signbit(numbers), whole < 0)
+    assert (form.numbers_at(form.last), form.numbers_at(-form.last - 1)) == (form.max, -form.max)
+    assert form.places([0.0, -0.0, form.smallest]).tolist() == [0, -1, 1]

@@ -16,7 +16,8 @@ import pytest
 from reflosses.comparison import candidate
 from reflosses.comparison.candidate import Answer
 from reflosses.frameworks import isolation
-from reflosses.frameworks.isolation import CannotLoadError, Isolated, Source, Worker
+from reflosses.frameworks.isolation import Isolated, Source, Worker
+from reflosses.frameworks.processes import CannotLoadError, status_in_words
 
 CANDIDATES = """
 import os, signal, sys, time
@@ -329,7 +330,7 @@ def test_it_is_given_up_at_last(isolated: Make) -> None:
     ],
 )
 def test_an_exit_status_in_words(status: int, words: str) -> None:
-    assert isolation._in_words(status) == words
+    assert status_in_words(status) == words
 
 
 @posix

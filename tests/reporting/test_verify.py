@@ -21,7 +21,8 @@ from reflosses.comparison.result import Comparison, Deviation, Tally
 from reflosses.comparison.result import RegimeRow as Regime
 from reflosses.comparison.verdict import VERDICTS
 from reflosses.frameworks.function import Framework, Function, frameworks
-from reflosses.frameworks.isolation import CannotLoadError, Source, Worker
+from reflosses.frameworks.isolation import Source, Worker
+from reflosses.frameworks.processes import CannotLoadError
 from reflosses.reporting import certification, implementations, output, real_data, tables
 from reflosses.reporting.known_deviations import Found, KnownDeviation
 from reflosses.reporting.rows import FUNCTIONS, ON_REAL_DATA, Leg, Report, ReportRow, Wanted
