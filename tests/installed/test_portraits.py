@@ -95,17 +95,17 @@ def test_words_and_files_of_several_candidates(tmp_path):
 
 
 def test_the_command_line_draws_targets_in_processes_of_their_own(tmp_path, monkeypatch, capsys):
-    name = "a_function_with_a_rather_long_name_for_a_heading"
-    (tmp_path / "mine.py").write_text(f"def {name}(y, yhat):\n    return (yhat - y) ** 2, 2 * (yhat - y)\n")
+    names = [f"a_function_with_a_rather_long_name_for_a_heading_{k}" for k in (1, 2)]
+    code = "".join(f"def {name}(y, yhat):\n    return (yhat - y) ** 2, 2 * (yhat - y)\n" for name in names)
+    (tmp_path / "mine.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    words = ["portrait", f"mine.py:{name}", f"mine.py:{name}", "--loss", "MeanSquaredError", "reduction=none"]
+    words = ["portrait", *(f"mine.py:{name}" for name in names), "--loss", "MeanSquaredError", "reduction=none"]
     assert main([*words, "--dtype", "float16", "--y", "0,1", "--out", "mine.svg"]) == 0
     assert "Written to mine.svg." in capsys.readouterr().err
     texts = [e.text for e in ET.parse("mine.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert {"y = 0", "y = 1", "value", "gradient", "all right"} <= set(texts)
     headings = [text for text in texts if text.startswith("…")]
-    assert len(headings) == 2
-    assert name.endswith(headings[0][1:])
+    assert [name.endswith(text[1:]) for name, text in zip(names, headings, strict=True)] == [True, True]
 
 
 def test_an_interrupt_leaves_a_portrait_of_what_was_asked(tmp_path):
