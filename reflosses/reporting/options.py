@@ -89,7 +89,7 @@ def command_line() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "portrait",
         usage="reflosses portrait TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] --out FILE [options]",
-        help="draw the error at every number: reflosses portrait mine:huber --loss Huber --out huber.svg",
+        help="draw the error at every number: reflosses portrait mine:huber --loss Huber reduction=none --out it.svg",
         description="Draw the errors of functions of (y, yhat), value and gradient, at every number of a format.",
         epilog="Exit status: 0 drawn, right or wrong, 2 misuse, 130 interrupted.",
     )

@@ -90,3 +90,19 @@ def test_one_wrong_number_of_a_format_is_drawn_where_it_is(loss):
         assert found.verdicts[column] >= 0
         assert (found.marks() >= 0).sum() >= MARK
         assert (thinned(axis, census.targets[0].gradient).verdicts == RIGHT_COLUMN).all()
+
+
+def test_a_wrong_probability_next_to_one_marks_no_other():
+    loss = reflosses.BinaryCrossEntropy(reduction="none")
+    axis = axis_of(loss, F16, 300)
+    wrong = 1 - 2.0**-11
+
+    def candidate(y, p):
+        value, grad = loss.value_and_grad(y, p)
+        return np.where(p == wrong, 77.0, value), grad
+
+    census = reflosses.exhaust(candidate, loss, dtype="float16", y=1.0)
+    found = thinned(axis, census.targets[0].value)
+    first, last = np.flatnonzero(found.verdicts >= 0)[[0, -1]]
+    assert first == int(axis.at(wrong))
+    assert last == int(np.ceil(axis.at(1.0))) - 1
