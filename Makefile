@@ -10,7 +10,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas portrait portraits bench wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas portrait portraits bench vectors consumers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -66,6 +66,13 @@ bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs
 
 accuracy: .venv/verify  ## write derivations/accuracy.md: the largest known errors, and what `make verify` finds
 	$(BIN)/python tests/measuring/accuracy_page.py
+
+vectors: .venv/test  ## write reflosses/data/vectors: certified tests for any language, and their page
+	$(BIN)/python tests/measuring/write_vectors.py
+
+consumers: .venv/test  ## prove all vectors again; compile and run their readers in C, C++, Rust, JavaScript and Java
+	$(BIN)/python tests/measuring/write_vectors.py --check
+	REFLOSSES_VECTORS=all $(BIN)/python -m pytest -q tests/test_vectors.py tests/consumers
 
 wheel: .venv/check  ## build the wheel into .cache/wheel
 	$(BIN)/python -m build --wheel --outdir .cache/wheel

@@ -4,6 +4,7 @@ from reflosses import overlap as overlap
 from reflosses.checking import check as check
 from reflosses.comparison.exhaustive import exhaust as exhaust
 from reflosses.comparison.expected import Scaled as Scaled
+from reflosses.comparison.worst_answers import hunt as hunt
 from reflosses.diagnosis.search import diagnose as diagnose
 from reflosses.evaluation.loss import Loss as Loss
 from reflosses.evaluation.softmax import log_softmax as log_softmax
@@ -33,6 +34,7 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
 from reflosses.reporting.portraits import portrait as portrait
 from reflosses.truth.proof import certify as certify
+from reflosses.truth.vector_files import vectors as vectors
 
 __version__: str
 __all__: list[str]

@@ -1,4 +1,4 @@
-"""The command line: `reflosses verify`, `check`, `exhaust`, `portrait`, `explain`, `hypotheses`, `list`, `show`.
+"""The command line: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -23,6 +23,8 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.census import Census
 from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.result import Comparison, arrays_of
+from reflosses.comparison.worst_answers import hunt
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import Isolated, Source, Worker
@@ -245,6 +247,42 @@ def _portrait(arguments: argparse.Namespace) -> None:
         except OSError as error:
             _misuse(arguments, f"--out {arguments.out}: {error.strerror or error}")
         print("".join(f"{census.headline()}. " for census in found) + f"Written to {arguments.out}.", file=sys.stderr)
+
+
+def _hunt(arguments: argparse.Namespace) -> None:
+    checks = _checks(arguments)
+    found: list[WorstNumbers] = []
+    with _output(arguments) as (kind, file):
+        try:
+            found.extend(_hunts(arguments, checks))
+        except (CannotLoadError, ValueError) as error:
+            _misuse(arguments, str(error))
+        except KeyboardInterrupt as stop:
+            found += [result for result in stop.args if isinstance(result, WorstNumbers)]
+            arguments.status = 130
+            print("Interrupted: only what was done so far.", file=sys.stderr)
+        else:
+            arguments.status = 0 if all(result.ok for result in found) else 1
+        if kind == "json":
+            file.write(output.results_to_json(found, interrupted=arguments.status == 130))
+        elif kind == "markdown":
+            file.write("\n".join(result.to_markdown() for result in found))
+        else:
+            file.write("\n".join(told.in_lines(result, width_of(file)) for result in found))
+    if arguments.out:
+        outcomes = "".join(f"{result.headline()}. " for result in found)
+        print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
+
+
+def _hunts(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[WorstNumbers]:
+    for one in checks:
+        options = {key: value for key, value in one.options.items() if key in ("targets", "inputs", "unit", "seed")}
+        options |= {"name": one.target, "seconds": arguments.seconds, "points": arguments.points}
+        with _progress() as tick:
+            for dtype in one.dtypes:
+                with _candidate(one, dtype, arguments.limit) as candidate:
+                    ticked = partial(tick, "hunt", f"{one.target}, {dtype}")
+                    yield hunt(candidate, one.loss, dtype=dtype, tick=ticked, **options)
 
 
 def _results(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[tuple[Asked, Comparison]]:
@@ -488,6 +526,7 @@ RUN = {
     "check": _check,
     "exhaust": _exhaust,
     "portrait": _portrait,
+    "hunt": _hunt,
     "explain": _explain,
     "hypotheses": _hypotheses,
     "list": _list,

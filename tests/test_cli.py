@@ -20,9 +20,14 @@ import pytest
 import reflosses
 from reflosses import __main__, catalogue
 from reflosses.__main__ import main
+from reflosses.comparison.candidate import InProcess, NumPy
+from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, Tally, title
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.frameworks.function import frameworks
+from reflosses.frameworks.isolation import Source
+from reflosses.frameworks.loading import load_target
 from reflosses.reporting import asked, explain, output
 from reflosses.reporting.rows import Report
 from reflosses.truth import arithmetic
@@ -218,6 +223,13 @@ def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest
         (("check", "mine:right", "--loss", "Huber", "--framework", "scipy"), "invalid choice: 'scipy'"),
         (("check", "mine:right", "--loss", "Huber", "--targets", "all"), "invalid choice: 'all'"),
         (("check", "mine:right", "--loss", "Huber", "--points", "3"), "unrecognized arguments: --points 3"),
+        (("hunt",), "required: TARGET"),
+        (("hunt", "mine:right"), "one of the arguments --loss --as is required"),
+        (("hunt", "mine:right", "--loss", "Hubber"), "no loss is named 'Hubber'; did you mean Huber?"),
+        (("hunt", "mine:right", "--loss", "Huber", "--seconds", "0"), "0 is not above 0, and at most a day"),
+        (("hunt", "mine:right", "--loss", "Huber", "--points", "0"), "0 is not at least 1"),
+        (("hunt", "mine:right", "--loss", "Huber", "--format", "junit"), "invalid choice: 'junit'"),
+        (("hunt", "mine:right", "--loss", "Huber", "--level", "digits"), "unrecognized arguments: --level digits"),
         (("show",), "required: NAME"),
         (("show", "Nonsense"), "no loss is named 'Nonsense'"),
         (("hypotheses", "--loss", "huber"), "did you mean Huber?"),
@@ -576,6 +588,80 @@ def test_a_candidate_that_cannot_be_loaded_is_misuse(
     assert out == ""
     assert why in err
     assert not Path("report.md").exists()
+
+
+# ---- hunt ------------------------------------------------------------------------------------------------------------
+
+HUNT = ["--loss", "Huber", "delta=0.75", "--points", "200"]
+
+
+@pytest.fixture
+def here(candidates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Candidates in this process, which saves the start of another one."""
+
+    def in_this_process(source: Source, dtype: str, **_: Any) -> InProcess:
+        function = load_target(source.name.replace("mine:", "mine.py:"))
+        return InProcess(function, NumPy(FORMATS[dtype]), source.grad, source.order, source.returns)
+
+    monkeypatch.setattr(__main__, "Isolated", in_this_process)
+    return candidates
+
+
+@pytest.mark.usefixtures("here")
+def test_hunt_writes_json_and_says_wrong_by_its_status(capsys: Captured) -> None:
+    assert main(["hunt", "mine:right", *HUNT, "--format", "json"]) == 0
+    assert main(["hunt", "mine:right", "mine:half", *HUNT, "--seed", "3", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    right, both = (json.loads(text) for text in out.replace("}\n{", "}\x00{").split("\x00"))
+    assert (right["ok"], both["ok"]) == (True, False)
+    assert [(r["name"], r["ok"], r["seed"]) for r in both["results"]] == [
+        ("mine:right", True, 3),
+        ("mine:half", False, 3),
+    ]
+    assert both["results"][1]["value"]["ulp"] > 1e15  # half of the value: all digits are wrong
+    assert err == ""
+
+
+@pytest.mark.usefixtures("here")
+def test_hunt_writes_text_and_markdown(capsys: Captured) -> None:
+    assert main(["hunt", "mine:gradient", "--returns", "gradient", *HUNT, "--dtype", "float32,float64"]) == 0
+    out = capsys.readouterr().out
+    assert "mine:gradient against Huber(delta=0.75, reduction='mean') in float32: no wrong number found\n" in out
+    assert out.count("Largest error of the gradient: ") == out.count("    y, yhat = np.array(") == 2
+    assert "Largest error of the value" not in out
+    assert main(["hunt", "mine:half", *HUNT, "--out", "hunt.md"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(": wrong numbers found. Written to hunt.md.\n")
+    assert Path("hunt.md").read_text("utf-8").startswith("### mine:half against Huber(")
+
+
+@pytest.mark.usefixtures("candidates")
+def test_hunt_survives_a_candidate_that_ends_its_process(capsys: Captured) -> None:
+    assert main(["hunt", "mine:crashes", *HUNT]) == 1
+    assert "Wrong: crash: its process exited with status 3" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("here")
+def test_an_interrupted_hunt_prints_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def stopped(candidate: Any, loss: Any, **options: Any) -> WorstNumbers:
+        raise KeyboardInterrupt(WorstNumbers(options["name"], str(loss), options["dtype"], 0, interrupted=True))
+
+    monkeypatch.setattr(__main__, "hunt", stopped)
+    assert main(["hunt", "mine:right", *HUNT, "--format", "json"]) == 130
+    out, err = capsys.readouterr()
+    assert err == "Interrupted: only what was done so far.\n"
+    assert [(r["name"], r["interrupted"]) for r in json.loads(out)["results"]] == [("mine:right", True)]
+
+
+@pytest.mark.usefixtures("here")
+def test_hunt_draws_a_progress_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    on_a_terminal(monkeypatch)
+    assert main(["hunt", "mine:right", *HUNT, "--format", "json"]) == 0
+    assert "hunt: mine:right, float64" in capsys.readouterr().err
+
+
+# ---- check, in detail ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("candidates")

@@ -21,7 +21,7 @@ from reflosses.evaluation.loss import Loss
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()
-OTHERS = ("README.md", "check.md", "dice_versus_iou.md", "engine.md", "programs.md", "your_own_loss.md")
+OTHERS = ("README.md", "check.md", "dice_versus_iou.md", "engine.md", "programs.md", "vectors.md", "your_own_loss.md")
 SECTIONS = [
     "What it is for",
     "Definition and domain",
@@ -182,6 +182,7 @@ def test_the_index_links_every_page() -> None:
         "dice_versus_iou.md",
         "engine.md",
         "programs.md",
+        "vectors.md",
         "your_own_loss.md",
     }
     assert pages - {"speed.md"} == {page_of(cls).name for cls in LOSSES.values()} | others

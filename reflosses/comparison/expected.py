@@ -94,7 +94,7 @@ def exact(target: Loss | Scaled, y: Floats, yhat: Floats, slopes: bool = True, p
     if not (proved and available()):
         calls = [slice(i, i + 1) for i in range(len(yhat))] if one_loss_a_call(loss) else [slice(None)]
         with np.errstate(all="ignore"):
-            return _joined([_own(factor, loss, y[c], yhat[c]) for c in calls or [slice(None)]])
+            return joined_results([_own(factor, loss, y[c], yhat[c]) for c in calls or [slice(None)]])
     keys = ((a.shape, np.asarray(a, np.float64).tobytes()) for a in (y, yhat))
     return (_short if yhat.size <= LONG else _long)(factor, loss, *keys, slopes=slopes)
 
@@ -125,10 +125,11 @@ def _exact(factor: float, loss: Loss, *keys: tuple[tuple[int, ...], bytes], slop
     value, grad = np.zeros((1, *shape)), np.zeros((1, *yhat.shape[1:]))
     unknown = ExactResults(value, grad, grad, grad, value, grad, np.zeros(1, bool))
     whole = [r or unknown for r in results]
-    return _joined(whole) if whole else unknown.at(slice(0, 0))
+    return joined_results(whole) if whole else unknown.at(slice(0, 0))
 
 
-def _joined(results: list[ExactResults]) -> ExactResults:
+def joined_results(results: list[ExactResults]) -> ExactResults:
+    """The results of several calls as those of one."""
     return ExactResults(*(np.concatenate([getattr(r, f.name) for r in results]) for f in fields(ExactResults)))
 
 

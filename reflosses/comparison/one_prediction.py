@@ -24,7 +24,6 @@ MASK = (1.0, 0.0, 1.0, 1.0, 0.0, 0.0)
 OTHERS = {  # the fixed predictions, by the kind of a loss
     "logit rows": (0.375, -1.25, 2.5),
     "log rows": (-0.375, -1.25, -2.5),
-    "probability rows": (0.25, 0.5, 0.125),
     "overlaps": (0.75, 0.25, 0.5, 0.875, 0.125, 0.375),
     "vectors": (0.375, -1.25, 2.5),
 }
@@ -34,12 +33,18 @@ BORDER = 16  # numbers next to an end or a border
 
 @dataclass(frozen=True)
 class OnePrediction:
-    """One loss, and the prediction that moves. name: its target in words. place: the index of the prediction."""
+    """One loss, and the prediction that moves.
+
+    name: its target in words. place: the index of the prediction. rest: a class that has the rest of the probability,
+    so that a row sums to 1; its prediction is rounded to `form`.
+    """
 
     name: str
     y: Floats
     yhat: Floats
     place: tuple[int, ...] = ()
+    rest: int | None = None
+    form: Format | None = None
     filled: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, numbers: Floats) -> tuple[Floats, Floats]:
@@ -52,6 +57,8 @@ class OnePrediction:
         yhat = np.repeat(self.yhat[None], count, axis=0)
         where: tuple[Any, ...] = (slice(None), *self.place)
         yhat[where] = numbers
+        if self.rest is not None and self.form is not None:
+            yhat[:, self.rest] = self.form.round(1 - numbers)
         return self.filled[count], yhat
 
 
@@ -63,7 +70,7 @@ def one_predictions(loss: Loss, form: Format, y: Any = None, rows: bool = False)
     """
     kind = family(loss)
     if "rows" in kind:
-        found = list(_rows(loss, kind, rows))
+        found = list(_rows(loss, form, kind, rows))
     elif kind == "overlaps":
         found = list(_overlaps(loss))
     elif kind == "vectors":
@@ -87,12 +94,13 @@ def _targets(loss: Loss) -> Sequence[float]:
     return (0.0, 1.0, SOFT, FAR) if domain is REAL else (0.0, 1.0, SOFT)
 
 
-def _rows(loss: Loss, kind: str, one_hot: bool) -> Iterator[OnePrediction]:
+def _rows(loss: Loss, form: Format, kind: str, one_hot: bool) -> Iterator[OnePrediction]:
     count = count_classes(loss) if getattr(loss, "class_weight", None) is not None else CLASSES
-    others = np.resize(OTHERS[kind], count)
+    others = np.resize(OTHERS[kind], count) if kind in OTHERS else np.zeros(count)
     for place, said in ((0, "the true class"), (1, "another class"))[:count]:
         y = np.eye(count)[0] if one_hot else np.array(0.0)
-        yield OnePrediction(f"{said} of {count}", y, others, (place,))
+        rest = 1 - place if kind == "probability rows" and count > 1 else None
+        yield OnePrediction(f"{said} of {count}", y, others, (place,), rest, form)
 
 
 def _overlaps(loss: Loss) -> Iterator[OnePrediction]:
@@ -171,8 +179,8 @@ def taken(one: OnePrediction, form: Format, loss: Loss, inputs: Inputs | None) -
     low, high = ends(loss, form)
     numbers = form.numbers_at(np.linspace(low, high - 1, 64).astype(np.int64))
     y, yhat = one.at(numbers)
-    moved = inputs(y.copy(), yhat.copy(), form.eps)
-    return all(np.array_equal(a, b) for a, b in zip((y, yhat), moved, strict=True))
+    moved = inputs(y.copy(), yhat.copy(), form.eps)  # rows whose sum is 1 but for a rounding are taken
+    return all(a.shape == b.shape and np.allclose(a, b, form.eps, 0) for a, b in zip((y, yhat), moved, strict=True))
 
 
 def _right(one: OnePrediction) -> bool:
@@ -208,7 +216,7 @@ def stackable(loss: Loss) -> Loss | None:
     if loss.layout.groups and not loss.layout.kept and getattr(loss, "axis", 0) is None:
         whole = replace(whole, axis=1)
     if getattr(loss, "per_sample", True) is False:
-        whole = replace(whole, per_sample=True)
+        whole = replace(whole, per_sample=True, axis=whole.axis or 1)  # axis 0 is that of the samples
     if loss.reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None:
         whole = replace(whole, class_weight=None)  # the weighted mean of one loss is the loss
     return whole if whole.reduction == "none" else replace(whole, reduction="none")  # type: ignore[no-any-return]

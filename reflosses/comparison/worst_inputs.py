@@ -5,16 +5,20 @@ are searched by their bits, read as integers: neighbouring floats are neighbouri
 random parameters, measures blocks of random inputs, and climbs from the worst of them: the box around it is drawn from
 again, and halved many times; the parameters move as well. The worst point so far is climbed from in every few rounds.
 The same seed and budget give the same points on every machine, as long as the errors measured there are the same.
+
+Our own losses are searched with random parameters, in float64. The function of somebody else (`largest_errors.py`) has
+parameters that stay, and inputs that are numbers of its format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
+from reflosses.comparison.formats import FORMATS, Format
 from reflosses.evaluation.domain import PROBABILITY, REAL, Classes, Domain, Floats, Labels, Logit
 from reflosses.evaluation.loss import Bounds, Loss
 from reflosses.evaluation.stack import one_loss_a_call, unstack
@@ -23,14 +27,16 @@ from reflosses.truth.sampling import SATURATION, Problem, Rng, hard_numbers, mag
 QUANTITIES = Bounds._fields
 WILD = 2.0**20  # times its bound, an error is of an infinity, a zero or a sign, and would hide all others
 
-_BLOCK = 2**12  # predictions that are measured at a time
+BLOCK = 2**12  # predictions that are measured at a time
 _CALLS = 32  # units that are measured at a time, where each takes a call
 _PROVABLE = 16  # members whose proof is soon done
-_WIDTHS = (51, 49, 46, 42, 36, 28, 16, 4)  # bits of the boxes that are drawn from in a climb
+_WIDTHS = (51, 49, 46, 42, 36, 28, 16, 4)  # bits of the boxes that are drawn from in a climb, in float64
 _MEMBERS = (1, 2, 3, 5, 8, 33)
 
 Measure = Callable[[Loss, Problem], Sequence[Floats]]
 Confirm = Callable[[Loss, Problem], Sequence[float]]
+Stacked = tuple[Floats, Floats]  # targets and predictions, one loss a row
+DOUBLE = FORMATS["float64"]
 
 
 @dataclass(frozen=True)
@@ -78,57 +84,102 @@ class _Point:
     ratio: float = 0.0
 
 
-def search(draw: Callable[[Rng], Loss], measure: Measure, confirm: Confirm, *, seed: int, points: int) -> Hunted:
+def search(
+    draw: Callable[[Rng], Loss],
+    measure: Measure,
+    confirm: Confirm,
+    *,
+    seed: int,
+    points: float,
+    form: Format = DOUBLE,
+    fixed: bool = False,
+    first: Iterable[Stacked] = (),
+    block: int = 0,
+    wild: float = WILD,
+    stop: Callable[[], bool] = lambda: False,
+) -> Hunted:
     """The worst inputs that about so many points show; a point is one prediction, with all its quantities.
 
     draw: a loss with random parameters. measure: the errors of each quantity, one a stacked unit, or a ValueError where
-    the inputs are refused. confirm: the proved errors of one unit, NaN where nothing is proved.
+    the inputs are refused. confirm: the proved errors of one unit, NaN where nothing is proved. form: inputs are
+    numbers of this format. fixed: the parameters of a loss never move. first: stacked inputs to start with. block:
+    predictions that are measured at a time; by default thousands. wild: an error of so many times its bound is noted
+    apart. stop: is asked before each measurement, and ends the search.
     """
-    hunt = _Search(measure, confirm, np.random.default_rng(seed), points)
+    hunt = _Search(measure, confirm, np.random.default_rng(seed), form, fixed, wild, stop)
+    hunt.block = block or int(max(2**9, min(BLOCK, points // 256)))
     with np.errstate(all="ignore"):
-        while hunt.found.points < points:
+        hunt.begin(draw, first)
+        while hunt.found.points < points and not stop():
             hunt.round(draw)
     return hunt.found
 
 
 class _Search:
-    def __init__(self, measure: Measure, confirm: Confirm, rng: Rng, points: int) -> None:
+    block: int
+
+    def __init__(
+        self,
+        measure: Measure,
+        confirm: Confirm,
+        rng: Rng,
+        form: Format,
+        fixed: bool,
+        wild: float,
+        stop: Callable[[], bool],
+    ) -> None:
         self.measure, self.confirm, self.rng, self.found = measure, confirm, rng, Hunted()
-        self.block = max(2**9, min(_BLOCK, points // 256))
+        self.form, self.fixed, self.wild, self.stop = form, fixed, wild, stop
         self.best: dict[int, _Point] = {}  # the worst points so far, by quantity
         self.seen_wild: set[tuple[int, Loss]] = set()
+
+    def begin(self, draw: Callable[[Rng], Loss], first: Iterable[Stacked]) -> None:
+        """Measure the given inputs of one loss, and climb from the worst of them."""
+        start: dict[int, _Point] = {}
+        loss = None
+        for y, yhat in first:
+            loss = loss or draw(self.rng)
+            self._measured(loss, y, yhat, start)
+        self._climb_and_judge(start)
 
     def round(self, draw: Callable[[Rng], Loss]) -> None:
         """Blocks of random inputs of one loss, then climbs from the worst of these, or from the worst of all."""
         loss = draw(self.rng)
         start: dict[int, _Point] = {}
         for _ in range(4):
-            self._measured(loss, *_drawn(loss, self.rng, self.block), start)
-        for k in range(len(loss.bounds)):
+            drawn = _drawn(loss, self.rng, self.block)
+            self._measured(loss, *_in_format(loss, *drawn, self.form, self.rng), start)
+        self._climb_and_judge(start)
+
+    def _climb_and_judge(self, start: dict[int, _Point]) -> None:
+        """Climb from the worst points of one loss, or sometimes from the worst of all, and prove the errors found."""
+        for k in range(len(QUANTITIES)):
             if k in self.best and self.rng.random() < 0.4:
                 start[k] = self.best[k]
             if k in start:
                 if start[k].loss.sums is not None and start[k].yhat.shape[-1] > _PROVABLE:
-                    start[k] = self._smaller(k, start[k], WILD / 2)
+                    start[k] = self._smaller(k, start[k], self.wild / 2)
                 self._climb(k, start)
         for k, point in start.items():
             self._judge(k, point)
 
     def _climb(self, k: int, start: dict[int, _Point]) -> None:
         """Draw from smaller and smaller boxes around the worst point; its parameters move in every other box."""
-        for step, width in enumerate(_WIDTHS):
-            point = start[k]
-            loss = _moved_loss(point.loss, self.rng, width) if step % 2 else point.loss
+        for step, wide in enumerate(_WIDTHS):
+            point, width = start[k], round(wide * (self.form.bits - 1) / (DOUBLE.bits - 1))
+            loss = _moved_loss(point.loss, self.rng, width) if step % 2 and not self.fixed else point.loss
             count = _CALLS if one_loss_a_call(loss) else max(1, self.block // 4 // point.yhat.size)
-            self._measured(loss, *_around(point, self.rng, count, width), start, k)
+            self._measured(loss, *_around(point, self.rng, count, width, self.form), start, k)
 
     def _measured(self, loss: Loss, y: Floats, yhat: Floats, start: dict[int, _Point], only: int | None = None) -> None:
         """Measure stacked units, and keep the worst of each quantity in `start`."""
         for a, b in _calls(loss, y, yhat):
+            if self.stop():
+                return
             for k, errors in enumerate(self._asked(loss, a, b)):
                 if not errors.size:
                     continue
-                wild = ~(errors < WILD * loss.bounds[k])
+                wild = ~(errors < self.wild * loss.bounds[k])
                 if wild.any() and (only is None or only == k):
                     i = int(np.argmax(wild))
                     self._judge_wild(k, _Point(loss, a[i], b[i]))
@@ -161,7 +212,7 @@ class _Search:
     def _smaller(self, k: int, point: _Point, goal: float) -> _Point:
         """Halves of the members of a unit that reach the goal; where a proof would take long, the worst half anyway.
 
-        Errors above WILD do not count if the goal is below it.
+        Wild errors do not count if the goal is below them.
         """
         while point.loss.sums is not None and (size := point.yhat.shape[-1]) > 1:
             best = replace(point, ratio=-1.0)
@@ -170,7 +221,7 @@ class _Search:
                 y, yhat = point.y[..., part], point.yhat[..., part]
                 errors = self._asked(point.loss, y[None], yhat[None])
                 ratio = float(errors[k][0]) / point.loss.bounds[k] if errors else -1.0
-                if ratio > best.ratio and (ratio < WILD or goal >= WILD):
+                if ratio > best.ratio and (ratio < self.wild or goal >= self.wild):
                     best = replace(point, y=y, yhat=yhat, ratio=ratio)
                 if best.ratio >= goal:
                     break
@@ -183,8 +234,8 @@ class _Search:
         if (k, point.loss) in self.seen_wild:
             return
         self.seen_wild.add((k, point.loss))
-        error = self._proved(k, self._smaller(k, point, WILD))
-        if error is not None and error.ratio >= WILD:
+        error = self._proved(k, self._smaller(k, point, self.wild))
+        if error is not None and error.ratio >= self.wild:
             self.found.wild.append(error)
         else:
             self.found.refuted += 1
@@ -207,35 +258,84 @@ def _calls(loss: Loss, y: Floats, yhat: Floats) -> Iterator[tuple[Floats, Floats
 # ---- floats as integers ----------------------------------------------------------------------------------------------
 
 
-def _moved(a: Floats, rng: Rng, width: int) -> Floats:
+def as_integers(a: Any, form: Format) -> Any:
+    """Integers in the order of the numbers of a format: those of neighbours are neighbours, and that of ±0 is 0."""
+    places = form.places(a)
+    return places + (places < 0)
+
+
+def from_integers(n: Any, form: Format) -> Floats:
+    """The finite numbers of a format to which these integers belong; larger ones mean its largest number."""
+    n = np.asarray(n, np.int64)
+    bits = np.minimum(np.abs(n), form.last)
+    if form.name == "bfloat16":  # the upper half of float32
+        size = (bits << 16).astype(np.int32).view(np.float32).astype(np.float64)
+    else:
+        size = bits.astype(f"i{form.width // 8}").view(f"f{form.width // 8}").astype(np.float64)
+    return np.asarray(np.where(n < 0, -size, size))
+
+
+def _moved(a: Floats, rng: Rng, width: int, form: Format = DOUBLE) -> Floats:
     """Floats whose bits, read as integers in the order of the floats, differ by at most 2^width."""
-    bits = a.view(np.int64)
-    bits = np.where(bits < 0, -(2**63) - bits, bits) + rng.integers(-(2**width), 2**width + 1, a.shape)
-    bits = np.clip(bits, -0x7FEFFFFFFFFFFFFF, 0x7FEFFFFFFFFFFFFF)
-    return np.where(bits < 0, -(2**63) - bits, bits).view(np.float64)
+    return from_integers(as_integers(a, form) + rng.integers(-(2**width), 2**width + 1, a.shape), form)
 
 
-def _moved_inside(a: Floats, domain: Domain, rng: Rng, width: int) -> Floats:
+def _moved_inside(a: Floats, domain: Domain, rng: Rng, width: int, form: Format = DOUBLE) -> Floats:
     """Moved floats of a domain: three quarters of them, but labels, and what would leave the domain, stay."""
     if isinstance(domain, Labels | Classes):
         return a
-    moved = _moved(np.ascontiguousarray(a, np.float64), rng, width)
+    moved = _moved(np.ascontiguousarray(a, np.float64), rng, width, form)
     stay = (rng.random(a.shape) < 0.25) | domain.outside(moved) | ~np.isfinite(a)
     if domain is PROBABILITY:
         stay |= (a == 0) | (a == 1)
     return np.where(stay, a, moved)
 
 
-def _around(point: _Point, rng: Rng, count: int, width: int) -> tuple[Floats, Floats]:
+def _around(point: _Point, rng: Rng, count: int, width: int, form: Format) -> Stacked:
     """Copies of a point, all but the first moved."""
-    domain_y, domain_yhat = point.loss.domain
+    domain_y, domain_yhat = _domains(point.loss, point.y.ndim)
     y = np.repeat(np.asarray(point.y)[None], count, axis=0)
     yhat = np.repeat(np.asarray(point.yhat)[None], count, axis=0)
-    if isinstance(domain_y, Classes) and y.ndim > 1:
-        domain_y = PROBABILITY
-    y[1:] = _moved_inside(y[1:], domain_y, rng, width)
-    yhat[1:] = _moved_inside(yhat[1:], domain_yhat, rng, width)
-    return _without_lost_products(point.loss, y, yhat), yhat
+    y[1:] = _moved_inside(y[1:], domain_y, rng, width, form)
+    yhat[1:] = _moved_inside(yhat[1:], domain_yhat, rng, width, form)
+    return _without_lost_products(point.loss, y, yhat, form), yhat
+
+
+def _domains(loss: Loss, axes: int) -> tuple[Domain, Domain]:
+    """The domains of targets and predictions; the targets of one loss have so many axes."""
+    domain_y, domain_yhat = loss.domain
+    return PROBABILITY if isinstance(domain_y, Classes) and axes else domain_y, domain_yhat
+
+
+def _in_format(loss: Loss, y: Floats, yhat: Floats, form: Format, rng: Rng) -> Stacked:
+    """Inputs that were drawn in float64, as numbers of a format; every other block has bits of the format at random."""
+    if form == DOUBLE:
+        return y, yhat
+    domain_y, domain_yhat = _domains(loss, y.ndim - 1)
+    drawn = rng.random() < 0.5
+    y, yhat = (_narrowed(a, d, form, rng, drawn) for a, d in ((y, domain_y), (yhat, domain_yhat)))
+    return _without_lost_products(loss, y, yhat, form), yhat
+
+
+def _narrowed(a: Floats, domain: Domain, form: Format, rng: Rng, drawn: bool) -> Floats:
+    """Members of a domain that are numbers of a format: the given ones, or members at random.
+
+    Of a number beyond the range of the format, the exponent is replaced by one inside of it.
+    """
+    if isinstance(domain, Labels | Classes):
+        return a
+    random = from_integers(rng.integers(-form.last, form.last + 1, a.shape), form)
+    spare = form.round(np.where(domain.outside(random), np.abs(random), random))
+    spare = np.where(domain.outside(spare), form.round(rng.uniform(0, 1, a.shape)), spare)
+    if not drawn:
+        return np.where((a == 0) | (a == 1), a, spare)
+    part, exponent = np.frexp(a)
+    low = 4 - form.top - form.bits  # of the smallest number
+    high = 0 if domain.outside(np.array(2.0)) else form.top - 1
+    near = form.round(np.ldexp(part, low + (exponent - low) % (high - low + 1)))
+    inside = (exponent >= low) & (exponent < form.top)
+    near = np.where(inside | (a == 0), form.round(a), near)
+    return np.where(domain.outside(near) | ~np.isfinite(near), spare, near)
 
 
 # ---- losses ----------------------------------------------------------------------------------------------------------
@@ -324,7 +424,7 @@ def _moved_loss(loss: Loss, rng: Rng, width: int) -> Loss:
 # ---- inputs ----------------------------------------------------------------------------------------------------------
 
 
-def _drawn(loss: Loss, rng: Rng, predictions: int) -> tuple[Floats, Floats]:
+def _drawn(loss: Loss, rng: Rng, predictions: int) -> Stacked:
     """Stacked units with about so many predictions, from a regime drawn for all of them."""
     domain_y, domain_yhat = loss.domain
     if not loss.layout.groups and not loss.reads_all_predictions:
@@ -348,18 +448,19 @@ def _drawn(loss: Loss, rng: Rng, predictions: int) -> tuple[Floats, Floats]:
         n, size = _CALLS, int(rng.choice([5, 16, 1000]))
     shape = (n, *classes, size)
     yhat = _numbers(loss, rng, shape)
-    return _without_lost_products(loss, _masks(rng, yhat), yhat), yhat
+    return _without_lost_products(loss, _masks(rng, yhat), yhat, DOUBLE), yhat
 
 
-def _without_lost_products(loss: Loss, y: Floats, yhat: Floats) -> Floats:
+def _without_lost_products(loss: Loss, y: Floats, yhat: Floats, form: Format) -> Floats:
     """Targets of an overlap, made 0 where a product that the loss promises nothing of would underflow."""
     if loss.sums is None or loss.reads_all_predictions:
         return y
-    smallest, least = (0.0, 2.0**-1000) if y.ndim == 2 else (2.0**-230, 2.0**-540)  # weights 1/R² of classes
-    return np.asarray(np.where((y < smallest) | (y * yhat < least), 0.0, y))
+    part = form.top / DOUBLE.top  # of the exponents of float64
+    smallest, least = (0.0, 2.0 ** (-1000 * part)) if y.ndim == 2 else (2.0 ** (-230 * part), 2.0 ** (-540 * part))
+    return np.asarray(np.where((y < smallest) | (y * yhat < least), 0.0, y))  # three axes: weights 1/R² of classes
 
 
-def _elements(loss: Loss, rng: Rng, n: int) -> tuple[Floats, Floats]:
+def _elements(loss: Loss, rng: Rng, n: int) -> Stacked:
     """Targets and predictions, one loss each."""
     domain_y = loss.domain.y
     if domain_y is REAL:

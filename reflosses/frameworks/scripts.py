@@ -15,6 +15,8 @@ from reflosses.comparison.exhaustive import exhaust
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import Comparison, Deviation, numbers
+from reflosses.comparison.worst_answers import hunt
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.stack import unstack
 from reflosses.frameworks.function import AUTODIFF, Framework, Function, literal, written
 
@@ -71,6 +73,25 @@ def exhausted(
     """
     candidate = framework.candidate(function, given, FORMATS[dtype]) if make is None else make(given)
     return exhaust(candidate, function.loss(given), **_told_alike(framework, function, given, dtype), **options)
+
+
+def largest_errors(
+    framework: Framework,
+    function: Function,
+    given: Mapping[str, Any],
+    dtype: str,
+    *,
+    make: Make | None = None,
+    **options: Any,
+) -> WorstNumbers:
+    """Hunt a function of a framework for its largest errors; `largest("value")` is the largest that is known.
+
+    make, options: as for `checked`, and for `reflosses.hunt`, such as seconds=10.
+    """
+    candidate = framework.candidate(function, given, FORMATS[dtype]) if make is None else make(given)
+    alike = _told_alike(framework, function, given, dtype)
+    del alike["script"]
+    return hunt(candidate, function.loss(given), unit=function.unit, **alike, **options)
 
 
 def _told_alike(framework: Framework, function: Function, given: Mapping[str, Any], dtype: str) -> dict[str, Any]:

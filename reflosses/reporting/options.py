@@ -101,6 +101,25 @@ def command_line() -> argparse.ArgumentParser:
     command.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg or FILE.png")
     command.set_defaults(command="portrait", misuse=command.error, **nothing)
 
+    command = commands.add_parser(
+        "hunt",
+        usage="reflosses hunt TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] [options]",
+        help="search for the worst input: reflosses hunt mine:huber --loss Huber reduction=none --seconds 60",
+        description="Search for the inputs at which functions of (y, yhat) err most, each in a process of its own.",
+        epilog="Exit status: 0 no wrong number was found, 1 one was, 2 misuse, 130 interrupted.",
+    )
+    _candidates(command)
+    command.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="to search (default: %(default)g)")
+    text = "predictions to ask, in place of seconds: the same seed then finds the same errors"
+    command.add_argument("--points", type=points, metavar="N", help=text)
+    seed = partial(_integer, least=0)
+    command.add_argument("--seed", type=seed, metavar="N", help="of the inputs (default: 0)")
+    text = f"only these of {', '.join(FORMATS)}; may be repeated (default: float64)"
+    command.add_argument("--dtype", action="extend", type=read_words, metavar="NAMES", help=text)
+    _limit_and_report(command, FORMATS_OF_REPORTS[:3])
+    nothing = dict.fromkeys(("config", "regime", "expect", "write_expect", "level"))
+    command.set_defaults(command="hunt", misuse=command.error, **nothing)
+
     command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
     command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
     command.set_defaults(command="explain", misuse=command.error)

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from reflosses.comparison.census import Census
 from reflosses.comparison.result import Comparison, plain
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
 from reflosses.reporting.known_deviations import Found, KnownDeviation
@@ -58,8 +60,8 @@ def _row(row: ReportRow) -> dict[str, Any]:
     return asdict(replace(row, result=None)) | {"result": row.result and row.result.to_dict()}
 
 
-def results_to_json(results: list[Comparison], interrupted: bool = False) -> str:
-    """Candidates as JSON: schema, ok, interrupted, versions, and `Comparison.to_dict` of each result."""
+def results_to_json(results: Sequence[Comparison | WorstNumbers], interrupted: bool = False) -> str:
+    """Candidates as JSON: schema, ok, interrupted, versions, and `to_dict` of each result."""
     whole = {
         "schema": SCHEMA,
         "ok": bool(results) and all(r.ok for r in results) and not interrupted,

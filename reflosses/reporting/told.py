@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from reflosses.comparison.battery import REGIMES, blocks, calls
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.result import LEVELS, Comparison, title
+from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
+from reflosses.reporting.widths import filled, folded_code
 
 # Of a candidate that fails the first level, the second, the third, and none of these three.
 STANDINGS = ("not the loss", "the loss", "the loss with its digits", "the loss to the ends of the range")
@@ -46,3 +49,12 @@ def why_nothing_was_asked(result: Comparison, loss: Loss | Scaled, regimes: Iter
         return []
     wanted, has = ("; ".join(title(r) for r in REGIMES if r in some) or "none" for some in (asked, drawn))
     return [f"nothing was asked: {type(base).__name__} has no inputs in the regimes {wanted}. It has inputs in: {has}"]
+
+
+def in_lines(result: WorstNumbers, width: int | None) -> str:
+    """The largest errors as text for a terminal of that width: sentences, and lines to paste."""
+    out = [filled(result.headline(), width)]
+    for title_of, e in result.shown():
+        out += ["", filled(f"{title_of}: {e}", width), textwrap.indent(folded_code(e.line, width), "    ")]
+    out += ["", *(filled(note, width) for note in result.notes), filled(result.effort(), width)]
+    return "\n".join(out) + "\n"

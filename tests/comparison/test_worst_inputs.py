@@ -10,7 +10,8 @@ import pytest
 from reflosses import BinaryCrossEntropyWithLogits as WithLogits
 from reflosses import Cauchy, CrossEntropy, Dice, FocalWithLogits, Huber, MeanSquaredError
 from reflosses.catalogue import losses
-from reflosses.comparison.worst_inputs import QUANTITIES, Hunted, drawn_loss, search
+from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.worst_inputs import QUANTITIES, Hunted, as_integers, drawn_loss, from_integers, search
 from reflosses.evaluation import numerics, softmax
 from reflosses.evaluation.domain import MAX
 from reflosses.evaluation.loss import Loss
@@ -156,3 +157,22 @@ def test_every_loss_is_drawn_over_the_range_of_its_parameters(cls: type[Loss]) -
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_seed_means_the_same_search_in_every_version(name: str) -> None:
     assert of_search(name) == SEARCHES[name]
+
+
+# ---- numbers of a format ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=str)
+def test_integers_count_the_numbers_of_a_format_in_their_order(form: Format) -> None:
+    """All of a narrow format; of a wide one the ends, 0, and the numbers above each power of two."""
+    last = int(as_integers(form.max, form))
+    assert last == (2 * form.top - 1) * 2 ** (form.bits - 1) - 1
+    integers = np.arange(-last, last + 1) if form.bits < 24 else np.array([-last, -1, 0, 1, last])
+    numbers = from_integers(integers, form)
+    assert (np.diff(numbers) > 0).all()
+    np.testing.assert_array_equal(as_integers(numbers, form), integers)
+    np.testing.assert_array_equal(form.round(numbers), numbers)
+    assert from_integers([1, last, last + 1], form).tolist() == [form.smallest, form.max, form.max]
+    powers = np.ldexp(1.0, np.arange(3 - form.top - form.bits, form.top))
+    above = from_integers(as_integers(powers, form) + 1, form)
+    np.testing.assert_array_equal(above - powers, form.spacing(powers))

@@ -55,6 +55,12 @@ FUNCTIONS: list[tuple[Any, str]] = [
     (gradcheck.gradcheck, "loss, y, yhat, weight=None, *, candidate=None"),
     (gradcheck.reductioncheck, "loss, y, yhat, weight=None, *, candidate=None"),
     (gradcheck.bracketcheck, "loss, y, yhat, weight=None, *, candidate=None"),
+    (rl.vectors, "name"),
+    (
+        rl.exhaust,
+        "candidate, loss, *, dtype='bfloat16', y=None, grad='auto', framework='auto', targets='auto', order='auto', "
+        "returns='auto', name='', inputs=None, script=arrays_of, tick=<lambda>",
+    ),
     (
         rl.diagnose,
         "candidate, loss, *, dtype='float64', grad='auto', framework='auto', targets='auto', order='auto', "

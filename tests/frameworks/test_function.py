@@ -23,7 +23,7 @@ from reflosses.evaluation.loss import Loss
 from reflosses.frameworks import function as functions
 from reflosses.frameworks import inputs
 from reflosses.frameworks.function import Framework, Function, as_, brief, find, literal, written
-from reflosses.frameworks.scripts import checked, script
+from reflosses.frameworks.scripts import checked, largest_errors, script
 from reflosses.reporting.explain import explanation
 from reflosses.reporting.rows import Wanted
 from reflosses.reporting.verify import verify
@@ -426,3 +426,14 @@ def test_every_function_on_real_data_agrees_with_ours() -> None:
         if answer.grad is not None:
             assert answer.grad.shape == yhat.shape
             np.testing.assert_allclose(np.abs(answer.grad).sum(), np.abs(ours[1]).sum(), rtol=1e-6, err_msg=str(real))
+
+
+def test_the_largest_errors_of_a_function_are_hunted_within_its_domain():
+    """SciPy's huber takes residuals: the target is 0 in every input that a report shows."""
+    framework, function = find("scipy.special.huber")
+    found = largest_errors(framework, function, {"delta": 0.75}, "float32", points=3000)
+    assert found.ok
+    assert found.name == "scipy.special.huber(delta=0.75)"
+    assert found.value.y.tolist() == [0.0]
+    assert found.largest("value") is found.value
+    assert found.largest("gradient") is None  # it has none
