@@ -47,7 +47,7 @@ from reflosses.truth.proof import certified
 BLOCK = 2**17  # predictions of a call
 RUNS = 2**16  # runs that are kept apart
 FAILED = 256  # calls that may fail before a failing block is no longer halved
-SETTLED = 2**12  # answers of one column whose rounding is settled by a proof
+SETTLED = 2**15  # answers of one column whose rounding is settled by a proof
 PROVED = 2**8  # of them in one proof
 SAMPLES = 8  # numbers of a run that are asked again
 FEW = 10_000  # one wrong number of so many, next to a border, is no other formula
