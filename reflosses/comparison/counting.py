@@ -330,7 +330,10 @@ class _Column:
     def __post_init__(self) -> None:
         parts = min(BINS, self.high - self.low)
         self.edges = self.low + -(-np.arange(parts, dtype=np.int64) * (self.high - self.low) // parts)
-        self.ulps, self.codes = np.zeros(parts), np.full(parts, RIGHT)
+        if self.high == int(self.form.places(1.0)) + 1:  # probabilities: few parts are near 1, which is as hard as 0
+            near_one = self.form.places(self.form.round(1 - 2.0 ** -np.arange(1, self.form.bits + 2, 1 / 8)))
+            self.edges = np.union1d(self.edges, near_one[near_one > self.low])
+        self.ulps, self.codes = np.zeros(len(self.edges)), np.full(len(self.edges), RIGHT)
 
     def add(self, start: int, found: Judged) -> None:
         """Count one more block, in the order of the numbers."""
