@@ -62,6 +62,11 @@ FUNCTIONS: list[tuple[Any, str]] = [
         "returns='auto', name='', inputs=None, script=arrays_of, tick=<lambda>",
     ),
     (
+        rl.hunt,
+        "candidate, loss, *, dtype='float64', seconds=10.0, points=None, seed=0, framework='auto', "
+        "grad='auto', targets='auto', order='auto', returns='auto', name='', inputs=None, unit=0.0, tick=<lambda>",
+    ),
+    (
         rl.diagnose,
         "candidate, loss, *, dtype='float64', grad='auto', framework='auto', targets='auto', order='auto', "
         "returns='auto'",

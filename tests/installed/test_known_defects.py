@@ -1,4 +1,4 @@
-"""The battery alone finds the defects that people reported one by one."""
+"""The battery alone finds the defects that people reported one by one; so does asking every number."""
 
 from dataclasses import replace
 
@@ -9,7 +9,10 @@ pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 from known_defects import KNOWN, Known
 
 from reflosses.frameworks.function import find
-from reflosses.frameworks.scripts import checked
+from reflosses.frameworks.scripts import checked, exhausted
+
+ONE_PREDICTION = frozenset("ABCDF")  # regimes of a loss that stands alone, at finite inputs
+NARROW = ("bfloat16", "float16")
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda k: f"{k.thread} {k.function} {k.dtype}")
@@ -23,3 +26,36 @@ def test_a_reported_defect_is_found(known: Known) -> None:
         if any((d.what, d.verdict) == (known.what, known.verdict) for d in result.worst):
             return
     pytest.fail(f"{known.url}: {known.verdict} is not found in {', '.join(known.regimes)}")
+
+
+def shares(known: Known) -> dict[str, float]:
+    """The part of all numbers of a narrow format that has each verdict, at the target where it is largest."""
+    framework, function = find(known.function)
+    function = replace(function, equals=known.equals or function.equals)
+    dtype = next(d for d in (known.dtype, *NARROW) if d in NARROW and d in function.dtypes)
+    found: dict[str, float] = {}
+    for given in [known.given] if known.given is not None else function.tried:
+        if function.loss(given).reduction != "none":  # one call for each number: half a minute
+            continue
+        for target in exhausted(framework, function, given, dtype).targets:
+            column = target.value if known.what == "value" else target.gradient
+            for verdict, count in column.verdicts.items():
+                found[verdict] = max(found.get(verdict, 0.0), count / column.asked)
+    return found
+
+
+def concerns_one_prediction(known: Known) -> bool:
+    """Whether the defect shows at finite predictions of one loss, in a function that takes a narrow format."""
+    _, function = find(known.function)
+    return (
+        bool(set(known.regimes) & ONE_PREDICTION) and known.dtype != "float64" and bool({*NARROW} & {*function.dtypes})
+    )
+
+
+@pytest.mark.parametrize(
+    "known", [k for k in KNOWN if concerns_one_prediction(k)], ids=lambda k: f"{k.thread} {k.function}"
+)
+def test_a_reported_defect_of_one_prediction_is_seen_at_its_share_of_the_numbers(known: Known) -> None:
+    if find(known.function)[0].version is None:
+        pytest.skip(f"{find(known.function)[0].name} is not installed")
+    assert shares(known).get(known.verdict, 0.0) > 0, known.url
