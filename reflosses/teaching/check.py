@@ -44,6 +44,7 @@ class Reading:
 
     false: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)  # displays by their text, with the reason
+    unused: list[str] = field(default_factory=list)  # letters that a display defines and nothing uses
     displays: int = 0
     steps: int = 0  # formulas in lines of text that were asserted or define
     not_steps: list[tuple[str, str]] = field(default_factory=list)  # the others that have a relation, with the reason
@@ -65,6 +66,7 @@ class _Walk:
                 self.under.setdefault(text, []).append(entry.get("where", ""))
         self.steps_not = set(source.block.get("steps_not", ()))
         self.define: set[str] = set()
+        self.displayed: dict[str, list[Definition]] = {}  # by letter, what displays define
 
     def run(self) -> Reading:
         block = self.page.block
@@ -85,6 +87,9 @@ class _Walk:
                 self.display(what)
         for text in sorted((self.define | set(self.under) | self.steps_not) - self.quotes):
             self.reading.false.append(f"the block quotes {text}, which is not on the page")
+        self.reading.unused = [
+            letter for letter, found in self.displayed.items() if not all(definition.used for definition in found)
+        ]
         return self.reading
 
     def enter(self, block: dict[str, Any]) -> None:
@@ -104,7 +109,11 @@ class _Walk:
             if formula.text.strip() in self.steps_not:
                 self.quotes.add(formula.text.strip())
                 raise NotReadError("the block sets it aside")
+            before = dict(self.scope.definitions)
             self.formula(formula, self.scope.read(formula.text))
+            for letter, definition in self.scope.definitions.items():
+                if before.get(letter) is not definition:
+                    self.displayed.setdefault(letter, []).append(definition)
         except NotReadError as reason:
             self.reading.unread[formula.text.strip()] = str(reason)
 

@@ -54,13 +54,14 @@ class UndefinedError(Exception):
     """No case applies at this point, or two that differ."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Definition:
-    """`name_indices(arguments) = body`, in cases if it is given in cases."""
+    """`name_indices(arguments) = body`, perhaps in cases. used: whether anything was computed from it."""
 
     indices: tuple[str, ...]
     arguments: tuple[str, ...]
     rows: tuple[tuple[Term, Condition], ...]
+    used: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Point:
     def _definition(self, letter: str) -> Definition:
         if letter not in self.definitions:
             raise NotReadError(f"{letter} has no definition")
+        self.definitions[letter].used = True
         return self.definitions[letter]
 
     def known(self, letter: str, index: tuple[int, ...]) -> Value:

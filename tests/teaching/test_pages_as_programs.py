@@ -58,6 +58,7 @@ def test_a_page_says_nothing_false_and_is_read_as_far_as_the_tables_say(stem: st
         assert any(text.startswith(begins) for begins in listed), f"{text} is not read: {reason}"
     assert len(reading.unread) == len(listed)
     assert reading.steps == STEPS[stem]
+    assert reading.unused == []  # a definition that nothing uses could say anything
 
 
 def test_the_tables_are_complete() -> None:
@@ -189,6 +190,11 @@ def test_a_line_of_text_is_read_too() -> None:
     assert (reading.false, reading.steps) == ([], 1)
     assert [said for said, _ in reading.not_steps] == ["v = 2x"]
     assert check_page(toy(text=text.replace("+ c^2", "- c^2")), "toy").false
+
+
+def test_a_definition_that_nothing_uses_is_told() -> None:
+    assert check_page(toy(r"v = x^2, \qquad w = v + 1"), "toy").unused == ["v", "w"]
+    assert check_page(toy(r"v = x^2, \qquad w = v + 1, \qquad w > 1"), "toy").unused == []
 
 
 def test_the_block_says_what_formulas_cannot_say() -> None:
