@@ -42,6 +42,7 @@ from reflosses.reporting.portraits import Portrait, suffix_of
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
+from reflosses.teaching.page import without_block
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -504,7 +505,7 @@ def _show(arguments: argparse.Namespace) -> None:
     cls = _known(arguments.name, arguments)
     print(show.loss_in_words(cls, width_of(sys.stdout)))
     try:
-        page = catalogue.page(cls)
+        page = without_block(catalogue.page(cls))
     except FileNotFoundError:
         print(f"\nIts page, derivations/{catalogue.stem(cls)}.md, is not there.")
         return

@@ -113,6 +113,11 @@ def read_page(text: str) -> Page:
     return Page(text, tuple(_formulas(text, found.end() if found else 0)), block)
 
 
+def without_block(text: str) -> str:
+    """A page for a reader of plain text: its block is for machines."""
+    return BLOCK.sub("", text).replace("\n\n\n", "\n\n", 1)
+
+
 def _formulas(text: str, start: int) -> Iterator[Formula]:
     position = start
     for fence in [*FENCE.finditer(text, start), None]:

@@ -12,6 +12,7 @@ import pytest
 
 from reflosses.teaching.check import Reading, check_page
 from reflosses.teaching.latex import clauses_of
+from reflosses.teaching.page import without_block
 from reflosses.teaching.tree import NotReadError
 
 DERIVATIONS = Path(__file__).resolve().parents[2] / "derivations"
@@ -207,6 +208,13 @@ def test_the_block_says_what_formulas_cannot_say() -> None:
     assert check_page(toy("x = c + c, \\qquad c^2 > c", text="Now $`x = 2c`$", head=place), "toy").false == []
     with pytest.raises(ValueError, match="stands 2 times"):
         check_page(toy(text="Now and Now", head=place), "toy")
+
+
+def test_a_person_sees_no_block() -> None:
+    shown = without_block(text_of("huber"))
+    assert shown.startswith("# Huber\n\nA parabola")
+    assert "<!--" not in shown
+    assert without_block(shown) == shown
 
 
 def test_the_display_is_compared_with_the_class() -> None:
