@@ -94,14 +94,16 @@ class _Walk:
 
     def enter(self, block: dict[str, Any]) -> None:
         """The start of the page, or of a place."""
-        self.scope.change(block)
         self.define |= set(block.get("define", ()))
-        if "at" in block:
-            for text in block.get("define", ()):
+        try:
+            self.scope.change(block)
+            for text in block.get("define", ()) if "at" in block else ():
                 if self.page.stands(text):
                     self.quotes.add(text)
                 for clause in self.scope.read(text):
                     self.defined(clause)
+        except NotReadError as reason:
+            raise ValueError(f"the block: {reason}") from None
 
     def display(self, formula: Formula) -> None:
         self.reading.displays += 1

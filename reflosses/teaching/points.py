@@ -66,6 +66,8 @@ class Scope:
                 name = self.name(text)
                 label = name.printed in self.words["labels"]
                 shape = () if label else tuple(s.printed for s in name.subscripts if isinstance(s, Name))
+                if not set(shape) <= set(self.ranges) or (domain == "member" and len(shape) != 1):
+                    raise ValueError(f"{domain} {text}: its subscripts must be indices of the page")
                 self.domains[name.printed if label else name.letter] = domain, shape
         conditions = [self.conditions(text) for text in block.get("where", ())]
         if "at" not in block:

@@ -22,8 +22,14 @@ CODE_POINTS = 12  # enough to meet every piece of a loss
 
 
 def difference_from_class(scope: Scope, code: dict[str, Any], stem: str) -> str:
-    """How the numbers of a page and those of the class differ, "" if they do not. code: a [[code]] of the block."""
-    cls = {catalogue.stem(cls): cls for cls in catalogue.losses().values()}[code.get("page", stem)]
+    """How the numbers of a page and those of the class differ, "" if they do not. code: a [[code]] of the block.
+
+    ValueError if no loss has that page.
+    """
+    losses = {catalogue.stem(cls): cls for cls in catalogue.losses().values()}
+    if (page := code.get("page", stem)) not in losses:
+        raise ValueError(f"no loss has the page {page}")
+    cls = losses[page]
     try:
         for point in itertools.islice(scope.points(scope.conditions(code.get("where", ""))), CODE_POINTS):
             parameters = {name: _floats(scope, point, text) for name, text in code.get("parameters", {}).items()}

@@ -100,6 +100,9 @@ constants = { n = 3 }
 """
 
 
+NO_LOSS = "[[code]]\nvalue = 'x'\n"
+
+
 def toy(*displays: str, text: str = "", head: str = HEAD) -> str:
     return head + text + "\n\n" + "\n".join(f"```math\n{display}\n```\n" for display in displays)
 
@@ -204,6 +207,12 @@ def test_the_block_says_what_formulas_cannot_say() -> None:
     assert "not on the page" in check_page(toy("v = x + x", text="$`v = 3x`$", head=head), "toy").false[-1]
     with pytest.raises(ValueError, match="unknown words: reals"):
         check_page(toy(head=HEAD.replace("real ", "reals ")), "toy")
+    for wrong in ("unit = ['q_m']", "member = ['q']", "unit = ['q + 1']", "unit = q", "where = ['q = = 1']", NO_LOSS):
+        bare = HEAD.replace("unit = ['p']\n", "").replace("member = ['k_i']\n", "")
+        with pytest.raises(
+            ValueError, match=r"indices of the page|no name|Invalid value|no loss has|where a name is due"
+        ):
+            check_page(toy(head=bare.replace("-->", f"{wrong}\n-->")), "toy")
     place = HEAD.replace("-->", "[[place]]\nat = 'Now'\nforget = ['x']\nwhere = ['c > 1']\ndefine = ['x = 2c']\n-->")
     assert check_page(toy("x = c + c, \\qquad c^2 > c", text="Now $`x = 2c`$", head=place), "toy").false == []
     with pytest.raises(ValueError, match="stands 2 times"):
