@@ -15,7 +15,7 @@ from typing import Any
 from reflosses.teaching.arithmetic import CONTEXT, EXACT, Array, Value, distance, size
 from reflosses.teaching.evaluate import Definition, Point, UndefinedError
 from reflosses.teaching.page import Formula, Page, read_page
-from reflosses.teaching.points import Scope, has_letters
+from reflosses.teaching.points import Scope, has_letters, is_part
 from reflosses.teaching.shipped import difference_from_class
 from reflosses.teaching.tree import (
     Applied,
@@ -34,7 +34,8 @@ from reflosses.teaching.tree import (
 ABSOLUTE = Decimal("1e-45")  # where both sides are 0
 CLOSE = Decimal("1e-22")  # what "≈" may leave: of second order in a small letter, not of first
 NEAR = Decimal("1e-9")  # what "→" may leave
-PIECES = 12  # times as many points for a formula with cases or a condition
+PIECES = 8  # times as many points for a formula with cases or a condition
+BENT = {r"\max", r"\min", "abs", r"\mathrm{sign}"}
 STEPS = {"=", r"\le", r"\ge", "<", ">", r"\approx", r"\longrightarrow", ":="}
 
 
@@ -216,7 +217,7 @@ class _Walk:
         """The same under one alternative. NotReadError if no point meets it, or meets a case of the chain."""
         met = 0
         unmet = _conditions_in(chain)
-        wanted = self.count * (PIECES if unmet or condition != Condition() else 1)
+        wanted = self.count * (PIECES if condition != Condition() or self.has_pieces(chain, set()) else 1)
         for point in self.scope.points(condition):
             assignments = [i for i in self.scope.assignments(chain, condition) if point.holds(condition, i)]
             for indices in assignments:
@@ -231,6 +232,18 @@ class _Walk:
         if unmet:
             raise NotReadError("no point meets one of its cases")
         return ""
+
+    def has_pieces(self, part: object, seen: set[str]) -> bool:
+        """Whether a formula, or a definition that it uses, has cases, a maximum or an absolute value."""
+        if isinstance(part, Cases) or (isinstance(part, Applied) and part.function in BENT):
+            return True
+        if isinstance(part, Name):
+            letters = {part.letter, part.printed} - seen
+            seen |= letters
+            found = (self.scope.definitions[letter].rows for letter in letters & self.scope.definitions.keys())
+            return any(len(rows) > 1 or self.has_pieces(rows, seen) for rows in found)
+        parts = part if isinstance(part, (tuple, list)) else vars(part).values() if is_part(part) else ()
+        return any(self.has_pieces(inner, seen) for inner in parts)
 
     def fault_at(self, chain: Chain, point: Point, indices: dict[str, int]) -> str:
         sides = [point.value(side, indices) for side in chain.sides]
@@ -248,7 +261,7 @@ def _conditions_in(part: object) -> list[Condition]:
         return [condition for _, condition in part.rows]
     if isinstance(part, (tuple, list)):
         return [condition for item in part for condition in _conditions_in(item)]
-    return _conditions_in(tuple(vars(part).values())) if isinstance(part, (Term, Chain)) else []
+    return _conditions_in(tuple(vars(part).values())) if is_part(part) else []
 
 
 def _is_plain(node: Term) -> bool:

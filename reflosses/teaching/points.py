@@ -172,4 +172,9 @@ def has_letters(part: object) -> bool:
     """Whether a formula has a letter."""
     if isinstance(part, (tuple, list)):
         return any(map(has_letters, part))
-    return isinstance(part, Name) or (isinstance(part, (Term, Chain)) and has_letters(tuple(vars(part).values())))
+    return isinstance(part, Name) or (is_part(part) and has_letters(tuple(vars(part).values())))
+
+
+def is_part(part: object) -> bool:
+    """Whether it is a part of a formula that has parts itself."""
+    return isinstance(part, (Term, Chain, Condition))
