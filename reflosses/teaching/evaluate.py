@@ -308,6 +308,8 @@ class Point:
             raise NotReadError("a sum without an index")
         if node.function != r"\sum":
             numbers = [self.number(node.body, inner) for inner in self._assignments(names, node, indices)]
+            if not numbers:
+                raise UndefinedError("the smallest or largest of nothing")
             return max(numbers) if node.function == r"\max" else min(numbers)
         total: Value | None = None
         for inner in self._assignments(names, node, indices):

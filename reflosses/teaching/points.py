@@ -147,8 +147,8 @@ class Scope:
         return Array(cells)
 
     def _number(self, domain: str) -> Decimal:
-        """A number with few bits: a float64 holds it, and its difference from 1. One real number in four is small."""
-        part = Decimal(self.random.randrange(1, 4096)) / 4096
+        """A number of 40 bits: a float64 holds it, and its difference from 1. One real number in four is small."""
+        part = Decimal(self.random.randrange(1, 1 << 40)) / (1 << 40)
         sign = self.random.choice((-1, 1))
         match domain:
             case "unit":
