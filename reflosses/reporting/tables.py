@@ -8,8 +8,8 @@ from math import isinf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.census import Census, many, shortest
-from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.census import Census, many
+from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.result import DEVIATIONS_SHOWN, Comparison, title
 from reflosses.frameworks.function import frameworks
 from reflosses.reporting.explain import letter_of
