@@ -177,7 +177,7 @@ class Census:
         out += ["| :-- | :-- | --: | --: | --: | --: | :-- |"]
         for target in self.targets:
             for what, c in target.columns():
-                at = ("", "") if c.worst is None else (f"{c.worst.ulp:.3g}", shortest(form, c.worst.number))
+                at = ("", "") if c.worst is None else (in_ulps(c.worst.ulp), shortest(form, c.worst.number))
                 rounded = f"{c.correctly_rounded:,}" + (f" (and {c.undecided:,} undecided)" if c.undecided else "")
                 out.append(_line(target.name, what, f"{c.asked:,}", f"{c.right:,}", rounded, *at))
         rows = [(t, what, c, run) for t in self.targets for what, c in t.columns() for run in c.runs]
@@ -256,7 +256,7 @@ def counted_in_words(c: Counted, form: Format, letter: str) -> str:
             f"; the worst is at {letter} = {shortest(form, c.worst.number)}: {c.worst.got:.6g} for {c.worst.exact:.6g}"
         )
     elif c.worst is not None:
-        worst = f"; the largest error is {c.worst.ulp:.3g} ulp, at {letter} = {shortest(form, c.worst.number)}"
+        worst = f"; the largest error is {in_ulps(c.worst.ulp)} ulp, at {letter} = {shortest(form, c.worst.number)}"
     return f"{right}, {c.correctly_rounded:,} of them correctly rounded{worst}"
 
 
@@ -274,6 +274,11 @@ def many(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {word}"
     return f"{count:,}"
+
+
+def in_ulps(error: float) -> str:
+    """An error without an exponent, if it is not too large: "0.5", "2,048", "1.3e+15"."""
+    return f"{error:,.0f}" if 100 <= error < 1e6 else f"{error:.3g}"
 
 
 def in_numbers(count: int) -> str:
