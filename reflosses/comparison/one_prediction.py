@@ -14,7 +14,7 @@ import numpy as np
 
 from reflosses.comparison.battery import Inputs, family
 from reflosses.comparison.battery.block import count_classes
-from reflosses.comparison.formats import Format, shortest
+from reflosses.comparison.formats import Format
 from reflosses.evaluation.domain import REAL, Bools, Domain, Floats, Interval, Labels
 from reflosses.evaluation.loss import Loss
 
@@ -82,8 +82,8 @@ def one_predictions(loss: Loss, form: Format, y: Any = None, rows: bool = False)
             if loss.domain.y.outside(np.array([target])).any():
                 raise ValueError(f"exhaust: y is {target!r}, outside of {loss.domain.y}")
             if form.round(target) != target:
-                near = shortest(form, float(form.round(target)))
-                raise ValueError(f"exhaust: y is {target!r}, no number of {form}; the nearest is {near}")
+                near = float(form.round(target))
+                raise ValueError(f"exhaust: y is {target!r}, no number of {form}; the nearest is {near!r}")
         return [OnePrediction(f"y = {t:g}".replace("-", "−"), np.array(t), np.array(0.0)) for t in targets]
     if y is not None:
         raise ValueError(f"exhaust: y is {y!r}, but {type(loss).__name__} has fixed targets here: leave y out")
