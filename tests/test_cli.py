@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -601,7 +603,7 @@ def here(candidates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Candidates in this process, which saves the start of another one."""
 
     def in_this_process(source: Source, dtype: str, **_: Any) -> InProcess:
-        function = load_target(source.name.replace("mine:", "mine.py:"))
+        function = load_target(source.name.replace(":", ".py:"))
         return InProcess(function, NumPy(FORMATS[dtype]), source.grad, source.order, source.returns)
 
     monkeypatch.setattr(__main__, "Isolated", in_this_process)
@@ -660,6 +662,93 @@ def test_hunt_draws_a_progress_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch
     on_a_terminal(monkeypatch)
     assert main(["hunt", "mine:right", *HUNT, "--format", "json"]) == 0
     assert "hunt: mine:right, float64" in capsys.readouterr().err
+
+
+# ---- exhaust ---------------------------------------------------------------------------------------------------------
+
+EXHAUST = ["--loss", "Huber", "delta=0.75", "reduction=none", "--y", "0"]
+EACH = """
+import numpy as np
+import reflosses
+
+LOSS = reflosses.Huber(delta=0.75, reduction="none")
+right = LOSS.value_and_grad
+
+def wrong(y, yhat):
+    value, grad = LOSS.value_and_grad(y, yhat)
+    return np.where(np.asarray(yhat, float) == 1.5, 0.0, value), grad
+"""
+
+
+@pytest.fixture
+def each(here: Path) -> None:
+    (here / "each.py").write_text(EACH, "utf-8")
+
+
+@pytest.mark.usefixtures("each")
+def test_exhaust_counts_every_number_and_says_wrong_by_its_status(capsys: Captured) -> None:
+    assert main(["exhaust", "each:right", *EXHAUST]) == 0
+    assert "each:right against Huber" in (out := capsys.readouterr().out)
+    assert "every number is right" in out
+    assert (
+        main(["exhaust", "each:right", "each:wrong", *EXHAUST, "--dtype", "bfloat16,float16", "--format", "json"]) == 1
+    )
+    told = json.loads(capsys.readouterr().out)
+    counts = [
+        (r["name"], r["dtype"], r["ok"], r["targets"][0]["value"]["asked"], r["targets"][0]["value"]["right"])
+        for r in told["results"]
+    ]
+    assert counts == [
+        ("each:right", "bfloat16", True, 65280, 65280),
+        ("each:right", "float16", True, 63488, 63488),
+        ("each:wrong", "bfloat16", False, 65280, 65279),
+        ("each:wrong", "float16", False, 63488, 63487),
+    ]
+
+
+@pytest.mark.usefixtures("each")
+def test_exhaust_tells_where_it_is_wrong(capsys: Captured) -> None:
+    assert main(["exhaust", "each:wrong", *EXHAUST, "--out", "census.md"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.endswith("Written to census.md.\n")) == ("", True)
+    assert "| y = 0 | value | spurious zero | 1.5 | 1.5 | 1 | 0.0015 % | formula |" in Path("census.md").read_text(
+        "utf-8"
+    )
+
+
+@pytest.mark.usefixtures("each")
+def test_exhaust_refuses_what_it_cannot_do(capsys: Captured) -> None:
+    for more, message in (
+        (["--dtype", "float64"], "float64 has 1.8e19 numbers"),
+        (["--y", "0.3"], "y is 0.3, no number of bfloat16; the nearest is 0.30078125"),
+        (["--y", "a"], "'a' is no number, nor several with commas"),
+        (["--dtype", "bfloat15"], "did you mean bfloat16?"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["exhaust", "each:right", *EXHAUST, *more])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("each")
+def test_an_interrupted_exhaust_prints_what_is_done(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    done = []
+
+    def tick(leg: str, name: str, count: int, total: int) -> None:
+        done.append(count)
+        if count:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def progress() -> Iterator[Any]:
+        yield tick
+
+    monkeypatch.setattr(__main__, "_progress", progress)
+    assert main(["exhaust", "each:right", *EXHAUST, "--format", "json"]) == 130
+    out, err = capsys.readouterr()
+    assert err == "Interrupted: only what was done so far.\n"
+    (result,) = json.loads(out)["results"]
+    assert (result["interrupted"], result["ok"], result["holds"]) == (True, False, [])
 
 
 # ---- check, in detail ------------------------------------------------------------------------------------------------

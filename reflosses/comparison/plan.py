@@ -33,12 +33,13 @@ def interview(
     targets: str = "auto",
     inputs: Inputs | None = None,
     ordinary: Callable[[set[int]], Iterable[Arrays]] = lambda kinds: (),
+    exhaustive: bool = True,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Ask everything, and finish the report; a KeyboardInterrupt carries what was found until then.
 
     ordinary: more calls at ordinary inputs, for targets of these dimensions. inputs: moves inputs into the domain of
-    the candidate. tick: is told of progress.
+    the candidate. exhaustive: whether every number of a narrow format is asked. tick: is told of progress.
     """
     base, form, asked = run.loss, run.form, run.asked
     by_class = isinstance(base.domain.y, Classes)
@@ -61,9 +62,9 @@ def interview(
         asks += tame_calls
     else:
         run.rest += tame_calls
-    if kinds:
+    if kinds and exhaustive:
         asks.append(partial(ask_every_number, run, kinds, set(regimes), inputs))
-    else:
+    if not kinds:
         asks.append(run.note_refusals)
     try:
         for done, ask in enumerate(asks):

@@ -152,7 +152,7 @@ def explain(
     run = Interview(candidate, loss, 0.0, form, found)
     ordinary = partial(ordinary_calls, loss, form, candidate.takes_weight, inputs)
     regimes = set(REGIMES) - {REFUSALS}
-    interview(run, regimes=regimes, targets=targets, inputs=inputs, ordinary=ordinary)
+    interview(run, regimes=regimes, targets=targets, inputs=inputs, ordinary=ordinary, exhaustive=False)
     return explained(run)
 
 

@@ -24,7 +24,7 @@ from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
 from reflosses.reporting.tables import MARKS, marks_of
 from reflosses.reporting.told import STANDINGS, standing
 
-HUNTED = 3.0  # seconds for the largest errors of a function
+HUNTED = 2.0  # seconds for the largest errors of a function
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 
 INTRODUCTION = """\
