@@ -78,6 +78,7 @@ class _Walk:
             events.append((self.page.place(code["at"]) if "at" in code else len(self.page.text), 0, code))
         for _, kind, what in sorted(events, key=lambda event: event[:2]):
             if kind == 0:
+                self.arguments_matter()
                 if difference := difference_from_class(self.scope, what, self.stem):
                     self.reading.false.append(difference)
             elif kind == 1:
@@ -205,6 +206,24 @@ class _Walk:
         for point in scope.pool:
             point.memory.clear()
         return len(sides) == 1
+
+    def arguments_matter(self) -> None:
+        """A function that does not depend on one of its arguments is a fault: ℓ(c, ŷ) = r²."""
+        for letter, definition in self.scope.definitions.items():
+            seen: set[str] = set()
+            self.collect(definition.rows, seen)
+            for argument in set(definition.arguments) - seen:
+                self.reading.false.append(f"{letter} does not depend on its argument {argument}")
+
+    def collect(self, part: object, seen: set[str]) -> None:
+        """Add the letters of a formula, and those of the definitions that it uses."""
+        if isinstance(part, Name):
+            for letter in {part.letter, part.printed} - seen:
+                seen.add(letter)
+                if letter in self.scope.definitions:
+                    self.collect(self.scope.definitions[letter].rows, seen)
+        for inner in part if isinstance(part, (tuple, list)) else vars(part).values() if is_part(part) else ():
+            self.collect(inner, seen)
 
     def fault(self, chain: Chain, condition: Condition) -> str:
         """What is wrong with a chain, at points that meet each alternative of the condition; "" if nothing is."""

@@ -231,6 +231,13 @@ def test_the_display_is_compared_with_the_class() -> None:
     assert any("that of Huber" in fault for fault in check_page(wrong, "huber").false)
 
 
+def test_an_argument_that_does_not_matter_is_told() -> None:
+    text = text_of("huber")
+    wrong = text.replace(r"\ell(y, \hat y) = \begin", r"\ell(h, \hat y) = \begin")
+    assert wrong != text
+    assert r"\ell does not depend on its argument h" in check_page(wrong, "huber").false
+
+
 def test_a_word_outside_the_grammar_is_refused() -> None:
     for text in (r"\foo = 1", "(x = 1", r"\frac{1}{", "x = = 1", "{x}", r"\begin{array}{l} 1 \end{array}"):
         with pytest.raises(NotReadError):
