@@ -378,8 +378,10 @@ class _Column:
         self._runs(start, codes, found.got)
         if self.worst is None or found.ulps[found.worst] > self.worst[0]:
             self.worst = float(found.ulps[found.worst]), start + found.worst, *found.shown
-        if len(found.undecided):
-            self.open.append((found.undecided, found.settled))
+        c.undecided += len(found.undecided)
+        room = max(0, SETTLED - sum(len(places) for places, _ in self.open))
+        if len(found.undecided) and room:
+            self.open.append((found.undecided[:room], found.settled[:room]))
         self._profile(start, found)
         self._falls(start, found)
 
@@ -462,22 +464,20 @@ class _Column:
         self.counted.verdicts = {name: n for name, n in verdicts.items() if n}
 
     def _settle(self, judge: _Judge, what: str, most: int) -> None:
-        """Prove so many of the roundings that our own results leave open."""
+        """Prove at most so many of the roundings that our own results leave open."""
         if not self.open:
             return
         places, got = (np.concatenate(a) for a in zip(*self.open, strict=True))
-        known = 0
         got = got.reshape(len(places), -1)
         for start in range(0, min(len(places), most), PROVED):
             part = slice(start, min(start + PROVED, most))
             rounded = _correctly_rounded(judge, what, places[part])
             if rounded is not None:
                 settled = ~np.isnan(rounded).any(axis=1)
-                known += int(settled.sum())
+                self.counted.undecided -= int(settled.sum())
                 self.counted.correctly_rounded += int(
                     (self.form.round(got[part]) == rounded)[settled].all(axis=1).sum()
                 )
-        self.counted.undecided = len(places) - known
 
 
 def _correctly_rounded(judge: _Judge, what: str, places: NDArray[np.int64]) -> Floats | None:
@@ -590,10 +590,8 @@ def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarg
             for names, more in asked:
                 for regime in np.unique(names).tolist():
                     found.setdefault((regime, f"{one.name}{more}"), []).append(numbers[names == regime])
-    return [
-        LossBlock(regime, name, *one.at(np.unique(np.concatenate(numbers))))
-        for (regime, name), numbers in found.items()
-    ]
+    places_of = {key: np.unique(form.places(np.concatenate(numbers))) for key, numbers in found.items()}  # 0 and −0
+    return [LossBlock(regime, name, *one.at(form.numbers_at(p))) for (regime, name), p in places_of.items()]
 
 
 def _next_to_a_border(loss: Loss, form: Format, one: OnePrediction, first: int, last: int) -> bool:

@@ -402,3 +402,16 @@ def test_right_functions_are_the_loss_in_a_narrow_format():
 
 def test_a_share_of_all_is_said_as_such():
     assert (share(1, 1), share(199, 200), share(1, 65_280)) == ("100 %", "99.5 %", "0.0015 %")
+
+
+def test_zero_and_minus_zero_are_told_apart():
+    def candidate(y, x):
+        x = np.asarray(x, np.float64)
+        value, grad = MSE.value_and_grad(y, x)
+        zero = x == 0
+        return np.where(zero & np.signbit(x), 5.0, value), np.where(zero & ~np.signbit(x), 5.0, grad)
+
+    (target,) = reflosses.exhaust(candidate, MSE, y=1).targets
+    assert [np.signbit(run.first) for run in target.value.runs] == [True]
+    assert [np.signbit(run.first) for run in target.gradient.runs] == [False]
+    assert [run.level for run in (*target.value.runs, *target.gradient.runs)] == ["digits", "digits"]
