@@ -205,7 +205,8 @@ def _ordinary(loss: Loss, kind: str, form: Format, one: OnePrediction, numbers: 
         return np.asarray((numbers >= room) & (numbers <= 1 - room) & far)
     if kind == "residuals":
         r = np.abs(numbers - one.y) / loss.scale
-        inside = (r >= 2.0**-9) & (r <= 2.0**9) & (np.abs(numbers - one.y) < 2.0 ** (form.top // 2 - 1))
+        least = max(2.0**-9, 2.0 ** (1 - form.bits / 2) if form.bits < 24 else 0.0)  # r = delta − (delta − r)
+        inside = (r >= least) & (r <= 2.0**9) & (np.abs(numbers - one.y) < 2.0 ** (form.top // 2 - 1))
     else:
         inside = (size >= 1e-3) & (size <= 5)
     if not one.place:
