@@ -133,7 +133,7 @@ def section(framework, rows, drawn, skipped):
     ]
     out = [f"## {framework.name} {framework.version}", ""]
     out += ["| " + " | ".join(heads) + " |", "|" + " :-- |" * len(heads), *map(line, rows), ""]
-    out += ["### Largest known errors", "", "| function | dtype | value (ulp) | at | gradient (ulp) | at |"]
+    out += ["### Largest known errors", "", "| name | dtype | value (ulp) | at | gradient (ulp) | at |"]
     out += ["| :-- | :-- | --: | :-- | --: | :-- |", *(largest(framework, f) for f in framework.functions), ""]
     out += pictures(framework, drawn, skipped)
     notes = dict.fromkeys(f"- `{row.name}`: {row.note}" for row in rows if row.note)
