@@ -682,6 +682,7 @@ def wrong(y, yhat):
 
 @pytest.fixture
 def each(here: Path) -> None:
+    pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
     (here / "each.py").write_text(EACH, "utf-8")
 
 

@@ -119,10 +119,10 @@ def unavoidable(
             value, grad = value + factor * moved[0], grad + factor * moved[1]
     if not available():  # the truth is our own number: its bound is allowed too
         with np.errstate(all="ignore"):
-            size = np.fmin(truth.value_size, DOUBLE_MAX)
+            size = np.fmin(truth.value_size, DOUBLE_MAX / 2)  # the spacing of the largest number is infinite
             each = flatten(size).max(axis=1) if size.ndim else size / len(y)  # the parts of a sum are added up later
             value = value + loss.bounds.value * np.spacing(each)
-            grad = grad + loss.bounds.grad * np.spacing(np.fmin(truth.grad_size, DOUBLE_MAX))
+            grad = grad + loss.bounds.grad * np.spacing(np.fmin(truth.grad_size, DOUBLE_MAX / 2))
     least = 0.0 if subnormals else 4 * form.tiny
     value = np.broadcast_to(align(value + least, truth.value), truth.value.shape) if truth.value.ndim else value + least
     return value, grad + least

@@ -26,6 +26,8 @@ from reflosses.comparison.counting import count_numbers
 from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.one_prediction import one_predictions, stackable
 
+pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")  # the format that `exhaust` takes by default
+
 NONE = {"reduction": "none"}
 MSE, BCE, LOGITS = MeanSquaredError(**NONE), BinaryCrossEntropy(**NONE), BinaryCrossEntropyWithLogits(**NONE)
 NARROW = {"bfloat16": 65_280, "float16": 63_488}

@@ -5,9 +5,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from reflosses import CrossEntropy, Huber, MeanSquaredError
+from reflosses import BinaryCrossEntropy, CrossEntropy, Huber, MeanSquaredError
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.expected import ExactResults
+from reflosses.comparison.expected import ExactResults, exact
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.verdict import FREEDOM, LENIENT, VERDICTS, Numbers, judged, unavoidable, verdicts
 
@@ -124,3 +124,13 @@ def test_a_parameter_that_a_format_rounds_moves_value_and_slope():
     value, grad = unavoidable(Huber(delta=0.7, reduction="none"), y, yhat, truth_of([1.155], [[0.7]]), SINGLE, True)
     assert value == pytest.approx([abs(0.7 * (2 - 0.35) - delta * (2 - delta / 2))], rel=1e-6)
     assert grad[0] == pytest.approx([abs(0.7 - delta)], rel=1e-6)
+
+
+def test_without_proofs_a_number_is_wrong_where_an_infinity_is_due(monkeypatch):
+    monkeypatch.setattr("reflosses.comparison.verdict.available", lambda: False)
+    loss, y, p = BinaryCrossEntropy(reduction="none"), np.array([1.0]), np.array([0.0])
+    truth = exact(loss, y, p, proved=False)
+    free, _ = unavoidable(loss, y, p, truth, HALF, True)
+    assert np.isfinite(free).all()
+    numbers = Numbers(*(np.array([[x]]) for x in (77.0, inf, inf, inf, inf, free[0])))
+    assert not judged(numbers, 4.0, np.zeros(1, bool), HALF)[0].any()

@@ -272,7 +272,7 @@ def test_a_candidate_that_is_given_up_is_wrong() -> None:
     found = hunt(Dying(in_dtype(HUBER), NumPy(FORMATS["float64"])), HUBER, points=10**9)
     assert [e.verdict for e in found.wrong] == ["crash"]
     assert found.wrong[0].error.startswith("its process exited with status 3, in a call of ")
-    assert found.notes == ["the rest was not asked: given up after crashes or calls that took too long"]
+    assert "the rest was not asked: given up after crashes or calls that took too long" in found.notes
 
 
 def test_an_error_beside_other_losses_alone_is_called_one() -> None:
@@ -382,6 +382,8 @@ def test_the_line_of_a_report_shows_the_number() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_a_search_in_a_format_asks_its_numbers_alone(dtype: str) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
     form, seen = FORMATS[dtype], []
 
     def measure(loss: Loss, problem: Problem) -> list[Any]:
