@@ -152,7 +152,12 @@ def _own(factor: float, loss: Loss, y: Floats, yhat: Floats) -> ExactResults:
         return ExactResults(nothing, none, none, none, nothing, none, np.zeros(0, bool))
     a, b = unstack(loss, y, yhat)
     results = (loss.value(a, b), loss.grad(a, b), *loss.subgradient(a, b))
-    return with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
+    found = with_sizes(factor, loss, a, b, tuple(factor * np.asarray(r) for r in results))
+    if factor >= 1:
+        return found
+    rows = [r.reshape(len(found.known), -1) for r in (found.value, found.grad)]
+    lost = np.isinf(np.concatenate(rows, axis=1)).any(axis=1) & np.isfinite(flatten(yhat)).all(axis=1)
+    return replace(found, known=found.known & ~lost)  # the factor comes too late for a result that overflows
 
 
 def with_sizes(factor: float, loss: Loss, y: Any, yhat: Floats, results: tuple[Any, ...]) -> ExactResults:
