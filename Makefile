@@ -62,7 +62,7 @@ atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of
 portraits: .cache/frameworks.stamp  ## draw the error of every function at every number into derivations/portraits/ (minutes)
 	$(FRAMEWORKS)/python tests/installed/portraits.py
 
-portrait: .cache/frameworks.stamp  ## draw the figure of the README: four libraries at every number of float32 (half an hour)
+portrait: .cache/frameworks.stamp  ## draw the figure of the README: four libraries at every number of bfloat16
 	$(FRAMEWORKS)/python tests/installed/portraits.py readme
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)

@@ -1,7 +1,7 @@
 """Draw the error of mapped functions at every number of a format into derivations/portraits/: `make portraits`.
 
 `portraits.py NAME …` draws some functions. `portraits.py readme` draws the figure of the README, BCE with logits in
-float32 of PyTorch, JAX, Keras and ours: `make portrait`.
+bfloat16 of PyTorch, JAX, Keras and ours: `make portrait`. `portraits.py readme float32` takes more than half an hour.
 """
 
 import re
@@ -19,7 +19,7 @@ from reflosses.frameworks.function import find, frameworks, literal
 from reflosses.frameworks.isolation import Isolated, Source, Worker
 
 FOLDER = Path(__file__).parents[2] / "derivations" / "portraits"
-README = "bce_with_logits.float32.svg"
+README = "bce_with_logits.bfloat16.svg"
 MINUTE = 60.0  # the most seconds of a portrait in float32
 A_NUMBER = 50e-9  # seconds: half of them judge, and half are the function and the way to its process
 MOST_BYTES, MOST_OF_ALL = 60_000, 4_000_000  # of a file, and of all
@@ -86,7 +86,7 @@ def portraits(folder=FOLDER, functions=None, tick=lambda name: None):
     return drawn, skipped
 
 
-def readme(out=FOLDER / README, dtype="float32"):
+def readme(out=FOLDER / README, dtype="bfloat16"):
     """The figure of the README."""
     loss = reflosses.BinaryCrossEntropyWithLogits(reduction="none")
 
@@ -115,9 +115,11 @@ def _tick(name, done=0, total=0):
 
 def main(words):
     start = time.perf_counter()
-    if words == ["readme"]:
-        readme()
-        sizes = {README: (FOLDER / README).stat().st_size}
+    if words[:1] == ["readme"]:
+        dtype = words[1] if words[1:] else "bfloat16"
+        out = FOLDER / README.replace("bfloat16", dtype)
+        readme(out, dtype)
+        sizes = {out.name: out.stat().st_size}
     else:
         drawn, skipped = portraits(functions=words or None, tick=_tick)
         sizes = {path.name: path.stat().st_size for path in drawn.values()}
