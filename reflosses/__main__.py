@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from reflosses import catalogue
 from reflosses.checking import check
@@ -149,18 +149,10 @@ def _check(arguments: argparse.Namespace) -> None:
     suites: list[str] = []
     unlisted = vanished = None
     with _output(arguments) as (kind, file):
-        try:
+        with _collecting(arguments, results):
             for one, result in _results(arguments, checks):
                 results.append(result)
                 suites.append(one.suite)
-        except (CannotLoadError, ValueError) as error:
-            _misuse(arguments, str(error))
-        except KeyboardInterrupt as stop:
-            results += [found for found in stop.args if isinstance(found, Comparison)]
-            suites += [checks[0].suite] * (len(results) - len(suites))
-            arguments.status = 130
-            print("Interrupted: only what was done so far.", file=sys.stderr)
-        else:
             right = all(r.ok for r in results)
             if known is not None:
                 unlisted, vanished = unexpected(results, known)
@@ -171,6 +163,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 right = all(r.ok or r.worst for r in results)
             arguments.status = 0 if right else 1
             _write_known_deviations(arguments, results)
+        suites += [checks[0].suite] * (len(results) - len(suites))  # of an interrupted check
         if kind == "json":
             file.write(output.results_to_json(results, interrupted=arguments.status == 130))
         elif kind == "junit":
@@ -187,23 +180,29 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"{outcomes}Written to {arguments.out}.", file=sys.stderr)
 
 
+@contextmanager
+def _collecting(arguments: argparse.Namespace, found: list[Any]) -> Iterator[None]:
+    """A candidate that cannot be loaded is misuse; an interrupt adds the result so far, and ends the block."""
+    try:
+        yield
+    except (CannotLoadError, ValueError) as error:
+        _misuse(arguments, str(error))
+    except KeyboardInterrupt as stop:
+        found += stop.args
+        arguments.status = 130
+        print("Interrupted: only what was done so far.", file=sys.stderr)
+
+
 def _exhaust(arguments: argparse.Namespace) -> None:
     arguments.dtype = arguments.dtype or ["bfloat16"]
     checks = _checks(arguments)
     found: list[Census] = []
     with _output(arguments) as (kind, file):
-        try:
+        with _collecting(arguments, found):
             found.extend(_censuses(arguments, checks))
-        except (CannotLoadError, ValueError) as error:
-            _misuse(arguments, str(error))
-        except KeyboardInterrupt as stop:
-            found += [census for census in stop.args if isinstance(census, Census)]
-            arguments.status = 130
-            print("Interrupted: only what was done so far.", file=sys.stderr)
-        else:
             arguments.status = 0 if all(census.ok for census in found) else 1
         if kind == "json":
-            file.write(output.censuses_to_json(found, interrupted=arguments.status == 130))
+            file.write(output.results_to_json(found, interrupted=arguments.status == 130))
         else:
             markdown = "".join(f"{census.to_markdown()}\n" for census in found)
             _print([table for census in found for table in tables.tables_of_census(census)], markdown, kind, file)
@@ -234,14 +233,8 @@ def _portrait(arguments: argparse.Namespace) -> None:
         _misuse(arguments, str(error))
     if not _writable(arguments.out):
         _misuse(arguments, f"--out {arguments.out}: cannot be written")
-    try:
+    with _collecting(arguments, found):
         found.extend(_censuses(arguments, checks))
-    except (CannotLoadError, ValueError) as error:
-        _misuse(arguments, str(error))
-    except KeyboardInterrupt as stop:
-        found += [census for census in stop.args if isinstance(census, Census)]
-        arguments.status = 130
-        print("Interrupted: only what was done so far.", file=sys.stderr)
     if found:
         try:
             Portrait(tuple(found), checks[0].loss).save(arguments.out)
@@ -254,15 +247,8 @@ def _hunt(arguments: argparse.Namespace) -> None:
     checks = _checks(arguments)
     found: list[WorstNumbers] = []
     with _output(arguments) as (kind, file):
-        try:
+        with _collecting(arguments, found):
             found.extend(_hunts(arguments, checks))
-        except (CannotLoadError, ValueError) as error:
-            _misuse(arguments, str(error))
-        except KeyboardInterrupt as stop:
-            found += [result for result in stop.args if isinstance(result, WorstNumbers)]
-            arguments.status = 130
-            print("Interrupted: only what was done so far.", file=sys.stderr)
-        else:
             arguments.status = 0 if all(result.ok for result in found) else 1
         if kind == "json":
             file.write(output.results_to_json(found, interrupted=arguments.status == 130))

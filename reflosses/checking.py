@@ -20,7 +20,7 @@ from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.interview import Interview
 from reflosses.comparison.options import checked_options
-from reflosses.comparison.plan import in_process, interview
+from reflosses.comparison.plan import as_candidate, interview
 from reflosses.comparison.result import Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.diagnosis.search import explained, ordinary_calls
 from reflosses.evaluation.loss import Loss
@@ -79,15 +79,11 @@ def check(
     wanted = understood(**locals())
     start = time.perf_counter()
     base, form = parts(loss)[1], FORMATS[dtype]
-    asked, note = candidate, ""
-    if not isinstance(asked, Candidate):
-        asked, note = in_process(
-            asked, base, form, seed=seed, targets=targets, grad=grad, framework=framework, order=order, returns=returns
-        )
-    shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
+    called: dict[str, Any] = {"grad": grad, "framework": framework, "order": order, "returns": returns}
+    asked, shown, notes = as_candidate(candidate, base, form, name, seed=seed, targets=targets, **called)
     rows = [RegimeRow(r) for r in REGIMES if r in wanted]
     found = Comparison(shown, str(loss), dtype, seed, rows, script=script, level=level)
-    found.notes += [note] if note else []
+    found.notes += notes
     run = Interview(asked, loss, unit, form, found)
     ordinary = partial(ordinary_calls, loss, form, asked.takes_weight, inputs)
     interview(run, regimes=wanted, seed=seed, targets=targets, inputs=inputs, ordinary=ordinary, tick=tick)

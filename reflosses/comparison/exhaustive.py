@@ -20,7 +20,7 @@ from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import Interview
 from reflosses.comparison.one_prediction import OnePrediction, one_predictions, regimes_at, taken
 from reflosses.comparison.options import checked_options
-from reflosses.comparison.plan import in_process, into_domain, kinds_of_targets
+from reflosses.comparison.plan import as_candidate, into_domain, kinds_of_targets
 from reflosses.comparison.result import LEVELS, Comparison, Deviation, RegimeRow, arrays_of
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
@@ -65,14 +65,10 @@ def exhaust(
     base, form = parts(loss)[1], FORMATS[dtype]
     _refuse(base, form)
     start = time.perf_counter()
-    asked, note = candidate, ""
-    if not isinstance(asked, Candidate):
-        asked, note = in_process(
-            asked, base, form, targets=targets, grad=grad, framework=framework, order=order, returns=returns
-        )
-    shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
+    called: dict[str, Any] = {"grad": grad, "framework": framework, "order": order, "returns": returns}
+    asked, shown, notes = as_candidate(candidate, base, form, name, targets=targets, **called)
     found = Comparison(shown, str(loss), dtype, 0, [RegimeRow("moderate")], script=script, level=LEVELS[2])
-    found.notes += [note] if note else []
+    found.notes += notes
     census = Census(shown, str(loss), dtype, [], found)
     run = Interview(asked, loss, 0.0, form, found)
     kinds = _ask_ordinary(run, targets, inputs, y)

@@ -226,4 +226,5 @@ def stackable(loss: Loss) -> Loss | None:
         whole = replace(whole, per_sample=True, axis=whole.axis or 1)  # axis 0 is that of the samples
     if loss.reduction == "weighted_mean" and getattr(loss, "class_weight", None) is not None:
         whole = replace(whole, class_weight=None)  # the weighted mean of one loss is the loss
-    return whole if whole.reduction == "none" else replace(whole, reduction="none")  # type: ignore[no-any-return]
+    found: Loss = whole if whole.reduction == "none" else replace(whole, reduction="none")
+    return found

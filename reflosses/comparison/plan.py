@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reflosses.comparison.battery import TARGET_KINDS, Inputs, LossBlock, blocks, calls
-from reflosses.comparison.candidate import FRAMEWORKS, InProcess, NumPy, detect, looks_like_objective
+from reflosses.comparison.candidate import FRAMEWORKS, Candidate, InProcess, NumPy, detect, looks_like_objective
 from reflosses.comparison.every_number import ask_every_number
 from reflosses.comparison.expected import counted
 from reflosses.comparison.formats import Format
@@ -113,6 +113,17 @@ def into_domain(asked: Any, inputs: Inputs | None, form: Format) -> Any:
     y, yhat = inputs(asked.y, asked.yhat, form.eps)
     same = np.array_equal(y, asked.y)  # a class index may not be a number of the format
     return replace(asked, y=y if same else form.round(y), yhat=form.round(yhat))
+
+
+def as_candidate(
+    candidate: Callable[..., Any] | Candidate | None, loss: Loss, form: Format, name: str, **options: Any
+) -> tuple[Candidate, str, list[str]]:
+    """A candidate, how a report names it, and what must be noted. options: as for `in_process`."""
+    shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
+    if isinstance(candidate, Candidate):
+        return candidate, shown, []
+    asked, note = in_process(candidate, loss, form, **options)
+    return asked, shown, [note] if note else []
 
 
 def in_process(

@@ -22,7 +22,7 @@ from reflosses.comparison.formats import FORMATS, Format
 from reflosses.comparison.interview import UNPROVED, Interview
 from reflosses.comparison.one_prediction import stackable
 from reflosses.comparison.options import checked_options
-from reflosses.comparison.plan import in_process
+from reflosses.comparison.plan import as_candidate
 from reflosses.comparison.result import Comparison
 from reflosses.comparison.verdict import CHANGES_INPUT, VERDICTS, Numbers, judged, unavoidable, verdicts
 from reflosses.comparison.worst_inputs import BLOCK, DOUBLE, Stacked, search
@@ -87,13 +87,9 @@ def hunt(
     checked_options("hunt", asked_for)
     start = time.perf_counter()
     base, form = parts(loss)[1], FORMATS[dtype]
-    asked, note = candidate, ""
-    if not isinstance(asked, Candidate):
-        asked, note = in_process(
-            asked, base, form, seed=seed, targets=targets, grad=grad, framework=framework, order=order, returns=returns
-        )
-    shown = name or getattr(candidate, "__qualname__", "") or repr(candidate)
-    found = WorstNumbers(shown, str(loss), dtype, seed, notes=[note] if note else [])
+    called: dict[str, Any] = {"grad": grad, "framework": framework, "order": order, "returns": returns}
+    asked, shown, notes = as_candidate(candidate, base, form, name, seed=seed, targets=targets, **called)
+    found = WorstNumbers(shown, str(loss), dtype, seed, notes=notes)
 
     def over() -> bool:
         spent = time.perf_counter() - start
@@ -204,7 +200,7 @@ class _Judge:
     def compared(
         self, what: str, got: Floats, due: Numbers, bound: float, known: Any, *, lenient: bool = False
     ) -> _Judged:
-        """Values or gradients against those that are due."""
+        """Judge the values or the gradients of an answer."""
         of = due._replace(got=got)
         return _Judged(what, of, *judged(of, bound, np.full(len(got), lenient), self.form), known)
 

@@ -230,7 +230,7 @@ class _Search:
         return replace(said, text=f"{said.text} At hard inputs {left} not explained.")
 
     def at_ordinary_inputs(self) -> Diagnosis | None:
-        """Find what predicts every ordinary number. If nothing does, return what is known of them."""
+        """Find the explanation of every ordinary number. If there is none, describe the numbers."""
         run = self.run
         slopes = any(c.got.grad is not None for c in self.cases)
         possible = [h for h in HYPOTHESES if slopes or not (h.about or h.stored == "value")]

@@ -154,7 +154,7 @@ def _shared(command: argparse.ArgumentParser, dtypes: str, regimes: str) -> None
 
 
 def _candidates(command: argparse.ArgumentParser) -> Any:
-    """Options of every command that calls functions of a user; the group of those that say what they should be."""
+    """Options of every command that calls a user's functions. Returns the group that says what these should be."""
     command.add_argument(
         "candidates",
         nargs="*",

@@ -60,7 +60,7 @@ def _row(row: ReportRow) -> dict[str, Any]:
     return asdict(replace(row, result=None)) | {"result": row.result and row.result.to_dict()}
 
 
-def results_to_json(results: Sequence[Comparison | WorstNumbers], interrupted: bool = False) -> str:
+def results_to_json(results: Sequence[Comparison | Census | WorstNumbers], interrupted: bool = False) -> str:
     """Candidates as JSON: schema, ok, interrupted, versions, and `to_dict` of each result."""
     whole = {
         "schema": SCHEMA,
@@ -68,18 +68,6 @@ def results_to_json(results: Sequence[Comparison | WorstNumbers], interrupted: b
         "interrupted": interrupted,
         "versions": versions(),
         "results": [r.to_dict() for r in results],
-    }
-    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def censuses_to_json(found: list[Census], interrupted: bool = False) -> str:
-    """Every number of candidates as JSON: schema, ok, interrupted, versions, and `Census.to_dict` of each."""
-    whole = {
-        "schema": SCHEMA,
-        "ok": bool(found) and all(census.ok for census in found) and not interrupted,
-        "interrupted": interrupted,
-        "versions": versions(),
-        "results": [census.to_dict() for census in found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -26,7 +26,7 @@ Tick = Callable[[str, int, int], None]  # told of progress: the name of a candid
 
 @dataclass(frozen=True)
 class Portrait:
-    """A figure of what `exhaust` found. censuses: its results, one for each candidate, in the order of the figure."""
+    """A figure of the errors that `exhaust` found. censuses: one result for each candidate, from top to bottom."""
 
     censuses: tuple[Census, ...]
     loss: Loss | Scaled = field(repr=False)

@@ -367,7 +367,7 @@ class Point:
         by: tuple[Name, ...],
         indices: Indices,
     ) -> Value:
-        """The change of what is left to differentiate, from one point to the other, over a change."""
+        """A difference quotient: the derivative by the other variables at two points, over the step between them."""
         up = high._derivative(partial, body, by[1:], indices)
         down = low._derivative(partial, body, by[1:], indices)
         return multiply(summed(up, multiply(-ONE, down)), ONE / change)

@@ -96,7 +96,7 @@ class Scope:
         return Letters(self.ranges, frozenset(self.words["labels"]), self.prime, self.nabla, self.first)
 
     def points(self, condition: Condition) -> Iterator[Point]:
-        """Random points, from those that meet the conditions of the place, with what the condition imposes."""
+        """Random points of the domain. A condition such as p = c sets its variable."""
         for number in range(TRIES):
             if number == len(self.pool):
                 self.pool.append(self._drawn())

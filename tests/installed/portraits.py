@@ -55,7 +55,7 @@ def portrait_of(function, given, dtype, worker, out=None):
 
 
 def portraits(folder=FOLDER, functions=None, tick=lambda name: None):
-    """Draw the portrait of each function, or of those that are named, and delete those of other functions.
+    """Draw the portraits of all functions, and delete files of others. `functions` names a part of them.
 
     Returns the files by the names of the functions, and for every other function the reason why it has none.
     """

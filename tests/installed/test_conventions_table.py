@@ -621,7 +621,7 @@ def test_a_function_is_told_what_it_does(row: Row) -> None:
     found = diagnose(row.make(module), row.loss, dtype=row.dtype, framework=framework, targets=row.targets)
     assert not found.text.startswith("Nothing can be compared"), str(found)
     if not row.explained:
-        assert set(found.names) <= {"described"}  # what is true of a part of it may be said
+        assert set(found.names) <= {"described"}  # a true sentence about the value or the gradient alone
         assert "No known explanation fits" in found.text
         return
     names = [n.removesuffix(", carefully") for n in found.names]  # a clip with another formula behind it
