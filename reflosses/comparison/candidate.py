@@ -411,6 +411,7 @@ class InProcess(Candidate):
     order: str = "auto"
     returns: str = "auto"
     _pair: bool | None = None
+    _kept: tuple[Any, Any] | None = None  # targets that cannot be written to, and the framework's array of them
 
     def __post_init__(self) -> None:
         if self.candidate is None and callable(self.grad):
@@ -465,7 +466,9 @@ class InProcess(Candidate):
     def _answer(self, y: Any, yhat: Any, weight: Any, upstream: Any) -> Answer:
         make, read = self.arrays.array, self.arrays.read
         given = {} if weight is None else {"weight": make(weight)}
-        handed = {"y": make(y), "yhat": make(yhat), **given}
+        kept = self._kept is not None and self._kept[0] is y
+        handed = {"y": self._kept[1] if self._kept and kept else make(y), "yhat": make(yhat), **given}
+        self._kept = (y, handed["y"]) if isinstance(y, np.ndarray) and not y.flags.writeable else None
         before = {name: read(a) for name, a in handed.items()} if self.arrays.mutable else {}
         to_slope: dict[str, Any] = {}
 
@@ -491,6 +494,8 @@ class InProcess(Candidate):
             return name not in arrays or np.array_equal(before[name], read(arrays[name]), equal_nan=True)
 
         changed = [name for name in before if not (same(name, handed) and same(name, to_slope))]
+        if "y" in changed:
+            self._kept = None
         return Answer(
             *numbers,
             note=self._note,

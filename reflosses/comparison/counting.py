@@ -1,8 +1,7 @@
-"""Every number of a format as a prediction: asked in blocks, judged by the rules of `verdict`, and counted.
+"""Every number of a format as a prediction: asked in blocks, judged, and counted.
 
-The truth is our float64 result, which errs by a few units of float64: 2^-26 of a unit of float32. Most answers are then
-seen to be right at once. The others are judged like those of `check`. The candidate is called in this thread, block by
-block in the order of the numbers; other threads judge. Counts do not depend on blocks and threads.
+The candidate is called in this thread, block by block in the order of the numbers; other threads judge. Counts do not
+depend on blocks and threads.
 """
 
 from __future__ import annotations
@@ -11,40 +10,30 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fractions import Fraction
-from inspect import signature
 from itertools import pairwise
-from math import inf, nan
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reflosses.comparison.battery import LossBlock
 from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.census import BINS, LINES, Counted, CountedTarget, LargestError, Profile, Run
-from reflosses.comparison.expected import Scaled, exact, parts
+from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import Format
-from reflosses.comparison.levels import NEXT_TO_A_BORDER, ONE_OF_ALL
+from reflosses.comparison.judging import CODES, RIGHT, Judged, NumberJudge
 from reflosses.comparison.one_prediction import (
-    BORDER,
     OnePrediction,
-    borders,
     ends,
-    hard_regime,
-    regimes_at,
-    stackable,
 )
 from reflosses.comparison.result import numbers as written
-from reflosses.comparison.verdict import DOUBLE_MAX, FREEDOM, VERDICTS, Numbers, judged, unavoidable, verdicts
-from reflosses.evaluation.call import Call
+from reflosses.comparison.rounding import correctly_rounded
+from reflosses.comparison.verdict import VERDICTS
 from reflosses.evaluation.domain import Bools, Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import flatten, one_loss_a_call, per_loss, unstack
 from reflosses.evaluation.threads import get_num_threads
-from reflosses.truth.accuracy import error_scales
-from reflosses.truth.arithmetic import CannotCertifyError, available
-from reflosses.truth.proof import certified
+from reflosses.truth.arithmetic import available
 
 BLOCK = 2**17  # predictions of a call
 RUNS = 2**16  # runs that are kept apart
@@ -53,27 +42,8 @@ FAILED = 4096  # calls that may fail before a failing block is no longer halved
 ALONE = 5  # numbers that are asked alone before a failing block is halved
 SETTLED = 2**15  # answers of one column whose rounding is settled by a proof
 PROVED = 2**8  # of them in one proof
-SAMPLES = 8  # numbers of a run that are asked again
-CLIP = 200  # a cap at more than this part of all numbers is a clip; rounding caps fewer
-FEW = 10_000  # one wrong number of so many, next to a border, is no other formula
-RIGHT = len(VERDICTS)  # the code of a right number; a wrong one has the index of its verdict
 
 Tick = Callable[[int, int], None]  # told of progress: numbers done, all numbers
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One column of a block: a code and an error in ulps for each number, and which roundings are not known."""
-
-    codes: NDArray[np.uint8]
-    ulps: Floats
-    rounded: int
-    undecided: NDArray[np.int64]  # places
-    got: Floats  # one number for each place, the one that moves
-    exact: Floats
-    settled: Floats  # answers at the undecided places, one loss a row
-    worst: int  # the index of the largest error, and its numbers
-    shown: tuple[float, float]
 
 
 # ---- asking ----------------------------------------------------------------------------------------------------------
@@ -150,170 +120,6 @@ def _joined(found: list[Floats | None], count: int) -> Floats | None:
         return None
     width = max(a.shape[1] for a in known)
     return known[0] if len(known) == 1 else np.concatenate([np.broadcast_to(a, (len(a), width)) for a in known])
-
-
-# ---- judging ---------------------------------------------------------------------------------------------------------
-
-
-class _Judge:
-    """The rules for one loss of which one prediction moves."""
-
-    def __init__(self, target: Loss | Scaled, one: OnePrediction, form: Format, subnormals: bool) -> None:
-        self.target, self.one, self.form, self.subnormals = target, one, form, subnormals
-        self.factor, loss = parts(target)
-        self.loss = stackable(loss)
-        self.truth: Loss | Scaled = loss if self.loss is None else self.loss
-        if self.factor != 1 and not isinstance(self.truth, Scaled):
-            self.truth = Scaled(self.factor, self.truth)
-        self.bounds = loss.bounds
-
-    def judge(
-        self, start: int, numbers: Floats, value: Floats | None, grad: Floats | None, failed: Bools
-    ) -> dict[str, Judged]:
-        """Both columns of one block."""
-        with np.errstate(all="ignore"):
-            y, yhat = self.one.at(numbers)
-            due = self._due(y, yhat)
-            columns = {"value": (value, due[0], self.bounds.value), "gradient": (grad, due[1], self.bounds.grad)}
-            rows = {
-                what: (got, d.reshape(len(numbers), -1), bound)
-                for what, (got, d, bound) in columns.items()
-                if got is not None
-            }
-            scales = self._scales(y, yhat)
-            quick = {what: self._quick(*row, scales[what]) for what, row in rows.items()}
-            doubtful = np.flatnonzero(failed | ~np.logical_and.reduce([ok for ok, *_ in quick.values()]))
-            careful = self._careful(numbers, y, yhat, rows, doubtful) if len(doubtful) else {}
-            return {
-                what: self._column(start, rows[what], quick[what], careful.get(what), doubtful, failed) for what in rows
-            }
-
-    def _due(self, y: Floats, yhat: Floats) -> tuple[Floats, Floats]:
-        """Our own values and gradients, one loss a row."""
-        if self.loss is None:
-            loss = parts(self.target)[1]
-            each = [loss.value_and_grad(*unstack(loss, y[i : i + 1], yhat[i : i + 1])) for i in range(len(yhat))]
-            value, grad = np.array([v for v, _ in each]), np.array([g for _, g in each])
-        else:
-            value, grad = self.loss.value_and_grad(*unstack(self.loss, y, yhat))
-            grad = per_loss(self.loss, grad)
-        return (value, grad) if self.factor == 1 else (self.factor * value, self.factor * grad)
-
-    def _scales(self, y: Floats, yhat: Floats) -> dict[str, Floats | None]:
-        """What the errors of our own results are relative to, where that is not the results."""
-        if self.loss is None or type(self.loss).error_scale is Loss.error_scale:
-            return {"value": None, "gradient": None}
-        value, grad, _ = error_scales(self.loss, Call(self.loss, *unstack(self.loss, y, yhat)).units())
-        as_rows = (None if a is None else self.factor * a.reshape(len(yhat), -1) for a in (value, grad))
-        return dict(zip(("value", "gradient"), as_rows, strict=True))
-
-    def _quick(
-        self, got: Floats, due: Floats, bound: float, scale: Floats | None
-    ) -> tuple[Bools, Floats, Bools, Bools]:
-        """Which answers are right at once, all errors in ulps, which are correctly rounded, and which may not be."""
-        size = np.abs(due)
-        unit = (size.view(np.int64) & 0x7FF0000000000000).view(np.float64)  # the power of two below
-        unit *= self.form.eps
-        np.clip(unit, self.form.smallest, self.form.eps * 2.0 ** (self.form.top - 1), out=unit)
-        ulps = np.abs(got - due)
-        ulps /= unit
-        same = self._rounded(got) == self._rounded(due)
-        beyond = np.abs(got) > self.form.max  # an answer in a wider format
-        if beyond.any():
-            same &= ~beyond | np.isinf(got) | (ulps <= FREEDOM * bound)
-        ulps[~np.isfinite(ulps) & same] = 0.0
-        margin = np.fmin(size if scale is None else np.fmax(size, scale), DOUBLE_MAX) * ((bound + 1) * 2.0**-52)
-        open_ = self._rounded(due - margin) != self._rounded(due + margin)
-        ok = same | (ulps <= FREEDOM * bound)
-        return ok.all(axis=1), ulps.max(axis=1), same.all(axis=1), open_.any(axis=1)
-
-    def _rounded(self, a: Floats) -> Any:
-        """Numbers of the format, comparable among themselves."""
-        if self.form.name in ("float32", "float16"):
-            return a.astype(self.form.name)
-        return self.form.round(a)
-
-    def _careful(
-        self, numbers: Floats, y: Floats, yhat: Floats, rows: dict[str, Any], which: NDArray[np.int64]
-    ) -> dict[str, tuple[Bools, Floats, Any]]:
-        """Right or wrong, error and verdict by the rules of `check`, for some of the numbers."""
-        truth = exact(self.truth, y[which], yhat[which], proved=False)
-        free = unavoidable(self.truth, y[which], yhat[which], truth, self.form, self.subnormals)
-        regimes = regimes_at(parts(self.target)[1], self.form, self.one, numbers[which])
-        lost = np.isnan(flatten(truth.value.reshape(len(which), -1))).any(axis=1)
-        found = {}
-        for what, (got, _, bound) in rows.items():
-            if what == "value":
-                columns = (truth.value, truth.value, truth.value, truth.value_size, free[0])
-            else:
-                columns = (truth.grad, truth.low, truth.high, truth.grad_size, free[1])
-            table = Numbers(got[which], *(np.broadcast_to(_as_rows(c, len(which)), got[which].shape) for c in columns))
-            half = judged(table, bound, np.ones(len(which), bool), self.form)[0]
-            right, ulps, _ = judged(table, bound, np.zeros(len(which), bool), self.form)
-            minus_zero = (numbers[which] == 0) & np.signbit(numbers[which])  # its infinity may have either sign
-            right |= minus_zero[:, None] & np.isinf(table.got) & np.isinf(table.exact)
-            where = np.where(half, "A", regimes[:, None])  # half of its digits are right: no other formula
-            codes = verdicts(what, where, table.got, table.exact, table.size, self.form)
-            codes = np.where(right, RIGHT, codes).min(axis=1)
-            if what == "gradient":
-                codes = np.where(lost, RIGHT, codes)  # if the value is NaN, the slope may be anything
-            found[what] = codes == RIGHT, np.where(lost, 0.0, ulps.max(axis=1)), codes
-        return found
-
-    def _column(
-        self, start: int, row: Any, quick: Any, careful: Any, which: NDArray[np.int64], failed: Bools
-    ) -> Judged:
-        got, due, _ = row
-        ok, ulps, same, open_ = quick
-        codes = np.full(len(ok), RIGHT, np.uint8)
-        if careful is not None:
-            right, errors, verdict = careful
-            codes[which] = verdict
-            ulps[which] = np.where(np.isfinite(ulps[which]) & right, np.fmin(ulps[which], errors), errors)
-        codes[failed] = _CODE["crash"]
-        ulps[failed] = inf
-        column = self._moving(got), self._moving(due)
-        capped = self._capped(codes, *column, start)
-        codes[capped] = _CODE["capped"]
-        unknown = np.flatnonzero(open_ & ~failed)
-        rounded = int((same & ~open_ & ~failed).sum())
-        i = int(np.argmax(ulps))
-        k = int(np.argmax(_distances(got[i], due[i])))
-        shown = float(got[i, k]), float(due[i, k])
-        return Judged(codes, ulps, rounded, start + unknown, *column, got[unknown], i, shown)
-
-    def _moving(self, a: Floats) -> Floats:
-        """Of each row the number of the prediction that moves; of values, the only one."""
-        if a.shape[1] == 1:
-            return a[:, 0]
-        place = int(np.ravel_multi_index(self.one.place, self.one.yhat.shape)) if self.one.place else 0
-        return np.ascontiguousarray(a[:, place])
-
-    def _capped(self, codes: Any, got: Floats, due: Floats, start: int) -> Any:
-        """Wrong numbers below half of the exact result, and the same as that of a neighbour: a clip.
-
-        Rounding, too, gives neighbours the same number, but a larger one.
-        """
-        wrong = np.flatnonzero((codes == _CODE["inaccurate"]) | (codes == _CODE["other convention"]))
-        wrong = wrong[np.abs(due[wrong]) > 2 * np.abs(got[wrong])]
-        other = ((wrong + start) ^ 1) - start  # pairs of neighbours, which no block divides
-        inside = (other >= 0) & (other < len(got))
-        wrong, other = wrong[inside], other[inside]
-        return wrong[(got[wrong] == got[other]) & (got[wrong] != 0)]
-
-
-def _distances(got: Floats, due: Floats) -> Floats:
-    """How far numbers are from what is due, relative to it; infinite where one of them is no number."""
-    with np.errstate(all="ignore"):
-        off = np.where(got == due, 0.0, np.abs(got - due) / np.abs(due))
-    return np.nan_to_num(off, nan=inf)
-
-
-_CODE = {name: k for k, name in enumerate(VERDICTS)}
-
-
-def _as_rows(a: Any, count: int) -> Any:
-    return a if np.ndim(a) == 0 else np.reshape(a, (count, -1))
 
 
 # ---- counting --------------------------------------------------------------------------------------------------------
@@ -427,7 +233,7 @@ class _Column:
     def _number(self, place: int) -> float:
         return float(self.form.numbers_at(place))
 
-    def finish(self, judge: _Judge, what: str, settle: bool) -> Counted:
+    def finish(self, judge: NumberJudge, what: str, settle: bool) -> Counted:
         """The counts, with runs, the worst error and the profile."""
         c = self.counted
         self._join_caps()
@@ -448,8 +254,8 @@ class _Column:
 
     def _join_caps(self) -> None:
         """Inaccurate numbers next to a cap are a part of it where they have its answer."""
-        cap, verdicts = _CODE["capped"], self.counted.verdicts
-        for other in (_CODE["inaccurate"], _CODE["other convention"]):
+        cap, verdicts = CODES["capped"], self.counted.verdicts
+        for other in (CODES["inaccurate"], CODES["other convention"]):
             if cap not in self.runs or other not in self.runs:
                 continue
             caps, near = self.runs[cap], self.runs[other]
@@ -463,7 +269,7 @@ class _Column:
         self.runs = {k: r for k, r in self.runs.items() if len(r.first)}
         self.counted.verdicts = {name: n for name, n in verdicts.items() if n}
 
-    def _settle(self, judge: _Judge, what: str, most: int) -> None:
+    def _settle(self, judge: NumberJudge, what: str, most: int) -> None:
         """Prove at most so many of the roundings that our own results leave open."""
         if not self.open:
             return
@@ -471,67 +277,13 @@ class _Column:
         got = got.reshape(len(places), -1)
         for start in range(0, min(len(places), most), PROVED):
             part = slice(start, min(start + PROVED, most))
-            rounded = _correctly_rounded(judge, what, places[part])
+            rounded = correctly_rounded(judge, what, places[part])
             if rounded is not None:
                 settled = ~np.isnan(rounded).any(axis=1)
                 self.counted.undecided -= int(settled.sum())
                 self.counted.correctly_rounded += int(
                     (self.form.round(got[part]) == rounded)[settled].all(axis=1).sum()
                 )
-
-
-def _correctly_rounded(judge: _Judge, what: str, places: NDArray[np.int64]) -> Floats | None:
-    """The proved results at some places, rounded once to the format, one loss a row; None if nothing is proved.
-
-    NaN is a result that may be the midpoint of two numbers: no ball tells on which side of it the exact result is.
-    """
-    form, loss = judge.form, judge.loss
-    assert loss is not None
-    numbers = form.numbers_at(places)
-    y, yhat = unstack(loss, *judge.one.at(numbers))
-    weight = None if judge.factor == 1 else np.full(loss.layout.bind(np.shape(yhat)).value_shape, judge.factor)
-    try:
-        truth = certified(loss, y, yhat, weight, strict=False, slopes=what == "gradient")
-    except CannotCertifyError:
-        return None
-    near, rest = (
-        (np.asarray(truth.value), np.asarray(truth.value_rest)) if what == "value" else (truth.grad, truth.grad_rest)
-    )
-    if what == "gradient":
-        near, rest = (per_loss(loss, a) for a in (near, rest))
-    near, rest = near.reshape(len(places), -1), rest.reshape(len(places), -1)
-    with np.errstate(all="ignore"):
-        below, above = form.round(np.nextafter(near, -inf)), form.round(np.nextafter(near, inf))
-        middle = (below + above) / 2
-        side = np.sign((near - middle) + rest)
-    found = np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, nan)))
-    if what == "value" and not loss.layout.groups:
-        for i in np.flatnonzero(np.isnan(found[:, 0])).tolist():
-            due = exact_fraction(loss, np.ravel(y)[i], np.ravel(yhat)[i])
-            if due is not None:
-                beside = (due * Fraction(judge.factor)) - Fraction(float(middle[i, 0]))
-                found[i, 0] = form.round(near)[i, 0] if beside == 0 else (above if beside > 0 else below)[i, 0]
-    return found
-
-
-class _NoFunctions:
-    """The functions of a definition, where only the four operations are allowed."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(name)
-
-
-def exact_fraction(loss: Loss, y: float, yhat: float) -> Fraction | None:
-    """One loss as a fraction, by its definition; None if this has an exponential, a root or a logarithm."""
-    names = list(signature(loss.definition).parameters)[3:]
-    parameters = [getattr(loss, name) for name in names]
-    if not all(isinstance(p, int | float) for p in parameters):
-        return None
-    try:
-        found = loss.definition(_NoFunctions(), *map(Fraction, (float(y), float(yhat), *parameters)))
-    except NotImplementedError:
-        return None
-    return Fraction(found)
 
 
 def _close(runs: _Neighbours, gap: int) -> _Neighbours:
@@ -568,37 +320,6 @@ def _told(runs: dict[int, _Neighbours], asked: int) -> list[tuple[int, int, int,
     return found
 
 
-# ---- a comparison of the wrong ones ----------------------------------------------------------------------------------
-
-
-def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarget) -> list[LossBlock]:
-    """Some numbers of each run, as blocks that `check` asks and judges: these tell levels and limits."""
-    found: dict[tuple[str, str], list[Floats]] = {}
-    for _, column in counted.columns():
-        for run in column.runs:
-            first, last = (int(form.places(x)) for x in (run.first, run.last))
-            places = np.linspace(first, last, SAMPLES).round().astype(np.int64)
-            if column.worst is not None and run.holds(column.worst.number):
-                places = np.append(places, form.places(column.worst.number))
-            numbers = form.numbers_at(np.unique(places))
-            few = run.count * FEW < column.asked and _next_to_a_border(loss, form, one, first, last)
-            regimes, strict = regimes_at(loss, form, one, numbers), hard_regime(loss)
-            clip = run.verdict == "capped" and run.count * CLIP > column.asked
-            own = NEXT_TO_A_BORDER if few else "" if clip else ONE_OF_ALL
-            asked = [(np.where(regimes == "moderate", strict, regimes), own)]
-            asked += [] if few else [(regimes, own)]
-            for names, more in asked:
-                for regime in np.unique(names).tolist():
-                    found.setdefault((regime, f"{one.name}{more}"), []).append(numbers[names == regime])
-    places_of = {key: np.unique(form.places(np.concatenate(numbers))) for key, numbers in found.items()}  # 0 and −0
-    return [LossBlock(regime, name, *one.at(form.numbers_at(p))) for (regime, name), p in places_of.items()]
-
-
-def _next_to_a_border(loss: Loss, form: Format, one: OnePrediction, first: int, last: int) -> bool:
-    places = form.places(borders(loss, form, one))
-    return bool((np.abs(places - first) <= BORDER).any() or (np.abs(places - last) <= BORDER).any())
-
-
 # ---- one target ------------------------------------------------------------------------------------------------------
 
 
@@ -621,7 +342,7 @@ def count_numbers(
     our own results leave that open. After a KeyboardInterrupt the blocks that are done are counted.
     """
     loss = parts(target)[1]
-    judge, asker = _Judge(target, one, form, asked.subnormals), _Asker(asked, loss, slopes)
+    judge, asker = NumberJudge(target, one, form, asked.subnormals), _Asker(asked, loss, slopes)
     low, high = ends(loss, form)
     bounds = {"value": loss.bounds.value, "gradient": loss.bounds.grad}
     columns = {what: _Column(form, low, high, bound) for what, bound in bounds.items()}

@@ -13,10 +13,27 @@ import numpy as np
 
 from reflosses.comparison.battery import ORDINARY, Inputs, LossBlock, family
 from reflosses.comparison.census import CountedTarget, in_numbers
-from reflosses.comparison.counting import Tick, blocks_of, count_numbers
+from reflosses.comparison.counting import Tick, count_numbers
+from reflosses.comparison.formats import Format
 from reflosses.comparison.interview import Interview
-from reflosses.comparison.one_prediction import LETTERS, OnePrediction, endless, one_predictions, taken
+from reflosses.comparison.levels import NEXT_TO_A_BORDER, ONE_OF_ALL
+from reflosses.comparison.one_prediction import (
+    BORDER,
+    LETTERS,
+    OnePrediction,
+    borders,
+    endless,
+    hard_regime,
+    one_predictions,
+    regimes_at,
+    taken,
+)
+from reflosses.evaluation.domain import Floats
+from reflosses.evaluation.loss import Loss
 
+SAMPLES = 8  # numbers of a run that are asked again
+CLIP = 200  # a cap at more than this part of all numbers is a clip; rounding caps fewer
+FEW = 10_000  # one wrong number of so many, next to a border, is no other formula
 NARROW = 16  # bits of a format whose numbers are all asked by `check`
 HARD = frozenset("ABDF")  # regimes that such a check asks for
 
@@ -67,3 +84,31 @@ def ask_again(run: Interview, ones: list[OnePrediction], found: list[CountedTarg
             run.ask_blocks([block])
         for said, numbers in endless(run.loss).items():
             run.ask_blocks([LossBlock("G", said, *one.at(np.array(numbers)))])
+
+
+def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarget) -> list[LossBlock]:
+    """Some numbers of each run, as blocks that `check` asks and judges: these tell levels and limits."""
+    found: dict[tuple[str, str], list[Floats]] = {}
+    for _, column in counted.columns():
+        for run in column.runs:
+            first, last = (int(form.places(x)) for x in (run.first, run.last))
+            places = np.linspace(first, last, SAMPLES).round().astype(np.int64)
+            if column.worst is not None and run.holds(column.worst.number):
+                places = np.append(places, form.places(column.worst.number))
+            numbers = form.numbers_at(np.unique(places))
+            few = run.count * FEW < column.asked and _next_to_a_border(loss, form, one, first, last)
+            regimes, strict = regimes_at(loss, form, one, numbers), hard_regime(loss)
+            clip = run.verdict == "capped" and run.count * CLIP > column.asked
+            own = NEXT_TO_A_BORDER if few else "" if clip else ONE_OF_ALL
+            asked = [(np.where(regimes == "moderate", strict, regimes), own)]
+            asked += [] if few else [(regimes, own)]
+            for names, more in asked:
+                for regime in np.unique(names).tolist():
+                    found.setdefault((regime, f"{one.name}{more}"), []).append(numbers[names == regime])
+    places_of = {key: np.unique(form.places(np.concatenate(numbers))) for key, numbers in found.items()}  # 0 and −0
+    return [LossBlock(regime, name, *one.at(form.numbers_at(p))) for (regime, name), p in places_of.items()]
+
+
+def _next_to_a_border(loss: Loss, form: Format, one: OnePrediction, first: int, last: int) -> bool:
+    places = form.places(borders(loss, form, one))
+    return bool((np.abs(places - first) <= BORDER).any() or (np.abs(places - last) <= BORDER).any())

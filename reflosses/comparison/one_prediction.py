@@ -53,6 +53,7 @@ class OnePrediction:
         count = len(numbers)
         if count not in self.filled:
             self.filled[count] = np.repeat(self.y[None], count, axis=0)
+            self.filled[count].flags.writeable = False  # so a candidate may keep its own array of them
         if not self.place:
             return self.filled[count], numbers
         yhat = np.repeat(self.yhat[None], count, axis=0)

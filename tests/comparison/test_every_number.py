@@ -417,3 +417,14 @@ def test_zero_and_minus_zero_are_told_apart():
     assert [np.signbit(run.first) for run in target.value.runs] == [True]
     assert [np.signbit(run.first) for run in target.gradient.runs] == [False]
     assert [run.level for run in (*target.value.runs, *target.gradient.runs)] == ["digits", "digits"]
+
+
+def test_targets_are_made_into_an_array_once(monkeypatch):
+    made = []
+    array = NumPy.array
+    monkeypatch.setattr(NumPy, "array", lambda self, a: made.append(id(a)) or array(self, a))
+    form = FORMATS["float16"]
+    (one,) = one_predictions(MSE, form, 1.0)
+    counts(MSE.value_and_grad, MSE, form, one, block=2**10)
+    inner = one.filled[2**10]
+    assert made.count(id(inner)) <= 2 < len(made) / 10  # once to see what the candidate returns
