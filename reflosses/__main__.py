@@ -42,6 +42,7 @@ from reflosses.reporting.portraits import Portrait, suffix_of
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
+from reflosses.reporting.worked_example import inputs_of, worked_text
 from reflosses.teaching.page import without_block
 
 if TYPE_CHECKING:
@@ -489,6 +490,10 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace) -> None:
     cls = _known(arguments.name, arguments)
+    if arguments.words:
+        with _misused(arguments):
+            print(worked_text(inputs_of(arguments.name, arguments.words), width_of(sys.stdout)))
+        return
     print(show.loss_in_words(cls, width_of(sys.stdout)))
     try:
         page = without_block(catalogue.page(cls))

@@ -130,8 +130,17 @@ def command_line() -> argparse.ArgumentParser:
 
     command = commands.add_parser("list", help="every loss in two lines")
     command.set_defaults(command="list", misuse=command.error)
-    command = commands.add_parser("show", help="a loss: definition, domain, kinks, bounds, and its page")
+    command = commands.add_parser(
+        "show",
+        usage="reflosses show NAME [y=NUMBERS yhat=NUMBERS [KEY=VALUE ...]]",
+        help="a loss: definition, domain, kinks, bounds, and its page; with numbers, a worked example",
+        description="Print a loss and its page. With y= and yhat=, print the page as a worked example: each equation "
+        "with its numbers, and at the end value, gradient and curvature in several ways.",
+        epilog="Examples: reflosses show Huber. reflosses show Huber y=0 yhat=3 delta=2. "
+        "reflosses show Dice y=1,0,1 yhat=0.75,0.25,0.5. Rows are separated by a semicolon, in quotes: 'y=1,0;0,1'.",
+    )
     command.add_argument("name", metavar="NAME")
+    command.add_argument("words", nargs="*", metavar="KEY=VALUE", help="y=, yhat=, and parameters such as delta=2")
     command.set_defaults(command="show", misuse=command.error)
     return parser
 
