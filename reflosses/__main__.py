@@ -1,4 +1,4 @@
-"""The command line: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
+"""The command line: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `explain`, `hypotheses`, `list`, `show`, `quiz`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -39,6 +39,7 @@ from reflosses.reporting.known_deviations import KnownDeviation, dump, read, une
 from reflosses.reporting.options import command_line
 from reflosses.reporting.plain_math import plain_page
 from reflosses.reporting.portraits import Portrait, suffix_of
+from reflosses.reporting.quiz_talk import Talk
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
@@ -513,6 +514,12 @@ def _show(arguments: argparse.Namespace) -> None:
         print(page)
 
 
+def _quiz(arguments: argparse.Namespace) -> None:
+    _known(arguments.name, arguments)
+    talk = Talk(arguments.name, width=width_of(sys.stdout))
+    arguments.status = talk.run() if arguments.answer is None else talk.told(arguments.answer)
+
+
 RUN = {
     "verify": _verify,
     "check": _check,
@@ -523,6 +530,7 @@ RUN = {
     "hypotheses": _hypotheses,
     "list": _list,
     "show": _show,
+    "quiz": _quiz,
 }
 
 if __name__ == "__main__":

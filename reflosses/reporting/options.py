@@ -142,6 +142,18 @@ def command_line() -> argparse.ArgumentParser:
     command.add_argument("name", metavar="NAME")
     command.add_argument("words", nargs="*", metavar="KEY=VALUE", help="y=, yhat=, and parameters such as delta=2")
     command.set_defaults(command="show", misuse=command.error)
+
+    command = commands.add_parser(
+        "quiz",
+        help="what is the gradient? an answer, such as r if abs(r) < delta else delta*sign(r), is read and judged",
+        description="Ask for the gradient of a loss in the letters of its page, and say of a wrong answer what is "
+        "missing. Without --answer it asks until the answer is right: ? is a hint, Ctrl-D shows the answer.",
+        epilog="Exit status: 0 right, 1 wrong or not answered, 2 not readable, 130 interrupted. An answer that begins "
+        "with a minus needs the equals sign: --answer='-y/p'.",
+    )
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("--answer", metavar="TEXT", help="judge this answer and end; LaTeX is read, too")
+    command.set_defaults(command="quiz", misuse=command.error)
     return parser
 
 

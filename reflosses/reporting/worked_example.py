@@ -183,7 +183,7 @@ class _Steps:
         """A formula, the same with numbers, and what comes out."""
         tag = f"({step.tag})".ljust(GUTTER) if step.tag else " " * GUTTER
         margin = " " * GUTTER
-        out, column = self.formula(step.clauses)
+        out, column = formula_lines(step.clauses, self.width)
         out = [tag + out[0], *(margin + line for line in out[1:])]
         if len(step.rows) == 1 and len(self.units) == 1 and not step.rows[0].indices:
             row = step.rows[0]
@@ -211,33 +211,6 @@ class _Steps:
         parts += [" = ".join([*names, str(row.indices[names[0]])]) for names in of_kind.values()]
         return f"{', '.join(parts)}:" if parts else ""
 
-    def formula(self, clauses: tuple[Clause, ...]) -> tuple[list[str], int]:
-        """The equation of the page, with the column of its first "="."""
-        head = formula_text(clauses[0].chain.sides[0])
-        column = len(head) + 1
-        if len(clauses) > 1:
-            cases = [(formula_text(c.chain.sides[1]), condition_text(c.condition)) for c in clauses]
-        elif len(clauses[0].chain.sides) == 2 and type(clauses[0].chain.sides[1]).__name__ == "Cases":
-            rows: Any = clauses[0].chain.sides[1]
-            cases = [(formula_text(body), condition_text(condition)) for body, condition in rows.rows]
-        else:
-            sides = [formula_text(side) for side in clauses[0].chain.sides[1:]]
-            condition = condition_text(clauses[0].condition)
-            where = f"   if {condition}".replace("if w constant", "with w held constant") if condition else ""
-            whole = f"{head} = {' = '.join(sides)}{where}"
-            if len(whole) + GUTTER <= self.width:
-                return [whole], column
-            first, *rest = sides
-            lines = [f"{head} = {first}", *(f"{' ' * column}= {side}" for side in rest)]
-            lines[-1] += where
-            return [part for line in lines for part in _folded(line, self.width - GUTTER, column)], column
-        wide = max(len(body) for body, _ in cases)
-        first = f"{head} = "
-        return [
-            f"{first if n == 0 else ' ' * len(first)}{body.ljust(wide)}   if {condition}"
-            for n, (body, condition) in enumerate(cases)
-        ], column
-
     def result(self, row: StepLine) -> str:
         return f"no value: {row.why}" if row.value is None else value_text(_plain(row.value))
 
@@ -262,6 +235,34 @@ class _Steps:
             return with_numbers(row.side, lookup, row.indices, self.lesson.ranges, case)
         except (NotReadError, UndefinedError, decimal.DecimalException):
             return ""
+
+
+def formula_lines(clauses: tuple[Clause, ...], width: int) -> tuple[list[str], int]:
+    """The equation of the page, with the column of its first "="."""
+    head = formula_text(clauses[0].chain.sides[0])
+    column = len(head) + 1
+    if len(clauses) > 1:
+        cases = [(formula_text(c.chain.sides[1]), condition_text(c.condition)) for c in clauses]
+    elif len(clauses[0].chain.sides) == 2 and type(clauses[0].chain.sides[1]).__name__ == "Cases":
+        rows: Any = clauses[0].chain.sides[1]
+        cases = [(formula_text(body), condition_text(condition)) for body, condition in rows.rows]
+    else:
+        sides = [formula_text(side) for side in clauses[0].chain.sides[1:]]
+        condition = condition_text(clauses[0].condition)
+        where = f"   if {condition}".replace("if w constant", "with w held constant") if condition else ""
+        whole = f"{head} = {' = '.join(sides)}{where}"
+        if len(whole) + GUTTER <= width:
+            return [whole], column
+        first, *rest = sides
+        lines = [f"{head} = {first}", *(f"{' ' * column}= {side}" for side in rest)]
+        lines[-1] += where
+        return [part for line in lines for part in _folded(line, width - GUTTER, column)], column
+    wide = max(len(body) for body, _ in cases)
+    first = f"{head} = "
+    return [
+        f"{first if n == 0 else ' ' * len(first)}{body.ljust(wide)}   if {condition}"
+        for n, (body, condition) in enumerate(cases)
+    ], column
 
 
 def _folded(line: str, width: int, column: int) -> list[str]:

@@ -24,7 +24,7 @@ from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.teaching.arithmetic import CONTEXT, ONE, Array, Value
 from reflosses.teaching.evaluate import Definition, Indices, Letters, Point, indices_in
-from reflosses.teaching.page import CODE_HERE, WORDS_HERE, Page, read_page
+from reflosses.teaching.page import CODE_HERE, WORDS_HERE, Formula, Page, read_page
 from reflosses.teaching.points import Scope
 from reflosses.teaching.tree import Clause, Name, NotReadError, Term
 
@@ -38,7 +38,7 @@ TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 @dataclass(frozen=True)
 class Equation:
-    """A clause of a display: its number, and what its letters meant where it stands."""
+    """A clause of a display: its number, "" if it has none, and what its letters meant where it stands."""
 
     tag: str
     clause: Clause
@@ -49,10 +49,10 @@ class Equation:
 class Lesson:
     """The page of a loss, with its indices as long as the numbers to come. ValueError if the page says too little."""
 
-    def __init__(self, loss: Loss, sizes: tuple[int, ...] = ()):
+    def __init__(self, loss: Loss, sizes: tuple[int, ...] = (), scalar: bool = False):
         self.loss = loss
         page = _page_of(type(loss))
-        self.code = _code_of(page.block, loss)
+        self.code = _code_of(page.block, loss, scalar)
         self.tags: dict[tuple[str, Term], str] = {}  # of a letter and what a display says that it is
         self.equations: list[Equation] = []
         self.original = _counts(page.block)
@@ -60,6 +60,7 @@ class Lesson:
             page = _resized(page, self._growth(page, sizes))
         self.scope = Scope("lesson")
         self.definitions: Mapping[str, Definition] = {}
+        self.taught: Mapping[str, Definition] = {}  # those of the derivation alone
         self.domains: Domains = {}
         self._walk(page)
         self.ranges = dict(self.scope.ranges)
@@ -90,6 +91,11 @@ class Lesson:
         return self.domains[self.name(self.code.get("yhat", r"\hat y")).letter][1]
 
     @property
+    def value_letter(self) -> str:
+        """The letter of the loss."""
+        return self.value.letter if isinstance(self.value, Name) else ""
+
+    @property
     def parameters(self) -> dict[str, Name]:
         """The letters of the parameters, by their names in Python."""
         return {key: self.name(text) for key, text in self.code.get("parameters", {}).items()}
@@ -113,26 +119,37 @@ class Lesson:
             for text in entry["read"]:
                 under.setdefault(text, []).append(entry.get("where", ""))
         define: set[str] = set()
+        derived: dict[str, Definition] | None = None  # what stands on the page where the derivation ends
+        before_code = 0
         stop = page.body.find(END)
         for kind, what in page.events():
             if kind == CODE_HERE:
-                if what is self.code or what == self.code:
+                if what == self.code:
                     self.definitions, self.domains = dict(scope.definitions), dict(scope.domains)
-                    break_at = len(self.equations)
+                    self.taught = _still_there(derived or self.definitions, self.definitions)
+                    before_code = len(self.equations)
             elif kind == WORDS_HERE:
                 scope.change(what)
                 define |= set(what.get("define", ()))
                 for text in what.get("define", ()) if "at" in what else ():
                     self._read(text)
-            elif not what.inline:
-                self._read(what.text, display=what.start < stop or stop < 0)
-            elif what.text in under:
-                for where in under[what.text]:
-                    self._read(what.text, where=where)
-            elif what.text in define:
-                self._read(what.text)
-        early = [Equation(e.tag, e.clause, self.definitions, self.domains) for e in self.equations[:break_at]]
-        self.equations[:break_at] = early
+            elif derived is None and 0 < stop < what.start:
+                derived = dict(scope.definitions)
+                self._formula(what, under, define, False)
+            else:
+                self._formula(what, under, define, derived is None)
+        early = [Equation(e.tag, e.clause, self.definitions, self.domains) for e in self.equations[:before_code]]
+        self.equations[:before_code] = early
+
+    def _formula(self, formula: Formula, under: dict[str, list[str]], define: set[str], derives: bool) -> None:
+        """Take what a formula defines; derives: it stands in the derivation, where displays are steps."""
+        if not formula.inline:
+            self._read(formula.text, display=derives)
+        elif formula.text in under:
+            for where in under[formula.text]:
+                self._read(formula.text, where=where)
+        elif formula.text in define:
+            self._read(formula.text)
 
     def _read(self, text: str, display: bool = False, where: str = "") -> None:
         """Take the definitions of a formula; the clauses of a display are equations as well."""
@@ -147,7 +164,7 @@ class Lesson:
             head, *sides = clause.chain.sides
             if tag and isinstance(head, Name):
                 self.tags |= {(head.letter, side): tag for side in sides}
-            if display and tag and not self.scope.is_example and not clause.other:
+            if display and not self.scope.is_example and not clause.other:
                 here = dict(self.scope.definitions), dict(self.scope.domains)
                 self.equations.append(Equation(tag, clause, *here))
 
@@ -179,6 +196,7 @@ class Lesson:
 
     @property
     def _is_one_vector(self) -> bool:
+        """Whether the page has a vector of one entry where ours is a number."""
         return getattr(self.loss, ONE_VECTOR, self) is None
 
     def _of_unit(self, y: Any, yhat: Any, place: tuple[int, ...]) -> Numbers:
@@ -273,15 +291,15 @@ def _page_of(cls: type[Loss]) -> Page:
 
 
 @lru_cache(64)
-def lesson_of(loss: Loss, sizes: tuple[int, ...]) -> Lesson:
+def lesson_of(loss: Loss, sizes: tuple[int, ...], scalar: bool = False) -> Lesson:
     """A lesson; the last ones are remembered."""
     with decimal.localcontext(CONTEXT):
-        return Lesson(loss, sizes)
+        return Lesson(loss, sizes, scalar)
 
 
-def lesson_for(loss: Loss, yhat: ArrayLike) -> Lesson:
-    """The page of a loss, as long as these predictions."""
-    shape, known = np.shape(yhat), lesson_of(loss, ())
+def lesson_for(loss: Loss, yhat: ArrayLike, scalar: bool = False) -> Lesson:
+    """The page of a loss, as long as these predictions. scalar: a residual that can be a number is one."""
+    shape, known = np.shape(yhat), lesson_of(loss, (), scalar)
     count = len(known.indices)
     if not count:
         return known
@@ -294,13 +312,23 @@ def lesson_for(loss: Loss, yhat: ArrayLike) -> Lesson:
     return lesson_of(loss, sizes[::-1] if count == 2 and getattr(loss, "axis", 0) in (1, -1) else sizes)
 
 
-def _code_of(block: Mapping[str, Any], loss: Loss) -> dict[str, Any]:
-    """The [[code]] that speaks of this loss: of its clamp, of its way to differentiate."""
+def _still_there(old: Mapping[str, Definition], new: Mapping[str, Definition]) -> dict[str, Definition]:
+    """The old definitions of names that were not forgotten since; they may have got more cases."""
+    return {key: found for key, found in old.items() if key in new and new[key].rows[0][0] is found.rows[0][0]}
+
+
+def _code_of(block: Mapping[str, Any], loss: Loss, scalar: bool) -> dict[str, Any]:
+    """The [[code]] that speaks of this loss: of its clamp, of its way to differentiate.
+
+    scalar: of a residual that is a number, where the page has one for vectors too.
+    """
     found = []
     for code in block.get("code", ()):
         has_clamp = "clamp" in code.get("parameters", {})
         fixed = {key: value for key, value in code.get("fixed", {}).items() if key != "axis"}
         if {"where", "page"} & code.keys() or "reduction" in fixed:
+            continue
+        if scalar and ONE_VECTOR in code.get("parameters", {}):
             continue
         if has_clamp == (getattr(loss, "clamp", None) is not None):
             found += [code] if all(getattr(loss, key) == value for key, value in fixed.items()) else []

@@ -8,7 +8,7 @@ about a single true class where the target is a row, is left out.
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -86,7 +86,7 @@ class _Worker:
         self.shown: set[str] = set()
 
     def run(self) -> WorkedExample:
-        for equation in self.lesson.equations:
+        for equation in filter(lambda equation: equation.tag, self.lesson.equations):
             for step in self.of_equation(equation):
                 if step.clauses not in [known.clauses for known in self.found.steps]:
                     self.found.steps.append(step)
@@ -177,12 +177,10 @@ class _Worker:
 
     def definition(self, key: str, definition: Definition) -> Step:
         """A definition as a step; without rows if it is one of a function."""
-        arguments = tuple(Name(a) for a in definition.arguments) or None
-        letter, _, label = key.partition("_") if not definition.indices else (key, "", "")
-        subscripts = tuple(Name(i) for i in definition.indices) or ((Name(label),) if label else ())
-        head = Name(letter, subscripts, label or "".join(definition.indices), 0, arguments)
-        cases = self.applying(key, definition)
-        clauses = tuple(Clause(Chain((head, body), ("=",)), condition) for body, condition in cases)
+        clauses = definition_clauses(key, definition, self.applying(key, definition))
+        head = clauses[0].chain.sides[0]
+        assert isinstance(head, Name)
+        letter = head.letter
         rows: list[StepLine] = []
         for clause in clauses:
             try:
@@ -252,13 +250,15 @@ class _Worker:
         """By its number, each equation for the value, the gradient or the curvature, evaluated in 16 digits."""
         places = [self.place(row) for row in self.rows(Clause(Chain((term,), ())), None)]
         found: dict[str, list[Decimal | None]] = {}
-        for equation in self.lesson.equations:
+        for equation in filter(lambda equation: equation.tag, self.lesson.equations):
             chain = equation.clause.chain
             if not chain.relations or set(chain.relations) != {"="} or _signature(chain.sides[0]) != _signature(term):
                 continue
             try:
                 rows = self.rows(equation.clause, equation)
-                if _is_derivative(chain.sides[-1], equation) or not all(map(self.holds, rows, [chain] * len(rows))):
+                if is_derivative(chain.sides[-1], equation.definitions) or not all(
+                    map(self.holds, rows, [chain] * len(rows))
+                ):
                     continue
             except NotReadError:
                 continue
@@ -272,6 +272,17 @@ class _Worker:
             with decimal.localcontext(NAIVE):
                 found[""] = [self.number(row) for row in self.rows(Clause(Chain((term,), ())), None)]
         return {tag: numbers for tag, numbers in found.items() if any(x is not None for x in numbers)}
+
+
+def definition_clauses(
+    key: str, definition: Definition, cases: Sequence[tuple[Term, Condition]] = ()
+) -> tuple[Clause, ...]:
+    """A definition as it stands on the page, `name = body`, for all its cases or for some."""
+    arguments = tuple(Name(a) for a in definition.arguments) or None
+    letter, _, label = key.partition("_") if not definition.indices else (key, "", "")
+    subscripts = tuple(Name(i) for i in definition.indices) or ((Name(label),) if label else ())
+    head = Name(letter, subscripts, label or "".join(definition.indices), 0, arguments)
+    return tuple(Clause(Chain((head, body), ("=",)), condition) for body, condition in cases or definition.rows)
 
 
 def _held(point: Point, condition: Condition, indices: Indices) -> dict[str, Value | int]:
@@ -314,14 +325,14 @@ def letters_in(part: object) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _is_derivative(part: object, equation: Equation, depth: int = 9) -> bool:
-    """Whether a formula, or a definition that it uses, has a derivative, which takes many digits."""
+def is_derivative(part: object, definitions: Mapping[str, Definition] | None = None, depth: int = 9) -> bool:
+    """Whether a formula has a derivative, or a definition that it uses; such a one takes many digits."""
     if isinstance(part, (Derivative, Nabla)) or (isinstance(part, Name) and part.primes):
         return True
-    if isinstance(part, Name) and depth:
-        rows = (equation.definitions[key].rows for key in (part.printed, part.letter) if key in equation.definitions)
-        return any(_is_derivative(body, equation, depth - 1) for cases in rows for body, _ in cases)
-    return any(_is_derivative(inner, equation, depth) for inner in _parts(part))
+    if isinstance(part, Name) and definitions and depth:
+        rows = (definitions[key].rows for key in (part.printed, part.letter) if key in definitions)
+        return any(is_derivative(body, definitions, depth - 1) for cases in rows for body, _ in cases)
+    return any(is_derivative(inner, definitions, depth) for inner in _parts(part))
 
 
 def _signature(term: Term) -> object:
