@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,18 +74,18 @@ class Lesson:
         """The first index of a vector."""
         return self.scope.first
 
-    @property
+    @cached_property
     def target(self) -> Name:
         """The letter of y."""
         return self.name(self.code.get("y", "y"))
 
-    @property
+    @cached_property
     def prediction(self) -> Name:
         """The letter of yhat, with its indices."""
-        name = self.name(self.code.get("yhat", r"\hat y"))
-        return Name(name.letter, tuple(Name(i) for i in self.indices), "".join(self.indices))
+        letter = self.name(self.code.get("yhat", r"\hat y")).letter
+        return Name(letter, tuple(Name(i) for i in self.indices), "".join(self.indices))
 
-    @property
+    @cached_property
     def indices(self) -> tuple[str, ...]:
         """The indices of the prediction, () if it is a number."""
         return self.domains[self.name(self.code.get("yhat", r"\hat y")).letter][1]
@@ -95,7 +95,7 @@ class Lesson:
         """The letter of the loss."""
         return self.value.letter if isinstance(self.value, Name) else ""
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Name]:
         """The letters of the parameters, by their names in Python."""
         return {key: self.name(text) for key, text in self.code.get("parameters", {}).items()}
@@ -108,7 +108,7 @@ class Lesson:
 
     def _growth(self, page: Page, sizes: tuple[int, ...]) -> dict[int, int]:
         """By how long an index is on the page: how long it is here."""
-        known = Lesson(self.loss)
+        known = lesson_of(self.loss, ())
         if len(known.indices) != len(sizes):
             raise ValueError(f"the page has {len(known.indices)} indices, not {len(sizes)}")
         return {self.original[index]: size for index, size in zip(known.indices, sizes, strict=True)}
@@ -201,7 +201,7 @@ class Lesson:
 
     def _of_unit(self, y: Any, yhat: Any, place: tuple[int, ...]) -> Numbers:
         found: Numbers = {}
-        for name, value in ((self.target, y), (self.name(self.code.get("yhat", r"\hat y")), yhat)):
+        for name, value in ((self.target, y), (self.prediction, yhat)):
             found[name.letter] = self._as_letter(name.letter, np.asarray(value))
         for key, name in self.parameters.items():
             value = getattr(self.loss, key)

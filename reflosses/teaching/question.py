@@ -43,7 +43,7 @@ ALSO: dict[str, dict[str, str]] = {  # letters that everybody uses, where the pa
     "Hinge": {"m": "y*yhat"},
 }
 ONE_HOT = {"NegativeLogLikelihood", "SparseCategoricalCrossEntropy"}  # y is the row of the true class t
-ROWS, PIXELS, CLASSES, EACH = 4, 4, 3, 24  # sizes of the random points
+ROWS, PIXELS, CLASSES, EACH = 4, 4, 3, 10  # sizes of the random points
 
 
 CLOSE = Decimal("1e-9")  # relative, between an answer and the class in float64

@@ -11,6 +11,7 @@ import pytest
 
 from reflosses import catalogue
 from reflosses.reporting.formula_text import formula_text
+from reflosses.teaching import quiz
 from reflosses.teaching.question import GradientQuestion
 from reflosses.teaching.quiz import judge
 from reflosses.teaching.tree import NotReadError
@@ -151,15 +152,18 @@ def test_the_mistake_is_named(name: str, answer: str, words: str) -> None:
     assert "your answer is" in verdict.says[-1]  # an example with numbers comes last
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), DIAGNOSED if ALL else DIAGNOSED[:4])
+@pytest.mark.parametrize(("name", "answer", "words"), DIAGNOSED if ALL else DIAGNOSED[:1])
 def test_the_diagnosis_of_the_library_is_told(name: str, answer: str, words: str) -> None:
     asked = question(name)
     assert any(words in said for said in judge(asked, asked.read(answer)).says)
 
 
-def test_the_diagnosis_does_not_tell_the_answer() -> None:
+def test_the_diagnosis_does_not_tell_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "It has the right value; its gradient is r, not r where |r| ≤ delta and delta sign(r) elsewhere."
+    monkeypatch.setattr(quiz, "diagnose", lambda candidate, loss: told)
     asked = question("Huber")
     says = " ".join(judge(asked, asked.read("r if abs(r) < delta else delta")).says)
+    assert "right where r > −δ" in says
     assert "sign" not in says
 
 
@@ -190,12 +194,11 @@ def outcome(asked: GradientQuestion, text: str) -> str:
         return f"not read: {reason}"
 
 
-def test_an_answer_that_is_slow_to_evaluate_is_not_searched() -> None:
+def test_no_mistake_is_searched_for_in_an_answer_that_is_slow_to_evaluate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiz, "PATIENCE", -1.0)
     asked = question("MeanSquaredError")
-    text = "+".join(["|r|^|r|^|r|^|r|"] * 23)
-    start = time.process_time()
-    assert not judge(asked, asked.read(text)).right
-    assert time.process_time() - start < 8.0
+    (said,) = judge(asked, asked.read("r")).says
+    assert said.startswith("At y = ")
 
 
 @pytest.mark.parametrize(
