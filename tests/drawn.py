@@ -33,14 +33,15 @@ class ReadScale:
         """The numbers at places."""
         share = (np.asarray(places) - self.start) / (self.end - self.start)
         if self.log:
-            return self.low * (self.high / self.low) ** share
+            return 10 ** (np.log10(self.low) + share * (np.log10(self.high) - np.log10(self.low)))
         return self.low + share * (self.high - self.low)
 
     @property
     def unit(self) -> float:
         """How much a number, or its logarithm, changes over one unit."""
         length = abs(self.end - self.start)
-        return (np.log10(self.high / self.low) if self.log else abs(self.high - self.low)) / length
+        size = np.log10(self.high) - np.log10(self.low) if self.log else self.high - self.low
+        return abs(float(size)) / length
 
 
 @dataclass

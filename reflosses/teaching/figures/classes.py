@@ -86,9 +86,8 @@ def focal_fading() -> Drawing:
 
     def panel(left: float, title: str, letter: str, ends: tuple[float, float], ticks: Any, log: str = "y") -> Panel:
         box = left, 74, 166, 186
-        return drawing.panel(
-            title.replace("*", ""), box, title=title, letter=letter, x=ends, xticks=ticks, log=log, **options
-        )
+        given: dict[str, Any] = {"title": title, "letter": letter, "x": ends, "xticks": ticks, "log": log, **options}
+        return drawing.panel(title.replace("*", ""), box, **given)
 
     probability = panel(50, "|*dℓ*/*dŷ*|", "*p_t*", (0, 1), HALVES)
     error = panel(276, "*d²ℓ*/*dŷ²*", "*q* = 1 − *p_t*", (1e-6, 1), (1e-6, 1e-3, 1), "xy")

@@ -29,7 +29,7 @@ from reflosses.teaching.figures.drawing import (
     width_of_text,
 )
 
-POINTS = 121  # of a curve between two kinks
+POINTS = 101  # of a curve between two kinks
 QUANTITIES = ("loss", "gradient", "curvature")
 GREEK = {"delta": "*δ*", "gamma": "*γ*", "alpha": "*α*", "label_smoothing": "*ε*"}
 LEFTS, TOP, ACROSS, DOWN, HEIGHT = (44, 272, 500), 68, 172, 156, 276

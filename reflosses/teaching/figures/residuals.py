@@ -121,19 +121,12 @@ def robust_means() -> Drawing:
     def pulls(numbers: Numbers, c: Any) -> Floats:
         return np.asarray(numbers(np.asarray(c)[:, None] - data)[1].sum(axis=1))
 
-    titles = {"s(c)": "*s*(*c*) = Σ *ψ*(*c* − *y_i*)"}
-    for name, left, across, span, ticks in (
-        ("s(c)", 36, 316, (0.5, 7.5), range(1, 8)),
-        ("the mean", 386, 96, (19.0, 23.0), (20, 22)),
-        ("the outlier", 516, 150, (83.0, 97.0), (85, 90, 95)),
+    for name, title, left, across, span, ticks in (
+        ("sum", "*s*(*c*) = Σ *ψ*(*c* − *y_i*)", 36, 316, (0.5, 7.5), range(1, 8)),
+        ("mean", "the mean", 386, 96, (19.0, 23.0), (20, 22)),
+        ("outlier", "the outlier", 516, 150, (83.0, 97.0), (85, 90, 95)),
     ):
-        options: dict[str, Any] = {
-            "x": span,
-            "y": (-8, 8),
-            "title": titles.get(name, name),
-            "letter": "*c*",
-            "xticks": ticks,
-        }
+        options: dict[str, Any] = {"x": span, "y": (-8, 8), "title": title, "letter": "*c*", "xticks": ticks}
         panel = drawing.panel(name, (left, 74, across, 212), yticks=(-5, 0, 5), **options)
         for style, (kernel, numbers) in enumerate(named.items(), 1):
             if kernel != "absolute":

@@ -25,7 +25,7 @@ def relative_errors(computed: Any, exact: Any) -> Floats:
     """Relative errors between LEAST and 1. A result that is not finite has the error 1, as 0 has."""
     computed, exact = np.asarray(computed, np.float64), np.asarray(exact, np.float64)
     with np.errstate(all="ignore"):
-        errors = np.abs(computed - exact) / np.abs(exact)
+        errors = np.where(computed == exact, 0.0, np.abs(computed - exact) / np.abs(exact))
     return np.clip(np.where(np.isfinite(computed), errors, 1.0), LEAST, 1.0)
 
 
@@ -66,37 +66,33 @@ def logit_digits() -> Drawing:
 def cauchy_digits() -> Drawing:
     """Which form of the Cauchy kernel keeps its digits at which residual."""
     alt = (
-        "The relative error of four forms over the residual r from 1e-170 to 1e170: log(1 + u) loses its digits "
-        "in a staircase below 1 and has none below 1e-8, log1p(u) holds where u is in range, and (7) and (8) "
-        "hold beyond."
+        "The relative error of four forms over r/δ from 1e-170 to 1e170: log(1 + u) loses its digits in a ramp below 1 "
+        "and has none below 1e-8, log1p(u) holds where u is in range, (7) below it and (8) above it."
     )
-    drawing = Drawing("cauchy_digits", alt, 400)
-    loss, each = Cauchy(delta=1.0, reduction="none"), 5
-    forms: dict[str, Callable[[Floats], Any]] = {
-        "log(1 + *u*)": lambda r: np.log(1 + r * r),
-        "log1p(*u*)": lambda r: np.log1p(r * r),
-        "(7)": lambda r: r * (r * np.where(r * r > 0, np.log1p(r * r) / (r * r), 1.0)),
-        "(8)": lambda r: 2 * np.log(r),
+    drawing = Drawing("cauchy_digits", alt, 386)
+    delta, each = 1e6, 5
+    loss = Cauchy(delta=delta, reduction="none")
+    forms: dict[str, Callable[[Floats, Floats], Any]] = {
+        "log(1 + *u*)": lambda r, u: delta * delta * np.log(1 + u),
+        "log1p(*u*)": lambda r, u: delta * delta * np.log1p(u),
+        "(7)": lambda r, u: r * (r * np.where(u > 0, np.log1p(u) / u, 1.0)),
+        "(8)": lambda r, u: 2 * delta * delta * (np.log(r) - np.log(delta)),
     }
     drawing.legend(WIDTH - EDGE, 22, list(enumerate(forms, 1)))
-    for name, left, across, ends, ticks in (
-        ("the middle", 56, 276, (1e-10, 1e10), (1e-8, 1e-4, 1.0, 1e4, 1e8)),
-        ("the whole range", 392, 276, (1e-170, 1e170), (1e-150, 1e-75, 1.0, 1e75, 1e150)),
+    for name, left, ends, ticks in (
+        ("the middle", 56, (1e-10, 1e10), (1e-8, 1e-4, 1.0, 1e4, 1e8)),
+        ("the whole range", 392, (1e-170, 1e170), (1e-150, 1e-75, 1.0, 1e75, 1e150)),
     ):
-        options: dict[str, Any] = {
-            "x": ends,
-            "log": "xy",
-            "letter": "*r*, with *δ* = 1 and *u* = *r²*",
-            "xticks": ticks,
-        }
-        panel = drawing.panel(name, (left, 74, across, 266), title=f"relative error, {name}", **options, **ERRORS)
-        r = np.logspace(np.log10(ends[0]), np.log10(ends[1]), 120 * each)
-        middle = r.reshape(-1, each)[:, each // 2]
+        options: dict[str, Any] = {"x": ends, "log": "xy", "letter": "*r*/*δ*, with *u* = (*r*/*δ*)²", "xticks": ticks}
+        panel = drawing.panel(name, (left, 74, 276, 266), title=f"relative error, {name}", **options, **ERRORS)
+        share = np.logspace(np.log10(ends[0]), np.log10(ends[1]), 120 * each)
+        r = share * delta
         exact = certify(loss, np.zeros(len(r)), r)[0]
         with np.errstate(all="ignore"):
+            u = (r / delta) * (r / delta)
             for style, (form, compute) in enumerate(forms.items(), 1):
-                errors = largest_of(relative_errors(compute(r), exact), each)
-                panel.curve(form.replace("*", ""), middle, errors, style)
+                errors = largest_of(relative_errors(compute(r, u), exact), each)
+                panel.curve(form.replace("*", ""), share[each // 2 :: each], errors, style)
     return drawing
 
 
