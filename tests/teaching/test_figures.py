@@ -57,7 +57,8 @@ def test_the_comparison_sees_a_wrong_number() -> None:
     panel.dot(2, 0, 1)
     assert differences("huber_tangents", drawing.svg()) == ["curvature, dots"]
     text = committed("BinaryCrossEntropy")
-    shifted = re.sub(r"(?<=L)(\d+)", lambda m: str(int(m[1]) + 1), text, count=90)
+    path = text.partition('data-curve="*y* = 1" d="')[2].partition('"')[0]  # of the loss
+    shifted = text.replace(path, re.sub(r"(?<= )(\d+)", lambda m: str(int(m[1]) + 1), path))
     assert differences("binary_cross_entropy", shifted) == ["loss, *y* = 1"]
     noisy = text.replace('data-y="', 'data-y="1e-17 1 260 30 log" data-old="')
     assert differences("binary_cross_entropy", noisy) == [f"{q} has other axes" for q in QUANTITIES]
@@ -382,6 +383,7 @@ def test_plot_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["xyzzy"], "no figure is named 'xyzzy'; `reflosses plot` lists all names"),
         (["Huber", "delt=2"], "Huber has no parameter 'delt'; did you mean delta?"),
         (["Huber", "delta=-1"], "delta is -1, not a finite number in (0, inf)"),
+        (["Huber", "delta=1e300"], "a figure takes a delta from 1e-100 to 1e100"),
         (["Huber", "delta"], "'delta' is not KEY=VALUE"),
         (["Huber", "-o", "huber.png"], "--out huber.png: a figure is SVG, so its file ends with .svg"),
         (["Huber", "-o", "not/there.svg"], "--out not/there.svg: cannot be written"),

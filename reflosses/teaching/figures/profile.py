@@ -31,7 +31,18 @@ from reflosses.teaching.figures.drawing import (
 
 POINTS = 101  # of a curve between two kinks
 QUANTITIES = ("loss", "gradient", "curvature")
-GREEK = {"delta": "*δ*", "gamma": "*γ*", "alpha": "*α*", "label_smoothing": "*ε*"}
+LETTERS_OF_PARAMETERS = {
+    "delta": "*δ*",
+    "gamma": "*γ*",
+    "alpha": "*α*",
+    "clamp": "*c*",
+    "label_smoothing": "*ε*",
+    "pos_weight": "*w*",
+    "information": "*Ω*",
+    "smooth_nr": "*a*",
+    "smooth_dr": "*b*",
+}
+UNSEEN = ("reduction", "axis", "ignore_index", "per_sample")  # parameters that change nothing in the figure
 LEFTS, TOP, ACROSS, DOWN, HEIGHT = (44, 272, 500), 68, 172, 156, 276
 ROW = 26  # of a legend below the headline
 
@@ -75,6 +86,13 @@ def _residual(letter: str, symbol: str = "ℓ") -> tuple[str, str, str, str]:
     return f"*{letter}*", f"*{symbol}*", f"*d{symbol}*/*dŷ*", f"*d²{symbol}*/*dŷ²*"
 
 
+def _around(loss: Any, deltas: float) -> tuple[float, float]:
+    """An axis to both sides of 0 in units of delta; ValueError if floats end there."""
+    if not 1e-100 <= loss.delta <= 1e100:
+        raise ValueError(f"{loss}: a figure takes a delta from 1e-100 to 1e100")
+    return -deltas * loss.delta, deltas * loss.delta
+
+
 def _mean_squared_error(loss: Any) -> LossProfile:
     alt = "A parabola over the residual r, its slope 2r, which grows without end, and its constant curvature 2."
     return LossProfile(_residual("r"), (-3.0, 3.0), (Moving(0.0),), alt=alt)
@@ -92,7 +110,7 @@ def _huber(loss: Any) -> LossProfile:
         "A parabola that goes on as a straight line where |r| > δ, its slope, which is the residual r and stays "
         "at δ, and its curvature, which falls from 1 to 0 at |r| = δ."
     )
-    return LossProfile(_residual("r"), (-3 * loss.delta, 3 * loss.delta), (Moving(0.0),), alt=alt)
+    return LossProfile(_residual("r"), _around(loss, 3), (Moving(0.0),), alt=alt)
 
 
 def _cauchy(loss: Any) -> LossProfile:
@@ -106,7 +124,7 @@ def _cauchy(loss: Any) -> LossProfile:
             raise ValueError(f"{loss}: a figure takes one matrix as information")
         zeros = (0.0,) * loss.information.shape[-1]
         line = Moving(zeros, zeros, (0,))
-    return LossProfile(_residual("e", "ρ"), (-5 * loss.delta, 5 * loss.delta), (line,), alt=alt)
+    return LossProfile(_residual("e", "ρ"), _around(loss, 5), (line,), alt=alt)
 
 
 def _hinge(loss: Any) -> LossProfile:
@@ -355,7 +373,7 @@ def profile_figure(loss: Loss) -> Drawing:
             y=_ends([curve for _, curve in drawn], profile.cut[k]),
             title=f"{quantity} {profile.letters[k + 1]}",
             letter=profile.letters[0],
-            xticks=HALVES if profile.span == (0.0, 1.0) else round_numbers(*profile.span, 7),
+            xticks=_ticks(profile.span),
         )
         for n, curve in drawn:
             _draw(panel, profile.moving[n].name or quantity, curve, n + 1)
@@ -363,16 +381,23 @@ def profile_figure(loss: Loss) -> Drawing:
     return drawing
 
 
+def _ticks(span: tuple[float, float]) -> Sequence[Any]:
+    """Round numbers on the horizontal axis: few, if they are written as powers of ten."""
+    if span == (0.0, 1.0):
+        return HALVES
+    return round_numbers(*span, 7 if 0.1 < span[1] - span[0] < 1000 else 3)
+
+
 def _headline(loss: Loss) -> str:
-    """The name of a loss, and its parameters that a figure can show."""
+    """The name of a loss and its parameters, without those that are switched off."""
     shown = []
     for f in fields(loss):
         value = getattr(loss, f.name)
-        usual = value is f.default and (value is None or isinstance(value, str) or value == 0)
-        if usual or f.name in ("reduction", "axis", "ignore_index", "per_sample"):
+        off = value is None or (isinstance(value, str) and value == f.default) or (f.default == 0 and value == 0)
+        if f.name in UNSEEN or off:
             continue
         text = f"{value:g}" if isinstance(value, float) else printed(value).replace("'", "")
-        shown.append(f"{GREEK.get(f.name, f.name.replace('_', ' '))} = {text}")
+        shown.append(f"{LETTERS_OF_PARAMETERS.get(f.name, f.name.replace('_', ' '))} = {text}")
     return ", ".join([type(loss).__name__, *shown])
 
 
@@ -416,7 +441,7 @@ def _draw(panel: Panel, name: str, curve: Sampled, style: int) -> None:
     for k, kink in enumerate(curve.kinks):
         left, right = curve.y[k][-1], curve.y[k + 1][0]
         here = curve.at_kinks[k]
-        jumps = abs(right - left) > 1e-6 * size
+        jumps = right != left and not abs(right - left) <= 1e-6 * size
         if jumps or np.isnan(here):
             x.append(np.array([kink]))
             y.append(np.array([np.nan]))
