@@ -447,7 +447,9 @@ def test_ticks_and_texts() -> None:
     assert round_numbers(-3, 3, 7) == [-3, -2, -1, 0, 1, 2, 3]
     assert round_numbers(0, 0.31) == [0, 0.1, 0.2, 0.3]
     assert round_numbers(-6.7, 6.7) == [-5, 0, 5]
-    assert [in_figures(x) for x in (-0.5, 0, 1500, 2e6, -1e-7)] == ["−0.5", "0", "1500", "2·10⁶", "−10⁻⁷"]
+    assert [in_figures(x) for x in (-0.5, 0, 1500, 0.25)] == ["−0.5", "0", "1500", "0.25"]
+    large = figure_of("Huber", {"delta": 2.0e6}).svg()
+    assert re.sub("<.*?>", "", large).count("r / 10⁶") == 3  # below each panel
     assert [power(x) for x in (1, 10, 1e-16)] == ["1", "10", "10⁻¹⁶"]
     assert marked_up("*a* < b") == '<tspan font-style="italic">a</tspan> &lt; b'
     assert re.sub("<.*?>", "", marked_up("*p_t* and x_{ln}")).replace("\u200b", "") == "pt and xln"

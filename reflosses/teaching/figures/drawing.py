@@ -77,14 +77,8 @@ def round_numbers(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def in_figures(number: float) -> str:
-    """A number on an axis: "−0.5", "10⁻⁶"."""
-    text = f"{number:g}" if 0.01 < abs(number) < 1e4 or number == 0 else f"{number:e}"
-    if "e" in text:
-        mantissa, _, exponent = text.partition("e")
-        mantissa = f"{float(mantissa):g}"
-        power = f"10{str(int(exponent)).translate(SUPERSCRIPTS)}"
-        text = power if mantissa == "1" else f"−{power}" if mantissa == "-1" else f"{mantissa}·{power}"
-    return text.replace("-", "−")
+    """A number on an axis: "−0.5"."""
+    return f"{number:g}".replace("-", "−")
 
 
 def power(number: float) -> str:

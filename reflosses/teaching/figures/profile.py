@@ -24,12 +24,15 @@ from reflosses.teaching.figures.drawing import (
     WIDTH,
     Drawing,
     Panel,
+    in_figures,
+    power,
     round_numbers,
     width_of_legend,
     width_of_text,
 )
 
-POINTS = 101  # of a curve between two kinks
+POINTS = 151  # of a curve between two kinks
+FEWER_POINTS = 61  # the same of a loss that is called anew for each point
 QUANTITIES = ("loss", "gradient", "curvature")
 LETTERS_OF_PARAMETERS = {
     "delta": "*δ*",
@@ -335,7 +338,7 @@ def kinks_of(loss: Loss, line: Moving, span: tuple[float, float]) -> list[float]
 def pieces_of(loss: Loss, line: Moving, span: tuple[float, float]) -> list[Floats]:
     """The predictions at which a curve is sampled: one array for each piece between two kinks, denser at its ends."""
     ends = [span[0], *kinks_of(loss, line, span), span[1]]
-    even = np.linspace(0, 1, POINTS)
+    even = np.linspace(0, 1, FEWER_POINTS if loss.reads_all_predictions else POINTS)
     shares = (even + (1 - np.cos(np.pi * even)) / 2) / 2
     pieces = []
     for k, (low, high) in enumerate(pairwise(ends)):
@@ -366,14 +369,18 @@ def profile_figure(loss: Loss) -> Drawing:
     found = [_curves(line.other or loss, line, profile.span) for line in profile.moving]
     for k, (quantity, left) in enumerate(zip(QUANTITIES, LEFTS, strict=True)):
         drawn = [(n, curves[k]) for n, curves in enumerate(found) if k or profile.moving[n].other is None]
+        ends = _ends([curve for _, curve in drawn], profile.cut[k])
+        unit, yticks = _ticks(ends)
+        below, xticks = (1.0, HALVES) if profile.span == (0.0, 1.0) else _ticks(profile.span, 7)
         panel = drawing.panel(
             quantity,
             (left, TOP + down, ACROSS, DOWN),
             x=profile.span,
-            y=_ends([curve for _, curve in drawn], profile.cut[k]),
-            title=f"{quantity} {profile.letters[k + 1]}",
-            letter=profile.letters[0],
-            xticks=_ticks(profile.span),
+            y=ends,
+            title=f"{quantity} {profile.letters[k + 1]}{_over(unit)}",
+            letter=f"{profile.letters[0]}{_over(below)}",
+            xticks=xticks,
+            yticks=yticks,
         )
         for n, curve in drawn:
             _draw(panel, profile.moving[n].name or quantity, curve, n + 1)
@@ -381,11 +388,17 @@ def profile_figure(loss: Loss) -> Drawing:
     return drawing
 
 
-def _ticks(span: tuple[float, float]) -> Sequence[Any]:
-    """Round numbers on the horizontal axis: few, if they are written as powers of ten."""
-    if span == (0.0, 1.0):
-        return HALVES
-    return round_numbers(*span, 7 if 0.1 < span[1] - span[0] < 1000 else 3)
+def _ticks(ends: tuple[float, float], most: int = 5) -> tuple[float, Sequence[Any]]:
+    """Round numbers on an axis, and the power of ten that they are multiples of if they are very large or small."""
+    size = max(map(abs, ends))
+    unit = 1.0 if 0.01 <= size < 1e4 else 10.0 ** np.floor(np.log10(size))
+    if 100 <= size / unit:
+        most = min(most, 5)  # their numbers are long
+    return unit, [(tick, in_figures(tick / unit)) for tick in round_numbers(*ends, most)]
+
+
+def _over(unit: float) -> str:
+    return "" if unit == 1 else f" / {power(unit)}"
 
 
 def _headline(loss: Loss) -> str:
