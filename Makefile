@@ -66,7 +66,7 @@ portrait: .cache/frameworks.stamp  ## draw the figure of the README: four librar
 	$(FRAMEWORKS)/python tests/installed/portraits.py readme
 
 figures: .venv/test  ## draw the figures of the pages into derivations/figures/ (seconds)
-	PYTHONPATH=tests $(BIN)/python tests/measuring/write_figures.py
+	$(BIN)/python tests/measuring/write_figures.py
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-FIGURES = Path(__file__).parent.parent / "derivations" / "figures"
+FIGURES = Path(__file__).parents[2] / "derivations" / "figures"
 SVG = "{http://www.w3.org/2000/svg}"
 ROUNDING = 0.06  # units: places are written to a tenth
 NOISE = 1e-15  # errors below this are the last digit, which depends on the processor
