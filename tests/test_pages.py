@@ -27,14 +27,57 @@ SECTIONS = [
     "Definition and domain",
     "The gradient, step by step",
     "Kinks",
-    "Floating point",
     "Reading the gradient",
+    "Floating point",
     "Sources",
+    "Exercises",
 ]
+KINDS = ("Derive", "Predict", "Find the mistake")
+WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou"]
+
+# Pages that are not in this shape yet. Both sets will be empty, and then go away.
+WITHOUT_EXERCISES = {
+    "binary_cross_entropy_with_logits",
+    "cauchy",
+    "cross_entropy",
+    "dice",
+    "dice_versus_iou",
+    "focal",
+    "focal_with_logits",
+    "generalized_dice",
+    "hinge",
+    "huber",
+    "iou",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "negative_log_likelihood",
+    "sparse_categorical_cross_entropy",
+    "weighted_cross_entropy",
+}
+FLOATING_POINT_BEFORE_READING = {
+    "binary_cross_entropy_with_logits",
+    "cauchy",
+    "cross_entropy",
+    "dice",
+    "focal",
+    "focal_with_logits",
+    "generalized_dice",
+    "hinge",
+    "huber",
+    "iou",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "negative_log_likelihood",
+    "sparse_categorical_cross_entropy",
+    "weighted_cross_entropy",
+}
+
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE_MATH = re.compile(r"\$`[^`]+`\$")
+EXERCISE = re.compile(r"^(\d+)\. ", re.M)
+ANSWER = re.compile(r"^<details><summary>Answer</summary>\n\n(.+?)\n\n</details>$", re.M | re.S)
 NEEDS_FLINT = re.compile(r"\bflint\b|\bcertif|reflosses\.(accuracy|truth)\b")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -59,20 +102,56 @@ def tags(text: str) -> list[int]:
     return [int(n) for _, block in blocks(text, "math") for n in re.findall(r"\\tag\{(\d+)\}", block)]
 
 
-def structure(text: str, title: str) -> list[str]:
+def structure(text: str, title: str, sections: list[str] = SECTIONS) -> list[str]:
     """The title, the sections and the numbering of a loss's page."""
     heads = re.findall(r"^(##?) (.+)$", prose(text), re.M)
     faults = []
     if heads[:1] != [("#", title)] or not text.startswith("# "):
         faults.append(f"the page must start with '# {title}'")
-    if [name for _, name in heads[1:]] != SECTIONS:
+    if [name for _, name in heads[1:]] != sections:
         faults.append(f"the sections are {[name for _, name in heads[1:]]}")
     steps = text.partition(f"## {SECTIONS[2]}\n")[2].partition(f"## {SECTIONS[3]}\n")[0]
     if CHECKED not in steps:
         faults.append(f"no block headed {CHECKED.splitlines()[0]!r} follows the derivation")
+    if not steps.startswith("\n**The smallest example.** "):
+        faults.append("the derivation does not begin with the smallest example")
     numbers = tags(text)
     if numbers[:1] != [1] or len(set(numbers)) < len(numbers):
         faults.append(f"tags must be unique and start at 1: {numbers}")
+    return faults
+
+
+def sections_of(stem: str) -> list[str]:
+    """The sections that a loss's page has to have, in their order."""
+    wanted = list(SECTIONS)
+    if stem in FLOATING_POINT_BEFORE_READING:
+        wanted[4:6] = wanted[5], wanted[4]
+    return wanted[:-1] if stem in WITHOUT_EXERCISES else wanted
+
+
+def exercises(text: str) -> list[str]:
+    """Three to five exercises of the three kinds, each with a folded answer that runs something and prints it."""
+    section = text.partition("\n## Exercises\n")[2]
+    _, *parts = EXERCISE.split(section)
+    numbers, tasks = parts[::2], parts[1::2]
+    faults = [] if 3 <= len(tasks) <= 5 else [f"there are {len(tasks)} exercises"]
+    if numbers != [str(i + 1) for i in range(len(tasks))]:
+        faults.append(f"the exercises are numbered {numbers}")
+    kinds = [task.partition(".** ")[0].removeprefix("**") for task in tasks]
+    if set(kinds) != set(KINDS):
+        faults.append(f"the kinds are {kinds}: each begins with one of {KINDS} in bold, and all three occur")
+    for number, kind, task in zip(numbers, kinds, tasks, strict=True):
+        answers = ANSWER.findall(task)
+        if len(answers) != 1 or task.count("<details>") != 1:
+            faults.append(f"exercise {number} has {len(answers)} folded answers")
+            continue
+        code = "".join(block for _, block in blocks(answers[0], "python"))
+        if not any(example.want for example in doctest.DocTestParser().get_examples(code)):
+            faults.append(f"the answer of exercise {number} prints nothing")
+        if kind == KINDS[2] and not re.search(r"\b(diagnose|check)\(", code):
+            faults.append(f"the answer of exercise {number} does not ask reflosses.diagnose")
+        if not prose(answers[0]).strip():
+            faults.append(f"the answer of exercise {number} says nothing")
     return faults
 
 
@@ -142,7 +221,14 @@ each_page = pytest.mark.parametrize(
 
 @each_loss
 def test_a_page_has_its_title_its_sections_and_numbered_equations(cls: type[Loss]) -> None:
-    assert structure(page_of(cls).read_text("utf-8"), cls.__name__) == []
+    page = page_of(cls)
+    assert structure(page.read_text("utf-8"), cls.__name__, sections_of(page.stem)) == []
+
+
+@pytest.mark.parametrize("stem", WITH_EXERCISES)
+def test_a_page_ends_with_exercises_that_have_answers(stem: str) -> None:
+    text = (DERIVATIONS / f"{stem}.md").read_text("utf-8")
+    assert (exercises(text) != []) == (stem in WITHOUT_EXERCISES), exercises(text)
 
 
 @each_loss
@@ -189,19 +275,32 @@ def test_the_index_links_every_page() -> None:
     assert {name for name in pages if f"]({name})" not in index} == set()
 
 
-GOOD = (
-    "# Toy\n\nA toy.\n\n"
-    + "\n\n".join(
-        f"## {head}\n\n" + (f"```math\nx \\tag{{1}}\n```\n\n{CHECKED}>>> 1 + 1\n2\n```" if head == SECTIONS[2] else "…")
-        for head in SECTIONS
-    )
-    + "\n"
-)
+ANSWERED = """{number}. **{kind}.** What is 1 + 1?
+
+<details><summary>Answer</summary>
+
+It is 2.
+
+```python
+>>> 1 + 1  # check()
+2
+
+```
+
+</details>
+"""
+BODIES = {
+    "The gradient, step by step": (
+        f"**The smallest example.** One.\n\n```math\nx \\tag{{1}}\n```\n\n{CHECKED}>>> 1 + 1\n2\n```"
+    ),
+    "Exercises": "\n".join(ANSWERED.format(number=i, kind=kind) for i, kind in enumerate(KINDS, 1)),
+}
+GOOD = "# Toy\n\nA toy.\n\n" + "\n\n".join(f"## {head}\n\n{BODIES.get(head, '…')}" for head in SECTIONS) + "\n"
 
 
 def test_the_toy_page_has_no_fault() -> None:
     assert structure(GOOD, "Toy") == notation(GOOD) == links(GOOD, DERIVATIONS) == outputs(GOOD, "toy") == []
-    assert citations(GOOD, "x = 1  # (1)\n") == []
+    assert citations(GOOD, "x = 1  # (1)\n") == exercises(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +311,8 @@ def test_the_toy_page_has_no_fault() -> None:
         ("## Kinks\n\n…\n\n", ""),
         ("## Kinks", "## Corners"),
         ("## Sources", "## More\n\n## Sources"),
+        ("## Floating point", "## Reading the gradient"),
+        ("**The smallest example.** One.", "One."),
         ("A machine has", "Nobody has"),
         (r"\tag{1}", r"\tag{2}"),
         (r"x \tag{1}", "x \\tag{1}\n```\n\n```math\ny \\tag{1}"),
@@ -220,6 +321,25 @@ def test_the_toy_page_has_no_fault() -> None:
 def test_a_fault_of_structure_is_found(old: str, new: str) -> None:
     assert old in GOOD
     assert structure(GOOD.replace(old, new, 1), "Toy") != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ANSWERED.format(number=2, kind=KINDS[1]), ""),
+        ("2. **Predict", "7. **Predict"),
+        ("**Predict.**", "**Derive.**"),
+        ("**Predict.**", "**Guess.**"),
+        ("<summary>Answer</summary>\n\n", "<summary>Answer</summary>\n"),
+        ("It is 2.\n\n", ""),
+        ("2\n\n```\n\n</details>\n\n2.", "```\n\n</details>\n\n2."),
+        ("check()", "nothing is asked"),
+        ("## Exercises", "## Questions"),
+    ],
+)
+def test_a_fault_of_the_exercises_is_found(old: str, new: str) -> None:
+    assert old in GOOD
+    assert exercises(GOOD.replace(old, new)) != []
 
 
 def test_a_fault_of_notation_is_found() -> None:

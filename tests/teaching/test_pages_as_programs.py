@@ -19,7 +19,7 @@ DERIVATIONS = Path(__file__).resolve().parents[2] / "derivations"
 MOST_UNREAD = 0.06  # of all displays
 
 STEPS = {
-    "binary_cross_entropy": 9,
+    "binary_cross_entropy": 10,
     "binary_cross_entropy_with_logits": 25,
     "cauchy": 22,
     "cross_entropy": 17,
