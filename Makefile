@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+ENVIRONMENTS := $(basename $(notdir $(wildcard tests/installed/environments/*.txt)))
 FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 hunt: POINTS := $(if $(filter file,$(origin POINTS)),1e7,$(POINTS))
@@ -49,11 +50,11 @@ verdicts: .venv/test  ## what `check` says of 75 right and 176 wrong functions i
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
 
-frameworks: .cache/frameworks.stamp  ## check PyTorch, JAX, Keras, ONNX and the others, each really run
-	$(FRAMEWORKS)/python -m pytest -q $(XDIST) tests/installed
+frameworks: $(ENVIRONMENTS:%=.cache/%.stamp)  ## check PyTorch, JAX, Keras, MONAI and the others, each really run
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python -m pytest -q $(XDIST) tests/installed || exit; done
 
-atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of every framework, and what it does wrong
-	$(FRAMEWORKS)/python tests/installed/atlas.py .cache/atlas.json
+atlas: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/atlas.md: every function of every framework, and what it does wrong
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/atlas.py .cache/atlas-$$name.json || exit; done
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json
@@ -90,11 +91,8 @@ clean:  ## remove environments and caches
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
 
-.cache/frameworks.stamp: pyproject.toml tests/installed/requirements.txt
-	rm -rf .cache/frameworks
-	$(PYTHON) -m venv .cache/frameworks
-	.cache/frameworks/bin/python -m pip install -q -r tests/installed/requirements.txt
-	.cache/frameworks/bin/python -m pip install -q --no-deps -e .
+$(ENVIRONMENTS:%=.cache/%.stamp): .cache/%.stamp: pyproject.toml tests/installed/checkers.txt tests/installed/environments/%.txt
+	$(PYTHON) tests/installed/environments.py $*
 	@touch $@
 
 .cache/bare.stamp: pyproject.toml

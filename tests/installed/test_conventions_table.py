@@ -6,10 +6,12 @@ table of conventions that it shows. To be run where the frameworks are installed
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
+from needed import need
 
 from reflosses import (
     BinaryCrossEntropy,
@@ -31,6 +33,12 @@ from reflosses import (
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.search import diagnose
 
+PACKAGES = {  # the distributions of modules that have another name
+    "sklearn._loss": ("scikit-learn",),
+    "sklearn.metrics": ("scikit-learn",),
+    "keras": ("keras", "jax"),
+    "optax": ("optax", "jax"),
+}
 KINDS = {h.name: h.kind for h in HYPOTHESES}
 WEIGHTS = (0.25, 3.0, 0.75, 1.5)
 
@@ -612,9 +620,8 @@ def tensor(like: Any, values: Any) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_function_is_told_what_it_does(row: Row) -> None:
-    module = pytest.importorskip(row.module)
-    if row.module in ("keras", "optax"):
-        pytest.importorskip("jax")
+    need(*PACKAGES.get(row.module, (row.module.partition(".")[0],)))
+    module = import_module(row.module)
     framework = (
         "jax" if row.module in ("keras", "optax", "jax.numpy") else "torch" if row.module == "torch" else "numpy"
     )

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from known_defects import KNOWN, Known
+from needed import need
 
 from reflosses.frameworks.function import find
 from reflosses.frameworks.scripts import checked, exhausted
@@ -19,8 +20,7 @@ NARROW = ("bfloat16", "float16")
 def test_a_reported_defect_is_found(known: Known) -> None:
     framework, function = find(known.function)
     function = replace(function, equals=known.equals or function.equals)
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     for given in [known.given] if known.given is not None else function.tried:
         result = checked(framework, function, given, known.dtype, regimes=list(known.regimes), diagnose=False)
         if any((d.what, d.verdict) == (known.what, known.verdict) for d in result.worst):
@@ -56,6 +56,5 @@ def concerns_one_prediction(known: Known) -> bool:
     "known", [k for k in KNOWN if concerns_one_prediction(k)], ids=lambda k: f"{k.thread} {k.function}"
 )
 def test_a_reported_defect_of_one_prediction_is_seen_at_its_share_of_the_numbers(known: Known) -> None:
-    if find(known.function)[0].version is None:
-        pytest.skip(f"{find(known.function)[0].name} is not installed")
+    need(find(known.function)[0].package)
     assert shares(known).get(known.verdict, 0.0) > 0, known.url

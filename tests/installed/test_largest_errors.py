@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from needed import need
+
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
 from reflosses.frameworks.scripts import checked, largest_errors, script
@@ -41,8 +43,7 @@ def battery(function: str, dtype: str, given: Any) -> dict[str, float]:
 @pytest.mark.parametrize(("name", "dtype"), FUNCTIONS)
 def test_a_hunt_finds_at_least_the_errors_of_the_battery(name: str, dtype: str) -> None:
     framework, function = find(name)
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     given = function.tried[0]
     found = largest_errors(framework, function, given, dtype, points=POINTS)
     for what, least in battery(name, dtype, given).items():

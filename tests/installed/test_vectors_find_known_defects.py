@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from known_defects import KNOWN, Known
+from needed import need
 from vector_catches import Caught, caught
 
 import reflosses
@@ -56,8 +57,7 @@ def asked_of(function: Function, loss: Loss, dtype: str) -> Iterator[Vector]:
 def findings(known: Known) -> list[Caught]:
     framework, function = find(known.function)
     function = replace(function, equals=known.equals or function.equals)
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     found = []
     for given in [known.given] if known.given is not None else function.tried:
         factor, loss = parts(function.loss(given))
