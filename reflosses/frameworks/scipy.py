@@ -6,9 +6,10 @@ at its starting point and reports the cost and the gradient there.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
 
 THREE_DTYPES = (*TWO_DTYPES, "float16")
@@ -163,11 +164,41 @@ FUNCTIONS = (
 )
 
 NOT_COVERED = {
-    "scipy.optimize.least_squares(loss='soft_l1')": "pseudo-Huber, no loss of ours",
-    "scipy.optimize.least_squares(loss='arctan')": "no loss of ours",
+    "scipy.optimize.least_squares soft_l1": "needs a pseudo-Huber loss",
+    "scipy.optimize.least_squares arctan": "needs an arctan loss",
     "scipy.special.pseudo_huber": "no loss of ours",
     "scipy.special.rel_entr, kl_div, entr": "Kullback–Leibler divergence and entropy, no losses of ours",
+    "scipy.stats.entropy": "with two arguments, needs a Kullback–Leibler divergence",
+    "scipy.stats.wasserstein_distance, energy_distance": "of distributions, no losses of ours",
+    "scipy.spatial.distance.cosine": "needs a cosine loss",
+    "scipy.spatial.distance.euclidean, seuclidean, mahalanobis, jensenshannon": "roots of sums, no losses of ours",
+    "scipy.spatial.distance.canberra, chebyshev, correlation": "no losses of ours",
+    "scipy.spatial.distance.rogerstanimoto, russellrao, sokalsneath, yule": "counts of equal bits, no losses of ours",
 }
+
+WITHOUT_ROW = {
+    "scipy.spatial.distance.hamming": "MeanAbsoluteError of labels 0 and 1",
+    "scipy.spatial.distance.minkowski": "with p=1 MeanAbsoluteError(reduction='sum'), as cityblock is",
+    "scipy.spatial.distance.braycurtis": "of masks of 0 and 1 Dice, as distance.dice is",
+}
+
+OFFERS = (
+    Offer("scipy.optimize.least_squares", dot=" ", names="least_squares_losses()"),
+    Offer("scipy.special", r"huber|rel_entr|kl_div"),
+    Offer("scipy.stats", r"^entropy$|^(wasserstein|energy)_distance$"),
+    Offer(
+        "scipy.spatial.distance",
+        others="cdist directed_hausdorff is_valid_dm is_valid_y num_obs_dm num_obs_y pdist squareform",
+        names="scipy.spatial.distance.__all__",
+    ),
+)
+
+
+def least_squares_losses() -> list[str]:
+    """The names of the losses of `least_squares`."""
+
+    return list(sys.modules["scipy.optimize._lsq.least_squares"].IMPLEMENTED_LOSSES)
+
 
 FRAMEWORK = Framework(
     "scipy",
@@ -176,4 +207,6 @@ FRAMEWORK = Framework(
     "numpy",
     FUNCTIONS,
     NOT_COVERED,
+    without_row=WITHOUT_ROW,
+    offers=OFFERS,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import Framework, Function, Offer
 from reflosses.frameworks.inputs import label_zero
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
@@ -180,7 +180,6 @@ FUNCTIONS = (
 )
 
 NOT_COVERED = {
-    "torch.nn.functional.linear_cross_entropy": "cross_entropy of a linear layer's output",
     "torch.nn.functional.hinge_embedding_loss": "its loss of y = 1 is the score itself, no hinge",
     "torch.nn.functional.multi_margin_loss, multilabel_margin_loss": "hinges of several classes; ours has two labels",
     "torch.nn.functional.gaussian_nll_loss": "learns a variance; with variance 1 it is half of mse_loss",
@@ -192,4 +191,24 @@ NOT_COVERED = {
     "torch.nn.AdaptiveLogSoftmaxWithLoss": "a layer with a loss of clustered classes, no loss of ours",
 }
 
-FRAMEWORK = Framework("torch", "torch", "import torch", "torch", FUNCTIONS, NOT_COVERED, extra="torch")
+WITHOUT_ROW = {
+    "torch.nn.functional.linear_cross_entropy": "cross_entropy of a linear layer's output: CrossEntropy(axis=1) where "
+    "the layer is the identity",
+}
+
+OFFERS = (
+    Offer("torch.nn.functional", r"_loss$|cross_entropy|kl_div$"),
+    Offer("torch.nn", r"WithLoss$"),
+)
+
+FRAMEWORK = Framework(
+    "torch",
+    "torch",
+    "import torch",
+    "torch",
+    FUNCTIONS,
+    NOT_COVERED,
+    extra="torch",
+    without_row=WITHOUT_ROW,
+    offers=OFFERS,
+)

@@ -27,9 +27,10 @@ def pins(file: Path) -> list[str]:
 
 
 def home(package: str) -> str | None:
-    """The environment in which a distribution is tested: the first that pins it, or None."""
+    """The environment in which a distribution, or its build for CPUs, is tested: the first that pins it, or None."""
     for name in ENVIRONMENTS:
-        if normal(package) in {normal(pin.partition("==")[0]) for pin in pins(FOLDER / f"environments/{name}.txt")}:
+        pinned = {normal(pin.partition("==")[0]) for pin in pins(FOLDER / f"environments/{name}.txt")}
+        if pinned & {normal(package), f"{normal(package)}-cpu"}:
             return name
     return None
 

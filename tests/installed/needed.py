@@ -1,11 +1,12 @@
 """Tests say which packages they need, and leave out those that `make frameworks` tests in another environment."""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 from environments import ENVIRONMENTS, home
+
+from reflosses.frameworks.function import installed_version
 
 ELSEWHERE = "is tested in another environment"  # a reason to skip that REFLOSSES_NO_SKIPS allows
 
@@ -21,7 +22,5 @@ def need(*packages: str) -> None:
     for package in packages:
         if is_elsewhere(package):
             pytest.skip(f"{package} {ELSEWHERE}")
-        try:
-            version(package)
-        except PackageNotFoundError:
+        if installed_version(package) is None:
             pytest.skip(f"{package} is not installed")
