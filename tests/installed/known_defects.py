@@ -16,6 +16,8 @@ HOMES = {
     "sklearn": "https://github.com/scikit-learn/scikit-learn/issues/",
     "scipy": "https://github.com/scipy/scipy/issues/",
     "onnx": "https://github.com/onnx/onnx/issues/",
+    "xgboost": "https://github.com/dmlc/xgboost/issues/",
+    "lightgbm": "https://github.com/lightgbm-org/LightGBM/issues/",
 }
 
 
@@ -145,3 +147,40 @@ KNOWN = [
     Known("sklearn#17826", "sklearn.jaccard_score", "float64", "H", "value", "other convention"),
     Known("sklearn#24515", "sklearn.log_loss of classes", "float64", "K", "value", "accepts invalid input"),
 ]
+
+CITED = tuple(KNOWN)  # by the vectors in files, which are older than what follows
+
+# ---- TensorFlow, XGBoost and LightGBM --------------------------------------------------------------------------------
+
+NN, V1 = "tf.nn.{}_with_logits".format, "tf.compat.v1.losses."
+
+KNOWN += [
+    Known("tensorflow#75256", NN("sigmoid_cross_entropy"), "float64", "G", "value", "spurious inf/NaN"),
+    Known("tensorflow#126634", NN("softmax_cross_entropy"), "float64", "A", "gradient", "spurious zero"),
+    Known("tensorflow#40606", NN("softmax_cross_entropy"), "float32", "G", "value", "spurious inf/NaN"),
+    Known("tensorflow#15079", NN("softmax_cross_entropy"), "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#2327", V1 + "softmax_cross_entropy", "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#17021", V1 + "sigmoid_cross_entropy", "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#39878", V1 + "mean_squared_error without weights", "float64", "I", "value", "inaccurate"),
+    Known("tensorflow#48129", V1 + "sparse_softmax_cross_entropy", "float64", "I", "value", "inaccurate"),
+    Known("keras#13113", V1 + "huber_loss", "float32", "G", "gradient", "spurious inf/NaN"),
+    Known("keras#11643", V1 + "mean_squared_error", "float32", "H", "value", "other convention"),
+    Known("xgboost#213", "xgboost.reg:logistic", "float32", "B", "value", "capped"),
+    Known("xgboost#2955", "xgboost.binary:logistic", "float32", "A", "gradient", "spurious zero"),
+    Known("xgboost#4061", "xgboost.binary:logitraw", "float32", "A", "gradient", "inaccurate"),
+    Known("xgboost#7941", "xgboost.multi:softprob", "float32", "F", "value", "inaccurate"),
+    Known("lightgbm#1937", "lightgbm.binary", "float32", "B", "value", "capped"),
+    Known("lightgbm#6716", "lightgbm.binary", "float32", "K", "value", "accepts invalid input"),
+    Known("lightgbm#1382", "lightgbm.binary", "float32", "K", "value", "accepts invalid input"),
+]
+
+# Objectives of trees whose second derivative is our curvature times a factor; LightGBM's is K / (K − 1) of K classes.
+KNOWN_CURVATURES = {
+    "xgboost#638": ("xgboost.multi:softmax", 2.0),
+    "xgboost#5299": ("xgboost.multi:softmax", 2.0),
+    "xgboost#2345": ("xgboost.multi:softmax", 2.0),
+    "xgboost#5769": ("xgboost.multi:softprob", 2.0),
+    "xgboost#10258": ("xgboost.multi:softprob", 2.0),
+    "lightgbm#1154": ("lightgbm.multiclass", 1.5),
+    "lightgbm#3256": ("lightgbm.multiclass", 1.5),
+}

@@ -1,5 +1,6 @@
 """TensorFlow, XGBoost and LightGBM: each row is its loss at moderate inputs, and what their curvatures are."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from known_defects import KNOWN_CURVATURES
 from needed import need
 
 from reflosses import CrossEntropy, Hinge
@@ -67,11 +69,9 @@ SCORES, CLASSES = np.float32([[0.25, -1.0, 2.0], [1.5, 0.5, -0.75]]), np.array([
 THEIRS = {  # the second derivative that an objective gives, where it is not our curvature of the loss
     "xgboost.reg:absoluteerror": np.ones_like,  # ours is 0, with which a step of Newton's has no length
     "xgboost.binary:hinge": np.ones_like,
-    "xgboost.multi:softprob": lambda ours: 2 * ours,  # with it two classes have the leaves of one logit
-    "xgboost.multi:softmax": lambda ours: 2 * ours,
     "lightgbm.regression_l1": np.ones_like,
     "lightgbm.huber": np.ones_like,  # ours is 0 where |r| is above delta
-    "lightgbm.multiclass": lambda ours: 1.5 * ours,  # K / (K − 1) of K = 3 classes
+    **{name: partial(np.multiply, factor) for name, factor in KNOWN_CURVATURES.values()},
 }
 OBJECTIVES = [function for k in frameworks() if k.name in NAMES[1:] for function in k.functions]
 
@@ -96,3 +96,12 @@ def test_the_curvature_of_an_objective(function: Function) -> None:
     np.testing.assert_allclose(
         (slope[there] / step[there]), THEIRS.get(function.name, lambda x: x)(ours)[there], rtol=2e-6
     )
+
+
+def test_the_reported_curvatures_are_of_three_classes() -> None:
+    assert SCORES.shape[1] == 3
+    assert set(KNOWN_CURVATURES.values()) == {
+        ("xgboost.multi:softmax", 2),
+        ("xgboost.multi:softprob", 2),
+        ("lightgbm.multiclass", 1.5),
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_defects import KNOWN, Known
+from known_defects import CITED, Known
 from needed import need
 from vector_catches import Caught, caught
 
@@ -76,7 +76,7 @@ def findings(known: Known) -> list[Caught]:
 
 
 @pytest.mark.parametrize(
-    "known", [k for k in KNOWN if k.thread not in BEYOND], ids=lambda k: f"{k.thread} {k.function} {k.dtype}"
+    "known", [k for k in CITED if k.thread not in BEYOND], ids=lambda k: f"{k.thread} {k.function} {k.dtype}"
 )
 def test_a_reported_defect_is_found_by_a_test_that_cites_it(known: Known) -> None:
     citing = [found for found in findings(known) if known.url in found.vector.reports]
@@ -86,5 +86,5 @@ def test_a_reported_defect_is_found_by_a_test_that_cites_it(known: Known) -> Non
 
 
 def test_what_vectors_cannot_show_is_little() -> None:
-    assert {k.thread for k in KNOWN if k.dtype in ("float16", "bfloat16")} == NARROW
-    assert {k.thread for k in KNOWN} >= BEYOND
+    assert {k.thread for k in CITED if k.dtype in ("float16", "bfloat16")} == NARROW
+    assert {k.thread for k in CITED} >= BEYOND
