@@ -150,10 +150,21 @@ def binary_dice(optax: Any, y: Any, p: Any, smooth: float) -> Any:
     return optax.losses.dice_loss(z[..., None], y[..., None], smooth=smooth, apply_softmax=True, axis=-2)
 
 
+def v1(name: str, reduction: str) -> Callable[[Any], Callable[..., Any]]:
+    """A loss of tf.compat.v1.losses with weights."""
+
+    def make(tf: Any) -> Callable[..., Any]:
+        loss = getattr(tf.compat.v1.losses, name)
+        return lambda y, yhat, weight=None: loss(y, yhat, 1.0 if weight is None else weight, reduction=reduction)
+
+    return make
+
+
 NONE, MEAN, SUM = ({"reduction": r} for r in ("none", "mean", "sum"))
 LAST = "averages the last axis first"
 F32 = {"dtype": "float32"}
-TORCH, KERAS, OPTAX, SK, METRICS = "torch", "keras", "optax", "sklearn._loss", "sklearn.metrics"
+TORCH, KERAS, OPTAX, SK, METRICS, TF = "torch", "keras", "optax", "sklearn._loss", "sklearn.metrics", "tensorflow"
+BY_WEIGHTS, SUMS = (MeanSquaredError(), ("divides by the weights",)), (MeanAbsoluteError(), ("sums",))
 
 ROWS = (
     # ---- A: regression
@@ -553,6 +564,42 @@ ROWS = (
     ),
     # ---- E: robust kernels
     Row("E2-scipy.least_squares-cauchy", "scipy.optimize", least_squares("cauchy", 0.7), Cauchy(0.7, **SUM), ("half",)),
+    # ---- TensorFlow: the first losses, with float32 inside
+    Row(
+        "A7-tf.v1.losses-nonzero_weights",
+        TF,
+        of_weighed(lambda tf, y, x, w: tf.compat.v1.losses.mean_squared_error(y, x, 1.0 if w is None else w)),
+        MeanSquaredError(),
+        ("divides by the weights above 0",),
+        **F32,
+    ),
+    Row("A7-tf.v1.losses-weighted_mean", TF, v1("mean_squared_error", "weighted_mean"), *BY_WEIGHTS, **F32),
+    Row("A7-tf.v1.losses-weighted_sum", TF, v1("absolute_difference", "weighted_sum"), *SUMS, **F32),
+    Row("A5-tf.nn.l2_loss", TF, of(lambda tf, y, x: tf.nn.l2_loss(x - y)), MeanSquaredError(**SUM), ("half",)),
+    Row(
+        "B8-tf.v1.log_loss",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.log_loss(y, x, reduction="none")),
+        BinaryCrossEntropy(**NONE),
+        ("adds 1e-7 to p",),
+        **F32,
+    ),
+    Row(
+        "C1-tf.v1.hinge_loss",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.hinge_loss(y, x, reduction="none")),
+        Hinge(**NONE),
+        ("labels 0 and 1",),
+        **F32,
+    ),
+    Row(
+        "G-tf.v1.huber_loss-float64",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.huber_loss(y, x, delta=0.7, reduction="none")),
+        Huber(0.7, **NONE),
+        (),
+        ("computes in float32", "splits the residual"),
+    ),
     # ---- F: derivatives at kinks are no deviations
     Row(
         "F-torch.l1_loss",
@@ -622,9 +669,8 @@ def tensor(like: Any, values: Any) -> Any:
 def test_a_function_is_told_what_it_does(row: Row) -> None:
     need(*PACKAGES.get(row.module, (row.module.partition(".")[0],)))
     module = import_module(row.module)
-    framework = (
-        "jax" if row.module in ("keras", "optax", "jax.numpy") else "torch" if row.module == "torch" else "numpy"
-    )
+    on_jax = row.module in ("keras", "optax", "jax.numpy")
+    framework = "jax" if on_jax else row.module if row.module in ("torch", "tensorflow") else "numpy"
     found = diagnose(row.make(module), row.loss, dtype=row.dtype, framework=framework, targets=row.targets)
     assert not found.text.startswith("Nothing can be compared"), str(found)
     if not row.explained:
