@@ -92,6 +92,13 @@ FUNCTIONS = (
         note="no label is ignored: −1 is the last class",
     ),
     Function(
+        "optax.ranking_softmax_loss",
+        "optax.losses.ranking_softmax_loss(yhat, y, reduce_fn=None)",
+        "CrossEntropy(reduction='none')",
+        targets="rows",
+        note="of ranked lists; labels in [0, 1] that sum to 1 make it the cross-entropy",
+    ),
+    Function(
         "optax.dice_loss",
         TWO_CLASSES + "smooth=smooth, apply_softmax=False, reduction='none')[..., 0]",
         "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
@@ -130,7 +137,6 @@ NOT_COVERED = {
     "optax.losses.cosine_distance, cosine_similarity": "of pairs of vectors, no losses of ours",
     "optax.losses.ntxent, triplet_margin_loss": "of pairs and triplets, no losses of ours",
     "optax.losses.ctc_loss, ctc_loss_with_forward_probs": "of sequences, no losses of ours",
-    "optax.losses.ranking_softmax_loss": "of ranked lists, no loss of ours",
     "optax.losses.smooth_labels": "changes labels, and is no loss",
 }
 

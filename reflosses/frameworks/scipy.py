@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
-from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
+from reflosses.frameworks.inputs import finite_residual, hard_masks, label_pairs, label_zero, residual, true_logit_zero
 
 THREE_DTYPES = (*TWO_DTYPES, "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
@@ -141,6 +141,32 @@ FUNCTIONS = (
         "MeanAbsoluteError(reduction='sum')",
         grad=None,
         dtypes=THREE_DTYPES,
+    ),
+    Function(
+        "scipy.spatial.distance.minkowski p=1",
+        "scipy.spatial.distance.minkowski(y, yhat, p=1)",
+        "MeanAbsoluteError(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        note="with another p it is a root, and no sum of losses",
+    ),
+    Function(
+        "scipy.spatial.distance.hamming",
+        "scipy.spatial.distance.hamming(y, yhat)",
+        "MeanAbsoluteError(reduction='mean')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=label_pairs,
+        note="the part of numbers that differ, whatever their distance",
+    ),
+    Function(
+        "scipy.spatial.distance.braycurtis",
+        "scipy.spatial.distance.braycurtis(y, yhat)",
+        "Dice(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=hard_masks,
+        note="Dice of hard masks only: Σ|yhat − y| over Σ|yhat + y|; nothing against nothing is NaN there",
     ),
     Function(
         "scipy.spatial.distance.dice",

@@ -118,6 +118,12 @@ FUNCTIONS = (
         note="wrong where y lacks a label, whatever `labels` says: hinge_loss([1, 1], [0.5, 0.5]) is 1.5, not 0.5",
     ),
     _metric("zero_one_loss", "MeanAbsoluteError(reduction='weighted_mean')", inputs=label_pairs),
+    _metric(
+        "hamming_loss",
+        "MeanAbsoluteError(reduction='weighted_mean')",
+        inputs=label_pairs,
+        note="the part of labels that differ",
+    ),
     _score(
         "f1_score",
         "Dice(reduction='sum')",

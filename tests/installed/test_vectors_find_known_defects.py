@@ -1,7 +1,7 @@
 """The vectors in files alone find the defects that people reported, at tests that cite the report."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import Function, find
+from reflosses.frameworks.function import Function
 from reflosses.truth.vector_files import Vector
 
 # Defects that no test of float64 or float32 arrays can show.
@@ -55,8 +55,7 @@ def asked_of(function: Function, loss: Loss, dtype: str) -> Iterator[Vector]:
 
 
 def findings(known: Known) -> list[Caught]:
-    framework, function = find(known.function)
-    function = replace(function, equals=known.equals or function.equals)
+    framework, function = known.asked()
     need(framework.package)
     found = []
     for given in [known.given] if known.given is not None else function.tried:
