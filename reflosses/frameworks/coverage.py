@@ -80,7 +80,8 @@ def offered(name: str) -> list[str]:
     (framework,) = [framework for framework in frameworks() if framework.name == name]
     own = vars(import_module(f"reflosses.frameworks.{name}"))
     names = {**own, **framework.names}
-    return sorted({full for offer in framework.offers for full in _names(offer, names)})
+    found = sorted(full for offer in framework.offers for full in _names(offer, names))
+    return list({_alike(full): full for full in reversed(found)}.values())[::-1]
 
 
 def _names(offer: Offer, names: dict[str, object]) -> list[str]:
@@ -106,8 +107,9 @@ def sorted_by_kind(framework: Framework, found: Iterable[str]) -> Coverage:
 
 
 def _named_in_row(name: str, code: str) -> set[str]:
-    """The row's name, that without its last words, and the dotted names in its call."""
-    return {name, name.partition(" ")[0], *re.findall(r"[A-Za-z_][\w.]*", code)}
+    """The row's name, that without its last words, and the dotted names in its call with all their first parts."""
+    dotted = [word.split(".") for word in re.findall(r"[A-Za-z_][\w.]*", code)]
+    return {name, name.partition(" ")[0], *(".".join(parts[:n]) for parts in dotted for n in range(1, len(parts) + 1))}
 
 
 def names_of(key: str) -> list[str]:

@@ -33,7 +33,10 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import printed
 from reflosses.frameworks.inputs import as_drawn
 
-MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime", "tensorflow", "xgboost", "lightgbm")
+MODULES = (
+    *("scipy", "sklearn", "sgd", "torch", "torchvision", "monai", "smp", "kornia", "optax", "keras"),
+    *("onnx", "onnxruntime", "tensorflow", "xgboost", "lightgbm", "gtsam", "pyceres"),
+)
 
 AUTODIFF = "autodiff"
 TWO_DTYPES = ("float64", "float32")  # of functions that do not take the narrower ones

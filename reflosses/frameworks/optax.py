@@ -92,6 +92,13 @@ FUNCTIONS = (
         note="no label is ignored: −1 is the last class",
     ),
     Function(
+        "optax.ranking_softmax_loss",
+        "optax.losses.ranking_softmax_loss(yhat, y, reduce_fn=None)",
+        "CrossEntropy(reduction='none')",
+        targets="rows",
+        note="of ranked lists; labels in [0, 1] that sum to 1 make it the cross-entropy",
+    ),
+    Function(
         "optax.dice_loss",
         TWO_CLASSES + "smooth=smooth, apply_softmax=False, reduction='none')[..., 0]",
         "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
@@ -132,7 +139,6 @@ NOT_COVERED = {
 }
 
 WITHOUT_ROW = {
-    "optax.losses.ranking_softmax_loss": "of ranked lists: with reduce_fn=None and labels from 0 to 1 CrossEntropy",
     "optax.losses.binary_dice_loss": "Dice of the sigmoid of logits; probabilities it refuses, as they do not sum to 1",
     "optax.losses.multiclass_generalized_dice_loss": "not Sudre's: a mean of Dice losses, each times its own weight",
 }

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
-from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
+from reflosses.frameworks.inputs import finite_residual, hard_masks, label_pairs, label_zero, residual, true_logit_zero
 
 THREE_DTYPES = (*TWO_DTYPES, "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
@@ -144,6 +144,32 @@ FUNCTIONS = (
         dtypes=THREE_DTYPES,
     ),
     Function(
+        "scipy.spatial.distance.minkowski p=1",
+        "scipy.spatial.distance.minkowski(y, yhat, p=1)",
+        "MeanAbsoluteError(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        note="with another p it is a root, and no sum of losses",
+    ),
+    Function(
+        "scipy.spatial.distance.hamming",
+        "scipy.spatial.distance.hamming(y, yhat)",
+        "MeanAbsoluteError(reduction='mean')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=label_pairs,
+        note="the part of numbers that differ, whatever their distance",
+    ),
+    Function(
+        "scipy.spatial.distance.braycurtis",
+        "scipy.spatial.distance.braycurtis(y, yhat)",
+        "Dice(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=hard_masks,
+        note="Dice of hard masks only: Σ|yhat − y| over Σ|yhat + y|; nothing against nothing is NaN there",
+    ),
+    Function(
         "scipy.spatial.distance.dice",
         "scipy.spatial.distance.dice(y, yhat)",
         "Dice(reduction='sum')",
@@ -176,12 +202,6 @@ NOT_COVERED = {
     "scipy.spatial.distance.rogerstanimoto, russellrao, sokalsneath, yule": "counts of equal bits, no losses of ours",
 }
 
-WITHOUT_ROW = {
-    "scipy.spatial.distance.hamming": "MeanAbsoluteError of labels 0 and 1",
-    "scipy.spatial.distance.minkowski": "with p=1 MeanAbsoluteError(reduction='sum'), as cityblock is",
-    "scipy.spatial.distance.braycurtis": "of masks of 0 and 1 Dice, as distance.dice is",
-}
-
 OFFERS = (
     Offer("scipy.optimize.least_squares", dot=" ", names="least_squares_losses()"),
     Offer("scipy.special", r"huber|rel_entr|kl_div"),
@@ -207,6 +227,5 @@ FRAMEWORK = Framework(
     "numpy",
     FUNCTIONS,
     NOT_COVERED,
-    without_row=WITHOUT_ROW,
     offers=OFFERS,
 )

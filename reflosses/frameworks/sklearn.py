@@ -118,6 +118,12 @@ FUNCTIONS = (
         note="wrong where y lacks a label, whatever `labels` says: hinge_loss([1, 1], [0.5, 0.5]) is 1.5, not 0.5",
     ),
     _metric("zero_one_loss", "MeanAbsoluteError(reduction='weighted_mean')", inputs=label_pairs),
+    _metric(
+        "hamming_loss",
+        "MeanAbsoluteError(reduction='weighted_mean')",
+        inputs=label_pairs,
+        note="the part of labels that differ",
+    ),
     _score(
         "f1_score",
         "Dice(reduction='sum')",
@@ -155,8 +161,6 @@ OFFERS = (
     Offer("sklearn.metrics", r"_(loss|error|deviance)$|^(f1|fbeta|jaccard)_score$|^matthews_corrcoef$"),
 )
 
-WITHOUT_ROW = {"sklearn.metrics.hamming_loss": "MeanAbsoluteError of labels 0 and 1, as zero_one_loss is"}
-
 FRAMEWORK = Framework(
     "sklearn",
     "scikit-learn",
@@ -165,7 +169,6 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="sklearn",
-    without_row=WITHOUT_ROW,
     offers=OFFERS,
 )
 

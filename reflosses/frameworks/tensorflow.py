@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
+from reflosses.frameworks.function import Framework, Function, Offer
 
+FLOAT32_INSIDE = ("float32", "float64")  # the dtype that they compute in comes first
 NONZERO, BATCH, MEAN = "weighted_sum_by_nonzero_weights", "weighted_sum_over_batch_size", "weighted_mean"
 OURS = f"reduction={{{NONZERO!r}: 'mean', {BATCH!r}: 'mean', 'weighted_sum': 'sum'}}.get(reduction, reduction)"
 DIVISOR = (
@@ -41,7 +42,7 @@ def _v1(name: str, equals: str, arguments: str, *tried: dict[str, Any], note: st
     parameters = {"reduction": NONZERO, **more.pop("parameters", {})}
     code = f"{name}({arguments}, weights=1.0 if weight is None else weight, reduction=reduction)"
     note = f"{note}; {DIVISOR}" if note else DIVISOR
-    return Function(name, code, equals, parameters, tried, dtypes=TWO_DTYPES, note=note, **more)
+    return Function(name, code, equals, parameters, tried, dtypes=FLOAT32_INSIDE, note=note, **more)
 
 
 FUNCTIONS = (
@@ -87,7 +88,7 @@ FUNCTIONS = (
         "tf.compat.v1.losses.mean_squared_error without weights",
         "tf.compat.v1.losses.mean_squared_error(labels=y, predictions=yhat)",
         "MeanSquaredError()",
-        dtypes=TWO_DTYPES,
+        dtypes=FLOAT32_INSIDE,
         note=f"the default reduction, {NONZERO}, is a mean of ours where no weight is 0",
     ),
     _v1(

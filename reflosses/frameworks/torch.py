@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import Framework, Function, Offer
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 from reflosses.frameworks.inputs import label_zero
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
@@ -146,6 +146,17 @@ FUNCTIONS = (
         note="a mean divides by the number of rows whatever the class weights: a one-hot row is not its class index",
     ),
     Function(
+        "torch.linear_cross_entropy",
+        "torch.nn.functional.linear_cross_entropy(yhat, torch.eye(yhat.shape[1], dtype=yhat.dtype), y, "
+        "reduction=reduction)",
+        "CrossEntropy(reduction=reduction, axis=1)",
+        {"reduction": "mean"},
+        REDUCED,
+        dtypes=TWO_DTYPES,
+        targets="index",
+        note="cross_entropy of a linear layer's output: here the layer is the identity; it is new in 2.13",
+    ),
+    Function(
         "torch.nll_loss",
         f"torch.nn.functional.nll_loss(yhat, y, weight={CLASS_WEIGHT}, ignore_index=ignore_index, reduction=reduction)",
         "NegativeLogLikelihood(class_weight=class_weight, ignore_index=ignore_index, reduction=weighted(reduction), "
@@ -191,11 +202,6 @@ NOT_COVERED = {
     "torch.nn.AdaptiveLogSoftmaxWithLoss": "a layer with a loss of clustered classes, no loss of ours",
 }
 
-WITHOUT_ROW = {
-    "torch.nn.functional.linear_cross_entropy": "cross_entropy of a linear layer's output: CrossEntropy(axis=1) where "
-    "the layer is the identity",
-}
-
 OFFERS = (
     Offer("torch.nn.functional", r"_loss$|cross_entropy|kl_div$"),
     Offer("torch.nn", r"WithLoss$"),
@@ -209,6 +215,5 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="torch",
-    without_row=WITHOUT_ROW,
     offers=OFFERS,
 )

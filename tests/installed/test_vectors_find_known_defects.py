@@ -1,12 +1,12 @@
 """The vectors in files alone find the defects that people reported, at tests that cite the report."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
-from known_defects import CITED, Known
+from known_defects import KNOWN, Known
 from needed import need
 from vector_catches import Caught, caught
 
@@ -16,7 +16,7 @@ from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import Function, find
+from reflosses.frameworks.function import Function
 from reflosses.truth.vector_files import Vector
 
 # Defects that no test of float64 or float32 arrays can show.
@@ -55,8 +55,7 @@ def asked_of(function: Function, loss: Loss, dtype: str) -> Iterator[Vector]:
 
 
 def findings(known: Known) -> list[Caught]:
-    framework, function = find(known.function)
-    function = replace(function, equals=known.equals or function.equals)
+    framework, function = known.asked()
     need(framework.package)
     found = []
     for given in [known.given] if known.given is not None else function.tried:
@@ -76,7 +75,7 @@ def findings(known: Known) -> list[Caught]:
 
 
 @pytest.mark.parametrize(
-    "known", [k for k in CITED if k.thread not in BEYOND], ids=lambda k: f"{k.thread} {k.function} {k.dtype}"
+    "known", [k for k in KNOWN if k.thread not in BEYOND], ids=lambda k: f"{k.thread} {k.function} {k.dtype}"
 )
 def test_a_reported_defect_is_found_by_a_test_that_cites_it(known: Known) -> None:
     citing = [found for found in findings(known) if known.url in found.vector.reports]
@@ -86,5 +85,5 @@ def test_a_reported_defect_is_found_by_a_test_that_cites_it(known: Known) -> Non
 
 
 def test_what_vectors_cannot_show_is_little() -> None:
-    assert {k.thread for k in CITED if k.dtype in ("float16", "bfloat16")} == NARROW
-    assert {k.thread for k in CITED} >= BEYOND
+    assert {k.thread for k in KNOWN if k.dtype in ("float16", "bfloat16")} == NARROW
+    assert {k.thread for k in KNOWN} >= BEYOND
