@@ -11,7 +11,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas coverage bench vectors consumers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -55,6 +55,9 @@ frameworks: $(ENVIRONMENTS:%=.cache/%.stamp)  ## check PyTorch, JAX, Keras, MONA
 
 atlas: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/atlas.md: every function of every framework, and what it does wrong
 	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/atlas.py .cache/atlas-$$name.json || exit; done
+
+coverage: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/coverage.md: the losses that frameworks offer, and which have a row
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/coverage_page.py || exit; done
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json

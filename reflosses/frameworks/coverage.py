@@ -80,8 +80,8 @@ def offered(name: str) -> list[str]:
     (framework,) = [framework for framework in frameworks() if framework.name == name]
     own = vars(import_module(f"reflosses.frameworks.{name}"))
     names = {**own, **framework.names}
-    found = sorted(full for offer in framework.offers for full in _names(offer, names))
-    return list({_alike(full): full for full in reversed(found)}.values())[::-1]
+    found = sorted((full for offer in framework.offers for full in _names(offer, names)), reverse=True)
+    return sorted({_alike(full): full for full in found}.values())
 
 
 def _names(offer: Offer, names: dict[str, object]) -> list[str]:

@@ -1,12 +1,15 @@
 """Losses that frameworks offer: found by introspection, and of which kind each is."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from coverage_page import PAGE, page, totals, written
+from environments import ROOT
 
 from reflosses.__main__ import main
 from reflosses.frameworks import coverage as covered
@@ -100,6 +103,20 @@ def test_every_row_is_that_of_an_offered_place() -> None:
     """A framework without a place to look at is one that runs the functions of another."""
     assert {framework.name for framework in frameworks() if not framework.offers} == {"onnxruntime"}
     assert find("xgboost.reg:logistic")[0].offers
+
+
+def test_the_totals_in_print_are_those_of_the_page() -> None:
+    """The page has the counts that were measured; a line of it for each framework is a test of `make frameworks`."""
+    lines = written()
+    assert set(lines) == {framework.name for framework in frameworks() if framework.offers}
+    assert PAGE.read_text("utf-8") == page(lines)
+    losses, mapped, *_ = totals(lines)
+    texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "derivations/README.md")]
+    printed = [
+        found for text in texts for found in re.findall(r"(\d+)\s+of\s+the\s+(\d+)\s+losses\s+that\s+frameworks", text)
+    ]
+    assert printed
+    assert set(printed) == {(str(mapped), str(losses))}
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
