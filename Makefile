@@ -11,7 +11,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas coverage bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits bench vectors consumers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 19
@@ -58,6 +58,12 @@ atlas: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/atlas.md: every fu
 
 coverage: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/coverage.md: the losses that frameworks offer, and which have a row
 	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/coverage_page.py || exit; done
+
+portraits: .cache/frameworks.stamp  ## draw the error of every function at every number into derivations/portraits/ (minutes)
+	$(FRAMEWORKS)/python tests/installed/portraits.py
+
+portrait: .cache/frameworks.stamp  ## draw the figure of the README: four libraries at every number of float32 (half an hour)
+	$(FRAMEWORKS)/python tests/installed/portraits.py readme
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json

@@ -32,6 +32,7 @@ from reflosses.losses.sparse_categorical_cross_entropy import (
     SparseCategoricalCrossEntropy as SparseCategoricalCrossEntropy,
 )
 from reflosses.losses.weighted_cross_entropy import WeightedCrossEntropy as WeightedCrossEntropy
+from reflosses.reporting.portraits import portrait as portrait
 from reflosses.truth.proof import certify as certify
 from reflosses.truth.vector_files import vectors as vectors
 

@@ -1,4 +1,4 @@
-"""Commands: `reflosses verify`, `check`, `exhaust`, `hunt`, `coverage`, `explain`, `hypotheses`, `list`, `show`.
+"""Commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -34,10 +34,12 @@ from reflosses.frameworks.program import Program
 from reflosses.reporting import asked, github, output, show, tables, told
 from reflosses.reporting.asked import Asked, one_word
 from reflosses.reporting.explain import explanation
+from reflosses.reporting.figure import needs_matplotlib
 from reflosses.reporting.junit import to_junit
 from reflosses.reporting.known_deviations import KnownDeviation, dump, read, unexpected
 from reflosses.reporting.options import command_line
 from reflosses.reporting.plain_math import plain_page
+from reflosses.reporting.portraits import Portrait, suffix_of
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
@@ -220,6 +222,32 @@ def _censuses(arguments: argparse.Namespace, checks: list[Asked]) -> Iterator[Ce
                     ticked = partial(tick, "exhaust", f"{one.target}, {dtype}")
                     options |= {"name": one.target, "tick": ticked, "y": arguments.y}
                     yield exhaust(candidate, one.loss, dtype=dtype, **options)
+
+
+def _portrait(arguments: argparse.Namespace) -> None:
+    checks = _checks(arguments)
+    found: list[Census] = []
+    try:
+        suffix_of(arguments.out)
+        needs_matplotlib()
+    except (ImportError, ValueError) as error:
+        _misuse(arguments, str(error))
+    if not _writable(arguments.out):
+        _misuse(arguments, f"--out {arguments.out}: cannot be written")
+    try:
+        found.extend(_censuses(arguments, checks))
+    except (CannotLoadError, ValueError) as error:
+        _misuse(arguments, str(error))
+    except KeyboardInterrupt as stop:
+        found += [census for census in stop.args if isinstance(census, Census)]
+        arguments.status = 130
+        print("Interrupted: only what was done so far.", file=sys.stderr)
+    if found:
+        try:
+            Portrait(tuple(found), checks[0].loss).save(arguments.out)
+        except OSError as error:
+            _misuse(arguments, f"--out {arguments.out}: {error.strerror or error}")
+        print("".join(f"{census.headline()}. " for census in found) + f"Written to {arguments.out}.", file=sys.stderr)
 
 
 def _hunt(arguments: argparse.Namespace) -> None:
@@ -515,6 +543,7 @@ RUN = {
     "verify": _verify,
     "check": _check,
     "exhaust": _exhaust,
+    "portrait": _portrait,
     "hunt": _hunt,
     "coverage": _coverage,
     "explain": _explain,

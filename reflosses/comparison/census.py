@@ -53,6 +53,8 @@ class LargestError:
 class Profile:
     """The numbers in their order, in BINS equal parts: the largest error and the worst verdict of each.
 
+    Between ½ and 1, where probabilities end, there are more parts.
+
     verdict: an index of VERDICTS; −1 where every number is right. first: the first number of each part.
     """
 

@@ -46,6 +46,7 @@ from reflosses.truth.proof import certified
 
 BLOCK = 2**17  # predictions of a call
 RUNS = 2**16  # runs that are kept apart
+NEAR = 1000  # runs with less than this part of all numbers between them are one, if there are too many to tell
 FAILED = 256  # calls that may fail before a failing block is no longer halved
 SETTLED = 2**15  # answers of one column whose rounding is settled by a proof
 PROVED = 2**8  # of them in one proof
@@ -329,7 +330,10 @@ class _Column:
     def __post_init__(self) -> None:
         parts = min(BINS, self.high - self.low)
         self.edges = self.low + -(-np.arange(parts, dtype=np.int64) * (self.high - self.low) // parts)
-        self.ulps, self.codes = np.zeros(parts), np.full(parts, RIGHT)
+        if self.high == int(self.form.places(1.0)) + 1:  # probabilities: few parts are near 1, which is as hard as 0
+            near_one = self.form.places(self.form.round(1 - 2.0 ** -np.arange(1, self.form.bits + 2, 1 / 8)))
+            self.edges = np.union1d(self.edges, near_one[near_one > self.low])
+        self.ulps, self.codes = np.zeros(len(self.edges)), np.full(len(self.edges), RIGHT)
 
     def add(self, start: int, found: Judged) -> None:
         """Count one more block, in the order of the numbers."""
@@ -403,7 +407,7 @@ class _Column:
             c.worst = LargestError(ulp, number, got, due, line)
         c.runs = [
             Run(VERDICTS[k], self._number(first), self._number(last), many, last - first + 1)
-            for k, first, last, many in _told(self.runs)
+            for k, first, last, many in _told(self.runs, c.asked)
         ]
         verdict = np.where(self.codes == RIGHT, -1, self.codes)
         c.profile = Profile(self.form.numbers_at(self.edges), self.ulps, verdict)
@@ -484,8 +488,10 @@ def _touching(runs: _Neighbours, caps: _Neighbours) -> Bools:
     return np.array([low == high and not ends.isdisjoint({(a, low), (b, low)}) for a, b, _, low, high in rows])
 
 
-def _told(runs: dict[int, _Neighbours]) -> list[tuple[int, int, int, int]]:
-    """At most LINES runs, the worst verdict first: those with the largest gaps between them stay apart."""
+def _told(runs: dict[int, _Neighbours], asked: int) -> list[tuple[int, int, int, int]]:
+    """At most LINES runs, the worst verdict first. If there are more, those with the largest gaps stay apart."""
+    if sum(len(r.first) for r in runs.values()) > LINES:
+        runs = {k: _close(r, asked // NEAR) for k, r in runs.items()}
     gaps = [(int(g), k, i) for k, r in runs.items() for i, g in enumerate(r.first[1:] - r.last[:-1])]
     gaps.sort(key=lambda gap: (-gap[0], gap[1], gap[2]))
     apart = {(k, i) for _, k, i in gaps[: max(0, LINES - len(runs))]}
@@ -507,8 +513,9 @@ def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarg
     for _, column in counted.columns():
         for run in column.runs:
             first, last = (int(form.places(x)) for x in (run.first, run.last))
-            places = np.unique(np.linspace(first, last, SAMPLES).round().astype(np.int64))
-            numbers = form.numbers_at(places)
+            numbers = form.numbers_at(np.unique(np.linspace(first, last, SAMPLES).round().astype(np.int64)))
+            if column.worst is not None and run.holds(column.worst.number):
+                numbers = np.append(numbers, column.worst.number)
             few = run.count * FEW < column.asked and _next_to_a_border(loss, form, one, first, last)
             regimes, strict = regimes_at(loss, form, one, numbers), hard_regime(loss)
             asked = [(np.where(regimes == "moderate", strict, regimes), "" if not few else NEXT_TO_A_BORDER)]

@@ -1,7 +1,7 @@
 """pyceres: the robust kernels of Ceres. A kernel takes s = r² and gives ρ(s), ρ′(s) and ρ″(s).
 
-The gradient of ρ(r²) is 2r·ρ′(r²), and Ceres minimises half of the sum. The binding rounds s to float32, so only that
-dtype is asked.
+The gradient of ρ(r²) is 2r·ρ′(r²), and Ceres minimises half of the sum. The
+binding rounds s to float32, so only that dtype is asked.
 """
 
 from __future__ import annotations

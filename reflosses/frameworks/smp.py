@@ -91,8 +91,8 @@ FUNCTIONS = (
         {"alpha": None, "gamma": 2.0, "reduction": "mean"},
         ({"reduction": "none"}, {"gamma": 3.5, "alpha": 0.3125}, {"gamma": 0.375, "reduction": "sum"}),
         refused=({"gamma": -0.75}, {"alpha": 1.25}),
-        note="its exp(−cross-entropy) is the probability of a hard label only; the multiclass mode is this loss of "
-        "every class against the rest, not the focal loss of a softmax",
+        note="its exp(−cross-entropy) is the probability of a hard label only; the multiclass mode is this loss of a "
+        "class against the rest, not the focal loss of a softmax",
     ),
     Function(
         "smp.SoftBCEWithLogitsLoss",
@@ -102,6 +102,7 @@ FUNCTIONS = (
         {"reduction": "mean", "pos_weight": None},
         ({"reduction": "none"}, {"pos_weight": 3.5}, {"reduction": "sum", "pos_weight": 0.3125}),
         refused=({"pos_weight": -0.75},),
+        dtypes=TWO_DTYPES,
         note="pixels of the label −100 cost 0, and still count in the mean",
     ),
     Function(
@@ -109,6 +110,7 @@ FUNCTIONS = (
         "segmentation_models_pytorch.losses.SoftBCEWithLogitsLoss(reduction='none', smooth_factor=0.25)"
         "(yhat, 2 * y - 0.5)",
         "BinaryCrossEntropyWithLogits(reduction='none')",
+        dtypes=TWO_DTYPES,
         inputs=smoothed_labels,
         validates=False,
         note="the loss of the labels smooth_factor and 1 − smooth_factor, here ¼ and ¾",
@@ -121,6 +123,7 @@ FUNCTIONS = (
         {"reduction": "mean", "smooth_factor": 0.0, "ignore_index": -100},
         ({"reduction": "sum"}, {"reduction": "sum", "smooth_factor": 0.125, "ignore_index": 255}),
         refused=({"smooth_factor": -0.75},),
+        dtypes=TWO_DTYPES,
         targets="index",
         note="ignored labels still count in its mean, and not in ours; smooth_factor must be given: None raises",
     ),

@@ -72,8 +72,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog="Exit status: 0 every number is right, 1 not, 2 misuse, 130 interrupted.",
     )
     _candidates(command)
-    text = "of losses of one number: the targets, such as 0,1 (default: each label, or 0, 1 and some others)"
-    command.add_argument("--y", type=_numbers, metavar="NUMBERS", help=text)
+    _targets_of_one_number(command)
     narrow = [name for name, form in FORMATS.items() if form.width < 64]
     text = f"only these of {', '.join(narrow)} (default: bfloat16); float32 takes minutes"
     read_words = partial(_words, known=tuple(FORMATS), what="dtype")
@@ -81,6 +80,21 @@ def command_line() -> argparse.ArgumentParser:
     _limit_and_report(command, FORMATS_OF_REPORTS[:3])
     nothing = dict.fromkeys(("config", "regime", "seed", "expect", "write_expect", "level"))
     command.set_defaults(command="exhaust", misuse=command.error, **nothing)
+
+    command = commands.add_parser(
+        "portrait",
+        usage="reflosses portrait TARGET [TARGET ...] (--loss NAME | --as NAME) [KEY=VALUE ...] --out FILE [options]",
+        help="draw the error at every number: reflosses portrait mine:huber --loss Huber reduction=none --out it.svg",
+        description="Draw the errors of functions of (y, yhat), value and gradient, at every number of a format.",
+        epilog="Exit status: 0 drawn, right or wrong, 2 misuse, 130 interrupted.",
+    )
+    _candidates(command)
+    _targets_of_one_number(command)
+    text = f"one of {', '.join(narrow)} (default: %(default)s, which takes minutes)"
+    command.add_argument("--dtype", type=partial(_narrow, known=narrow), default="float32", metavar="NAME", help=text)
+    _limit(command)
+    command.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg or FILE.png")
+    command.set_defaults(command="portrait", misuse=command.error, **nothing)
 
     command = commands.add_parser(
         "hunt",
@@ -177,11 +191,20 @@ def _against(command: argparse.ArgumentParser, more: str = "") -> None:
     command.add_argument("--against", default="installed", metavar="NAMES", help=text)
 
 
-def _limit_and_report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
-    """Options of every command that calls functions and writes a report."""
+def _targets_of_one_number(command: argparse.ArgumentParser) -> None:
+    text = "of losses of one number: the targets, such as 0,1 (default: each label, or 0, 1 and some others)"
+    command.add_argument("--y", type=_numbers, metavar="NUMBERS", help=text)
+
+
+def _limit(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--limit", type=_seconds, default=LIMIT, metavar="S", help="seconds that a call may take (default: %(default)g)"
     )
+
+
+def _limit_and_report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Options of every command that calls functions and writes a report."""
+    _limit(command)
     _report(command, formats)
 
 
@@ -230,6 +253,16 @@ def _words(text: str, known: Sequence[str], what: str) -> list[str]:
         return [one_word(word.strip(), known, what) for word in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _narrow(text: str, known: Sequence[str]) -> list[str]:
+    """One format whose numbers can all be asked."""
+    if text == "float64":
+        raise argparse.ArgumentTypeError(f"float64 has too many numbers; there are {', '.join(known)}")
+    words = _words(text, known, "dtype")
+    if len(words) > 1:
+        raise argparse.ArgumentTypeError("a figure has one dtype")
+    return words
 
 
 def _regimes(text: str) -> list[str]:

@@ -61,6 +61,7 @@ FUNCTIONS: list[tuple[Any, str]] = [
         "candidate, loss, *, dtype='bfloat16', y=None, grad='auto', framework='auto', targets='auto', order='auto', "
         "returns='auto', name='', inputs=None, script=arrays_of, tick=<lambda>",
     ),
+    (rl.portrait, "candidates, loss, *, dtype='float32', out=None, title='', tick=<lambda>, **options"),
     (
         rl.hunt,
         "candidate, loss, *, dtype='float64', seconds=10.0, points=None, seed=0, framework='auto', "

@@ -1,7 +1,8 @@
 """Check the mapped functions of frameworks, and write what was found to derivations/atlas.md: `make atlas`.
 
 The first argument names the file of the whole report, as JSON; the others name frameworks. By default they are all
-that are tested in this environment. What the atlas says of others stays.
+that are tested in this environment. What the atlas says of others stays. Portraits go to derivations/portraits/
+(`portraits.py`). A hunt of some seconds finds the largest error of each function.
 """
 
 import json
@@ -13,17 +14,20 @@ from pathlib import Path
 
 from needed import is_elsewhere
 from numpy._core import _multiarray_umath as umath
+from portraits import portraits
 
 from reflosses import catalogue
 from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.result import title
-from reflosses.frameworks.function import frameworks
+from reflosses.frameworks.function import frameworks, literal
+from reflosses.frameworks.scripts import largest_errors
 from reflosses.reporting.implementations import implementation_rows
 from reflosses.reporting.output import to_json
 from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
 from reflosses.reporting.tables import MARKS, marks_of
 from reflosses.reporting.told import STANDINGS, standing
 
+HUNTED = 3.0  # seconds for the largest errors of a function
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
 
 INTRODUCTION = """\
@@ -34,7 +38,9 @@ Every function of these frameworks that is one of our losses, in every dtype tha
 ourselves, in units in the last place of its own dtype, and to half of the digits where a regime asks for the formula
 (`reflosses/comparison/verdict.py` derives it). Who disagrees with a line can paste what stands below it. A row holds
 *formula* if the function is the loss, *digits* if it keeps its digits, *range* if it holds to the ends of the range
-(`reflosses/comparison/levels.py` says which finding belongs to which).
+(`reflosses/comparison/levels.py` says which finding belongs to which). "Largest known errors" are those that a hunt of
+HUNTED seconds found, certified; the next hunt may find larger ones. A portrait has the error of one function at every
+number of a format, for functions that take many losses in a call.
 
 Written by `make atlas`, which runs everything again; `reflosses explain NAME` says which loss a function equals.
 """
@@ -83,7 +89,37 @@ def line(row):
     )
 
 
-def section(framework, rows):
+def largest(framework, function):
+    """The largest errors of a function that a hunt finds, as a line of a table."""
+    given, dtype = function.tried[0], function.dtypes[0]
+    found = largest_errors(framework, function, given, dtype, seconds=HUNTED)
+    cells = [f"`{name_of(function, given)}`", dtype]
+    for what in ("value", "gradient"):
+        worst = found.largest(what)
+        cells += ["", ""] if worst is None else [f"{worst.ulp:.3g}", f"`{worst.line.removeprefix('y, yhat = ')}`"]
+    return f"| {' | '.join(cells)} |"
+
+
+def name_of(function, given):
+    """A function as its lines name it."""
+    shown = ", ".join(f"{k}={literal(v)}" for k, v in given.items())
+    return f"{function.name}({shown})" if shown else function.name
+
+
+def pictures(framework, drawn, skipped):
+    """The portraits of a framework's functions, and why some have none."""
+    own = [f.name for f in framework.functions if f.name in drawn]
+    out = ["### Portraits", ""] if own else []
+    for name in own:
+        out += [f"![error of {name} in ulp at every number](portraits/{drawn[name].name})", ""]
+    reasons = {}
+    for function in framework.functions:
+        if function.name in skipped:
+            reasons.setdefault(skipped[function.name], []).append(f"`{function.name}`")
+    return out + [f"- No portrait of {', '.join(names)}: {why}" for why, names in reasons.items()] + [""]
+
+
+def section(framework, rows, drawn, skipped):
     heads = [
         "function",
         "dtype",
@@ -95,6 +131,9 @@ def section(framework, rows):
     ]
     out = [f"## {framework.name} {framework.version}", ""]
     out += ["| " + " | ".join(heads) + " |", "|" + " :-- |" * len(heads), *map(line, rows), ""]
+    out += ["### Largest known errors", "", "| function | dtype | value (ulp) | at | gradient (ulp) | at |"]
+    out += ["| :-- | :-- | --: | :-- | --: | :-- |", *(largest(framework, f) for f in framework.functions), ""]
+    out += pictures(framework, drawn, skipped)
     notes = dict.fromkeys(f"- `{row.name}`: {row.note}" for row in rows if row.note)
     out += [*notes, ""] if notes else []
     out += ["Not covered:", "", *(f"- {name}: {why}" for name, why in framework.not_covered.items()), ""]
@@ -131,12 +170,15 @@ def main(out, *names):
     if missing:
         sys.exit("\n".join(missing))
     rows.sort(key=lambda row: row.place)
+    drawn, skipped = portraits(functions={function.name for framework in here for function in framework.functions})
     counts, sections = written()
     for framework in here:
         own = [row for row in rows if row.framework == framework.name]
-        counts[framework.name], sections[framework.name] = count(framework, own), section(framework, own)
+        counts[framework.name] = count(framework, own)
+        sections[framework.name] = section(framework, own, drawn, skipped)
     known = [f.name for f in frameworks() if f.name in counts]
-    parts = [INTRODUCTION, machine() + "\n", HEAD + "".join(counts[name] for name in known), legend()]
+    introduction = INTRODUCTION.replace("HUNTED", f"{HUNTED:g}")
+    parts = [introduction, machine() + "\n", HEAD + "".join(counts[name] for name in known), legend()]
     parts += [sections[name] for name in known]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
     found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])

@@ -32,13 +32,16 @@ from reflosses import (
 )
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.search import diagnose
+from reflosses.frameworks.torchvision import IMPORTS
 
 PACKAGES = {  # the distributions of modules that have another name
     "sklearn._loss": ("scikit-learn",),
     "sklearn.metrics": ("scikit-learn",),
+    "segmentation_models_pytorch.losses": ("segmentation-models-pytorch",),
     "keras": ("keras", "jax"),
     "optax": ("optax", "jax"),
 }
+ON_TORCH = ("torch", "monai.losses", "kornia.losses", "segmentation_models_pytorch.losses")
 KINDS = {h.name: h.kind for h in HYPOTHESES}
 WEIGHTS = (0.25, 3.0, 0.75, 1.5)
 
@@ -158,6 +161,27 @@ def v1(name: str, reduction: str) -> Callable[[Any], Callable[..., Any]]:
         return lambda y, yhat, weight=None: loss(y, yhat, 1.0 if weight is None else weight, reduction=reduction)
 
     return make
+
+
+def monai(name: str, **arguments: Any) -> Callable[[Any], Callable[..., Any]]:
+    """A loss of masks of MONAI, of one class: one loss for each image."""
+
+    def make(losses: Any) -> Callable[..., Any]:
+        loss = getattr(losses, name)(reduction="none", **arguments)
+        return lambda y, x: loss(x[:, None], y[:, None])[:, 0, 0]
+
+    return make
+
+
+def kernel(made: Any, residuals: Any, weighted: bool = True) -> tuple[Any, Any]:
+    """The loss and the gradient of a kernel of GTSAM, or its weight for its gradient."""
+    slopes = [made.weight(r) * (r if weighted else 1) for r in residuals]
+    return np.array([made.loss(r) for r in residuals]), np.array(slopes)
+
+
+def rho(made: Any, s: float) -> float:
+    """ρ(s) of a kernel of Ceres."""
+    return float(made.evaluate(s)[0])
 
 
 NONE, MEAN, SUM = ({"reduction": r} for r in ("none", "mean", "sum"))
@@ -656,6 +680,121 @@ ROWS = (
         targets="index",
         **F32,
     ),
+    # ---- H: images and factor graphs
+    Row(
+        "H-monai.DiceLoss-smooth",
+        "monai.losses",
+        monai("DiceLoss", smooth_nr=1.0, smooth_dr=1.0),
+        Dice(axis=-1, **NONE),
+        ("adds 1 to both",),
+        ("1 less the score",),
+    ),
+    Row(
+        "H-monai.DiceLoss-squared_pred",
+        "monai.losses",
+        monai("DiceLoss", squared_pred=True, smooth_nr=0.0, smooth_dr=0.0),
+        Dice(axis=-1, **NONE),
+        ("squares in the denominator",),
+    ),
+    Row(
+        "H-monai.DiceLoss-batch",
+        "monai.losses",
+        of(lambda m, y, x: m.DiceLoss(smooth_nr=0.0, smooth_dr=0.0, batch=True)(x[:, None], y[:, None])),
+        Dice(axis=-1),
+        ("pools everything",),
+        ("1 less the score",),
+    ),
+    Row(
+        "H-monai.GeneralizedDiceLoss-simple",
+        "monai.losses",
+        of(lambda m, y, x: m.GeneralizedDiceLoss(w_type="simple", smooth_nr=0.0, smooth_dr=0.0)(x, y)),
+        GeneralizedDice(axis=1, per_sample=True),
+        ("class weights 1/T",),
+        **F32,
+    ),
+    Row(
+        "H-monai.FocalLoss",
+        "monai.losses",
+        of(lambda m, y, x: m.FocalLoss(reduction="none")(x[:, None], y[:, None])[:, 0]),
+        FocalWithLogits(**NONE),
+        ("computes in float32",),
+    ),
+    Row(
+        "H-monai.FocalLoss-sum",
+        "monai.losses",
+        of(lambda m, y, x: m.FocalLoss(reduction="sum")(x[None, None], y[None, None])),
+        FocalWithLogits(reduction="sum"),
+        ("averages",),
+        **F32,
+    ),
+    Row(
+        "H-smp.DiceLoss",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.DiceLoss("binary", from_logits=False)(x[None, None], y[None, None])),
+        Dice(),
+        ("smaller of p and t",),
+    ),
+    Row(
+        "H-smp.JaccardLoss",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.JaccardLoss("binary", from_logits=False)(x[None, None], y[None, None])),
+        IoU(),
+        ("smaller of p and t",),
+    ),
+    Row(
+        "H-smp.SoftCrossEntropyLoss-ignore_index",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.SoftCrossEntropyLoss(smooth_factor=0.0, ignore_index=255)(x, y)),
+        CrossEntropy(axis=1, ignore_index=255),
+        ("divides by all",),
+        targets="index",
+    ),
+    Row(
+        "H-kornia.cauchy_loss",
+        "kornia.losses",
+        of(lambda k, y, x: k.cauchy_loss(x, y)),
+        Cauchy(1.0, **NONE),
+        ("Barron's form",),
+    ),
+    Row(
+        "H-kornia.binary_focal_loss_with_logits-alpha",
+        "kornia.losses",
+        of(lambda k, y, x: k.binary_focal_loss_with_logits(x[:, None], y[:, None], alpha=0.25)[:, 0]),
+        FocalWithLogits(alpha=0.75, **NONE),
+        ("swaps alpha",),
+    ),
+    Row(
+        "H-gtsam.Cauchy",
+        "gtsam",
+        of(lambda g, y, x: kernel(g.noiseModel.mEstimator.Cauchy.Create(0.7), x - y)),
+        Cauchy(0.7, **NONE),
+        ("half",),
+        ("squares before dividing",),
+    ),
+    Row(
+        "H-gtsam.Huber-weight",
+        "gtsam",
+        of(lambda g, y, x: kernel(g.noiseModel.mEstimator.Huber.Create(0.7), x - y, weighted=False)),
+        Huber(0.7, **NONE),
+        (),
+        ("weight for the gradient",),
+    ),
+    Row(
+        "H-pyceres.HuberLoss",
+        "pyceres",
+        of(lambda c, y, x: [rho(c.HuberLoss(0.7), float(r) ** 2) for r in x - y]),
+        Huber(0.7, **NONE),
+        ("double",),
+        **F32,
+    ),
+    Row(
+        "H-pyceres.CauchyLoss-r",
+        "pyceres",
+        of(lambda c, y, x: [rho(c.CauchyLoss(0.7), abs(float(r))) for r in x - y]),
+        Cauchy(0.7, **NONE),
+        ("does not square the residual",),
+        **F32,
+    ),
 )
 
 
@@ -668,9 +807,11 @@ def tensor(like: Any, values: Any) -> Any:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_function_is_told_what_it_does(row: Row) -> None:
     need(*PACKAGES.get(row.module, (row.module.partition(".")[0],)))
+    if row.module.startswith("segmentation_models_pytorch"):
+        exec(IMPORTS, {})  # which imports a torchvision of another PyTorch
     module = import_module(row.module)
-    on_jax = row.module in ("keras", "optax", "jax.numpy")
-    framework = "jax" if on_jax else row.module if row.module in ("torch", "tensorflow") else "numpy"
+    on_jax, on_torch = row.module in ("keras", "optax", "jax.numpy"), row.module in ON_TORCH
+    framework = "jax" if on_jax else "torch" if on_torch else TF if row.module == TF else "numpy"
     found = diagnose(row.make(module), row.loss, dtype=row.dtype, framework=framework, targets=row.targets)
     assert not found.text.startswith("Nothing can be compared"), str(found)
     if not row.explained:
