@@ -182,7 +182,7 @@ def test_without_flint_verify_fails_and_says_what_to_install(monkeypatch: pytest
         (("verify", "--limit", "0"), "0 is not above 0, and at most a day"),
         (("verify", "--limit", "nan"), "nan is not above 0, and at most a day"),
         (("verify", "--limit", "soon"), "'soon' is no number"),
-        (("verify", "--against", "nonsense"), "no framework is named 'nonsense'; there are scipy, sklearn, torch"),
+        (("verify", "--against", "nonsense"), "no framework is named 'nonsense'; there are scipy, sklearn, sgd, torch"),
         (("verify", "--against", "scipy,,sklearn"), "no framework is named ''"),
         (("verify", "--out", "not/a/folder/report.md"), "--out not/a/folder/report.md: cannot be written"),
         (("verify", "--out", "."), "--out .: cannot be written"),

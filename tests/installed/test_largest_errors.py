@@ -56,6 +56,7 @@ def test_a_hunt_finds_at_least_the_errors_of_the_battery(name: str, dtype: str) 
 def test_what_a_hunt_finds_can_be_pasted() -> None:
     """PyTorch's gradient of a probability divides by max(p (1 − p), 1e-12), and its logarithms stop at −100."""
     framework, function = find("torch.binary_cross_entropy")
+    need(framework.package)
     found = largest_errors(framework, function, {"reduction": "none"}, "float32", points=POINTS)
     assert not found.ok
     for e in (found.value, found.gradient):
