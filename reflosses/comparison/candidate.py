@@ -71,8 +71,22 @@ FAULTS = {  # the errors that are no exceptions of a candidate, as clauses
 }
 
 
+class Failure(NamedTuple):
+    """A call at which the process of a candidate failed, or gave no answer that can be read."""
+
+    y: Any
+    yhat: Any
+    weight: Any
+    answer: Answer
+
+
 class Candidate(ABC):
-    """A function that answers calls, in this process or in its own."""
+    """A function that answers calls, in this process or in its own.
+
+    first_failure: the first call at which its process failed; None for none, and for a candidate in this process.
+    """
+
+    first_failure: Failure | None = None
 
     @property
     @abstractmethod

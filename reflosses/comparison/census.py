@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, nan
 from typing import Any
 
-import numpy as np
-
-from reflosses.comparison.formats import FORMATS, Format
+from reflosses.comparison.formats import FORMATS, Format, shortest
 from reflosses.comparison.result import Comparison, listed, plain
 from reflosses.evaluation.domain import Floats
 
@@ -179,7 +177,7 @@ class Census:
         out += ["| :-- | :-- | --: | --: | --: | --: | :-- |"]
         for target in self.targets:
             for what, c in target.columns():
-                at = ("", "") if c.worst is None else (f"{c.worst.ulp:.3g}", shortest(form, c.worst.number))
+                at = ("", "") if c.worst is None else (in_ulps(c.worst.ulp), shortest(form, c.worst.number))
                 rounded = f"{c.correctly_rounded:,}" + (f" (and {c.undecided:,} undecided)" if c.undecided else "")
                 out.append(_line(target.name, what, f"{c.asked:,}", f"{c.right:,}", rounded, *at))
         rows = [(t, what, c, run) for t in self.targets for what, c in t.columns() for run in c.runs]
@@ -240,7 +238,7 @@ def _as_dict(c: Counted) -> dict[str, Any]:
         "verdicts": c.verdicts,
         "worst": worst,
         "runs": [vars(run) for run in c.runs],
-        "not_monotone": c.falls,
+        "not_monotone": {"places": c.falls, "first": c.falls_at},
     }
 
 
@@ -258,7 +256,7 @@ def counted_in_words(c: Counted, form: Format, letter: str) -> str:
             f"; the worst is at {letter} = {shortest(form, c.worst.number)}: {c.worst.got:.6g} for {c.worst.exact:.6g}"
         )
     elif c.worst is not None:
-        worst = f"; the largest error is {c.worst.ulp:.3g} ulp, at {letter} = {shortest(form, c.worst.number)}"
+        worst = f"; the largest error is {in_ulps(c.worst.ulp)} ulp, at {letter} = {shortest(form, c.worst.number)}"
     return f"{right}, {c.correctly_rounded:,} of them correctly rounded{worst}"
 
 
@@ -266,8 +264,8 @@ def run_in_words(run: Run, asked: int, form: Format, letter: str) -> str:
     """A run of wrong numbers in one line, such as "spurious zero for z from 16.6 to 104: 22 million, 0.5 % of all"."""
     first, last = shortest(form, run.first), shortest(form, run.last)
     where = f"at {letter} = {first}" if run.numbers == 1 else f"for {letter} from {first} to {last}"
-    of = "" if run.count == run.numbers else f" of {many(run.numbers)} there"
-    return f"{run.verdict} {where}: {many(run.count)}{of}, {share(run.count, asked)} of {many(asked)}"
+    of = "" if run.count == run.numbers else f" of the {many(run.numbers)} numbers between"
+    return f"{run.verdict} {where}: {many(run.count)}{of}, {share(run.count, asked)} of all {many(asked)}"
 
 
 def many(count: int) -> str:
@@ -278,6 +276,11 @@ def many(count: int) -> str:
     return f"{count:,}"
 
 
+def in_ulps(error: float) -> str:
+    """An error without an exponent, if it is not too large: "0.5", "2,048", "1.3e+15"."""
+    return f"{error:,.0f}" if 100 <= error < 1e6 else f"{error:.3g}"
+
+
 def in_numbers(count: int) -> str:
     """A count of numbers: "1 number", "65,280 numbers"."""
     return "1 number" if count == 1 else f"{many(count)} numbers"
@@ -285,15 +288,5 @@ def in_numbers(count: int) -> str:
 
 def share(count: int, asked: int) -> str:
     """A part of all in percent."""
-    return f"{100 * count / asked:.2g} %" if asked else ""
-
-
-def shortest(form: Format, x: float) -> str:
-    """The fewest digits that name a number of the format."""
-    if not np.isfinite(x) or x == 0:
-        return f"{x:g}"
-    for digits in range(1, 18):
-        text = f"{x:.{digits}g}"
-        if form.round(float(text)) == x:
-            return text
-    return repr(x)
+    percent = 100 * count / asked if asked else 0.0
+    return f"{percent:.3g} %" if percent > 99 else f"{percent:.2g} %"

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fractions import Fraction
+from inspect import signature
 from itertools import pairwise
 from math import inf, nan
 from typing import Any, NamedTuple
@@ -23,7 +25,7 @@ from reflosses.comparison.candidate import Answer, Candidate
 from reflosses.comparison.census import BINS, LINES, Counted, CountedTarget, LargestError, Profile, Run
 from reflosses.comparison.expected import Scaled, exact, parts
 from reflosses.comparison.formats import Format
-from reflosses.comparison.levels import NEXT_TO_A_BORDER
+from reflosses.comparison.levels import NEXT_TO_A_BORDER, ONE_OF_ALL
 from reflosses.comparison.one_prediction import (
     BORDER,
     OnePrediction,
@@ -47,10 +49,12 @@ from reflosses.truth.proof import certified
 BLOCK = 2**17  # predictions of a call
 RUNS = 2**16  # runs that are kept apart
 NEAR = 1000  # runs with less than this part of all numbers between them are one, if there are too many to tell
-FAILED = 256  # calls that may fail before a failing block is no longer halved
+FAILED = 4096  # calls that may fail before a failing block is no longer halved
+ALONE = 5  # numbers that are asked alone before a failing block is halved
 SETTLED = 2**15  # answers of one column whose rounding is settled by a proof
 PROVED = 2**8  # of them in one proof
 SAMPLES = 8  # numbers of a run that are asked again
+CLIP = 200  # a cap at more than this part of all numbers is a clip; rounding caps fewer
 FEW = 10_000  # one wrong number of so many, next to a border, is no other formula
 RIGHT = len(VERDICTS)  # the code of a right number; a wrong one has the index of its verdict
 
@@ -67,7 +71,9 @@ class Judged:
     undecided: NDArray[np.int64]  # places
     got: Floats  # one number for each place, the one that moves
     exact: Floats
-    settled: Floats  # answers at the undecided places
+    settled: Floats  # answers at the undecided places, one loss a row
+    worst: int  # the index of the largest error, and its numbers
+    shown: tuple[float, float]
 
 
 # ---- asking ----------------------------------------------------------------------------------------------------------
@@ -101,7 +107,7 @@ class _Asker:
             return
         self.failed += 1
         size = part.stop - part.start
-        if size > 1 and self.failed < FAILED and not self.asked.given_up:
+        if size > 1 and self.failed < FAILED and not self.asked.given_up and not self._fails_alone(one, numbers, part):
             middle = part.start + size // 2
             for half in (slice(part.start, middle), slice(middle, part.stop)):
                 self._ask(one, numbers, half, values, slopes, failed)
@@ -110,6 +116,16 @@ class _Asker:
         failed[part] = True
         values.append(np.full((size, 1), nan))
         slopes.append(np.full(yhat.reshape(size, -1).shape, nan) if self.slopes else None)
+
+    def _fails_alone(self, one: OnePrediction, numbers: Floats, part: slice) -> bool:
+        """Whether the candidate fails at single numbers all over a part. Then no half of it is asked again."""
+        if part.stop - part.start <= ALONE:
+            return False
+        for i in np.linspace(part.start, part.stop - 1, ALONE).round().astype(int).tolist():
+            y, yhat = one.at(numbers[i : i + 1])
+            if self.asked.given_up or not self._rows(self.asked.ask(*unstack(self.loss, y, yhat)), yhat).error:
+                return False
+        return True
 
     def _rows(self, answer: Answer, yhat: Floats) -> Answer:
         """An answer with one loss a row; an error if its size is not that of the losses."""
@@ -202,6 +218,9 @@ class _Judge:
         ulps = np.abs(got - due)
         ulps /= unit
         same = self._rounded(got) == self._rounded(due)
+        beyond = np.abs(got) > self.form.max  # an answer in a wider format
+        if beyond.any():
+            same &= ~beyond | np.isinf(got) | (ulps <= FREEDOM * bound)
         ulps[~np.isfinite(ulps) & same] = 0.0
         margin = np.fmin(size if scale is None else np.fmax(size, scale), DOUBLE_MAX) * ((bound + 1) * 2.0**-52)
         open_ = self._rounded(due - margin) != self._rounded(due + margin)
@@ -231,6 +250,8 @@ class _Judge:
             table = Numbers(got[which], *(np.broadcast_to(_as_rows(c, len(which)), got[which].shape) for c in columns))
             half = judged(table, bound, np.ones(len(which), bool), self.form)[0]
             right, ulps, _ = judged(table, bound, np.zeros(len(which), bool), self.form)
+            minus_zero = (numbers[which] == 0) & np.signbit(numbers[which])  # its infinity may have either sign
+            right |= minus_zero[:, None] & np.isinf(table.got) & np.isinf(table.exact)
             where = np.where(half, "A", regimes[:, None])  # half of its digits are right: no other formula
             codes = verdicts(what, where, table.got, table.exact, table.size, self.form)
             codes = np.where(right, RIGHT, codes).min(axis=1)
@@ -256,7 +277,10 @@ class _Judge:
         codes[capped] = _CODE["capped"]
         unknown = np.flatnonzero(open_ & ~failed)
         rounded = int((same & ~open_ & ~failed).sum())
-        return Judged(codes, ulps, rounded, start + unknown, *column, column[0][unknown])
+        i = int(np.argmax(ulps))
+        k = int(np.argmax(_distances(got[i], due[i])))
+        shown = float(got[i, k]), float(due[i, k])
+        return Judged(codes, ulps, rounded, start + unknown, *column, got[unknown], i, shown)
 
     def _moving(self, a: Floats) -> Floats:
         """Of each row the number of the prediction that moves; of values, the only one."""
@@ -276,6 +300,13 @@ class _Judge:
         inside = (other >= 0) & (other < len(got))
         wrong, other = wrong[inside], other[inside]
         return wrong[(got[wrong] == got[other]) & (got[wrong] != 0)]
+
+
+def _distances(got: Floats, due: Floats) -> Floats:
+    """How far numbers are from what is due, relative to it; infinite where one of them is no number."""
+    with np.errstate(all="ignore"):
+        off = np.where(got == due, 0.0, np.abs(got - due) / np.abs(due))
+    return np.nan_to_num(off, nan=inf)
 
 
 _CODE = {name: k for k, name in enumerate(VERDICTS)}
@@ -345,9 +376,8 @@ class _Column:
         for k in np.flatnonzero(kinds[:RIGHT]).tolist():
             c.verdicts[VERDICTS[k]] = c.verdicts.get(VERDICTS[k], 0) + int(kinds[k])
         self._runs(start, codes, found.got)
-        i = int(np.argmax(found.ulps))
-        if self.worst is None or found.ulps[i] > self.worst[0]:
-            self.worst = float(found.ulps[i]), start + i, float(found.got[i]), float(found.exact[i])
+        if self.worst is None or found.ulps[found.worst] > self.worst[0]:
+            self.worst = float(found.ulps[found.worst]), start + found.worst, *found.shown
         if len(found.undecided):
             self.open.append((found.undecided, found.settled))
         self._profile(start, found)
@@ -437,17 +467,24 @@ class _Column:
             return
         places, got = (np.concatenate(a) for a in zip(*self.open, strict=True))
         known = 0
+        got = got.reshape(len(places), -1)
         for start in range(0, min(len(places), most), PROVED):
             part = slice(start, min(start + PROVED, most))
             rounded = _correctly_rounded(judge, what, places[part])
             if rounded is not None:
-                known += len(rounded)
-                self.counted.correctly_rounded += int((self.form.round(got[part]) == rounded).sum())
+                settled = ~np.isnan(rounded).any(axis=1)
+                known += int(settled.sum())
+                self.counted.correctly_rounded += int(
+                    (self.form.round(got[part]) == rounded)[settled].all(axis=1).sum()
+                )
         self.counted.undecided = len(places) - known
 
 
 def _correctly_rounded(judge: _Judge, what: str, places: NDArray[np.int64]) -> Floats | None:
-    """The proved results at some places, rounded once to the format; None if they cannot be proved."""
+    """The proved results at some places, rounded once to the format, one loss a row; None if nothing is proved.
+
+    NaN is a result that may be the midpoint of two numbers: no ball tells on which side of it the exact result is.
+    """
     form, loss = judge.form, judge.loss
     assert loss is not None
     numbers = form.numbers_at(places)
@@ -461,13 +498,40 @@ def _correctly_rounded(judge: _Judge, what: str, places: NDArray[np.int64]) -> F
         (np.asarray(truth.value), np.asarray(truth.value_rest)) if what == "value" else (truth.grad, truth.grad_rest)
     )
     if what == "gradient":
-        near, rest = (judge._moving(flatten(per_loss(loss, a))) for a in (near, rest))
-    near, rest = near.reshape(-1), rest.reshape(-1)
+        near, rest = (per_loss(loss, a) for a in (near, rest))
+    near, rest = near.reshape(len(places), -1), rest.reshape(len(places), -1)
     with np.errstate(all="ignore"):
         below, above = form.round(np.nextafter(near, -inf)), form.round(np.nextafter(near, inf))
         middle = (below + above) / 2
         side = np.sign((near - middle) + rest)
-    return np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, form.round(near))))
+    found = np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, nan)))
+    if what == "value" and not loss.layout.groups:
+        for i in np.flatnonzero(np.isnan(found[:, 0])).tolist():
+            due = exact_fraction(loss, np.ravel(y)[i], np.ravel(yhat)[i])
+            if due is not None:
+                beside = (due * Fraction(judge.factor)) - Fraction(float(middle[i, 0]))
+                found[i, 0] = form.round(near)[i, 0] if beside == 0 else (above if beside > 0 else below)[i, 0]
+    return found
+
+
+class _NoFunctions:
+    """The functions of a definition, where only the four operations are allowed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+
+def exact_fraction(loss: Loss, y: float, yhat: float) -> Fraction | None:
+    """One loss as a fraction, by its definition; None if this has an exponential, a root or a logarithm."""
+    names = list(signature(loss.definition).parameters)[3:]
+    parameters = [getattr(loss, name) for name in names]
+    if not all(isinstance(p, int | float) for p in parameters):
+        return None
+    try:
+        found = loss.definition(_NoFunctions(), *map(Fraction, (float(y), float(yhat), *parameters)))
+    except NotImplementedError:
+        return None
+    return Fraction(found)
 
 
 def _close(runs: _Neighbours, gap: int) -> _Neighbours:
@@ -513,13 +577,16 @@ def blocks_of(loss: Loss, form: Format, one: OnePrediction, counted: CountedTarg
     for _, column in counted.columns():
         for run in column.runs:
             first, last = (int(form.places(x)) for x in (run.first, run.last))
-            numbers = form.numbers_at(np.unique(np.linspace(first, last, SAMPLES).round().astype(np.int64)))
+            places = np.linspace(first, last, SAMPLES).round().astype(np.int64)
             if column.worst is not None and run.holds(column.worst.number):
-                numbers = np.append(numbers, column.worst.number)
+                places = np.append(places, form.places(column.worst.number))
+            numbers = form.numbers_at(np.unique(places))
             few = run.count * FEW < column.asked and _next_to_a_border(loss, form, one, first, last)
             regimes, strict = regimes_at(loss, form, one, numbers), hard_regime(loss)
-            asked = [(np.where(regimes == "moderate", strict, regimes), "" if not few else NEXT_TO_A_BORDER)]
-            asked += [] if few else [(regimes, "")]
+            clip = run.verdict == "capped" and run.count * CLIP > column.asked
+            own = NEXT_TO_A_BORDER if few else "" if clip else ONE_OF_ALL
+            asked = [(np.where(regimes == "moderate", strict, regimes), own)]
+            asked += [] if few else [(regimes, own)]
             for names, more in asked:
                 for regime in np.unique(names).tolist():
                     found.setdefault((regime, f"{one.name}{more}"), []).append(numbers[names == regime])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.battery import Inputs
+from reflosses.comparison.battery import Inputs, LossBlock, family
 from reflosses.comparison.battery.block import moderate_blocks
 from reflosses.comparison.candidate import Candidate
 from reflosses.comparison.census import Census, Run
@@ -74,7 +75,7 @@ def exhaust(
     found.notes += [note] if note else []
     census = Census(shown, str(loss), dtype, [], found)
     run = Interview(asked, loss, 0.0, form, found)
-    kinds = _ask_ordinary(run, targets, inputs)
+    kinds = _ask_ordinary(run, targets, inputs, y)
     ones = one_predictions(base, form, y, rows=bool(kinds) and 1 not in kinds and isinstance(base.domain.y, Classes))
     ones = [one for one in ones if taken(one, form, base, inputs)]
     try:
@@ -108,17 +109,29 @@ def _refuse(loss: Loss, form: Format) -> None:
         )
 
 
-def _ask_ordinary(run: Interview, targets: str, inputs: Inputs | None) -> set[int]:
-    """Ask ordinary inputs, and return the dimensions of the targets that the candidate takes."""
+def _ask_ordinary(run: Interview, targets: str, inputs: Inputs | None, y: Any) -> set[int]:
+    """Ask ordinary inputs, with the targets y if they are given; the dimensions of the targets that are taken."""
     loss, form = run.loss, run.form
     allowed = kinds_of_targets(loss, targets) if isinstance(loss.domain.y, Classes) else range(9)
     moderate = [into_domain(b, inputs, form) for b in moderate_blocks(loss, form, 0) if b.y.ndim in allowed]
+    if y is not None and not loss.layout.groups:
+        moderate = [_with_targets(b, loss, form, np.ravel(y)) for b in moderate]
     kinds = run.kinds_of_targets([b for b in moderate if len(b.y)])
     for group in run.grouped([b for b in moderate if b.y.ndim in kinds]):
         run.ask_blocks(group)
     if not kinds:
         run.note_refusals()
     return kinds
+
+
+def _with_targets(block: LossBlock, loss: Loss, form: Format, targets: Any) -> LossBlock:
+    """A block with these targets; residuals stay as large as they were."""
+    y = np.resize(np.asarray(targets, np.float64), block.y.shape)
+    if family(loss) != "residuals":
+        return replace(block, y=y)
+    yhat = form.round(block.yhat - block.y + y)
+    apart = yhat != y  # a small residual may be lost
+    return replace(block, y=y[apart], yhat=yhat[apart])
 
 
 def _tell_levels(run: Interview, ones: list[OnePrediction], census: Census) -> None:

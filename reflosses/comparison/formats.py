@@ -126,3 +126,14 @@ def dtype_of(form: Format) -> Any:
     except ImportError:
         raise ImportError("arrays of bfloat16 need ml_dtypes: pip install ml_dtypes") from None
     return np.dtype(ml_dtypes.bfloat16)
+
+
+def shortest(form: Format, x: float) -> str:
+    """The fewest digits that name a number of the format."""
+    if not np.isfinite(x) or x == 0:
+        return f"{x:g}"
+    for digits in range(1, 18):
+        text = f"{x:.{digits}g}"
+        if form.round(float(text)) == x:
+            return text if "e" not in text or abs(x) >= 1e6 or abs(x) < 1e-4 else f"{float(text):.0f}"
+    return repr(x)

@@ -36,6 +36,7 @@ from reflosses.truth.arithmetic import available
 
 CAPPED = ("B", "F")  # regimes of large losses; elsewhere different losses may round to one number
 UNPROVED = "compared with our own numbers; for certified ones: pip install 'reflosses[truth]'"
+TAME = 100.0  # the largest number of a call that is ordinary, where nothing else tells
 LONG = 1000  # predictions of a call whose text is long
 KINDS = {1: "class indices", 2: "rows of class probabilities"}
 
@@ -119,6 +120,8 @@ class Interview:
             else:
                 kinds.add(block.y.ndim)
         self.refused = errors
+        if kinds and not self.asked.given_up:
+            self.asked.first_failure = None  # it does not take such targets
         if kinds:
             self.found.notes += [f"{KINDS[q.y.ndim]} were not asked: {a.fault}" for q, a in errors]
         return kinds
@@ -485,10 +488,26 @@ class Interview:
         places = flatten(per_loss(self.loss, np.arange(prod(shape)).reshape(shape)))
         return tuple(map(int, np.unravel_index(places[i, number], shape))) if shape else ()
 
+    def _note_failure(self) -> None:
+        """A failure of the process is wrong wherever it happens, also in a call that only prepares others."""
+        failure = self.asked.first_failure
+        if failure is None or any(d.verdict == "crash" for d in self.deviations):
+            return
+        with np.errstate(all="ignore"):
+            tame = all(np.size(a) == 0 or np.max(np.abs(a)) <= TAME for a in (failure.y, failure.yhat))
+        regime = "moderate" if tame else "F"
+        self._count(regime, "value")
+        call = failure.y, failure.yhat, failure.weight
+        self.deviations.append(
+            Deviation(regime, REGIMES[regime], "value", "crash", *call, error=_crash(failure.answer))
+        )
+
     def finish(self) -> None:
         """Name caps, count the deviations, and keep one of each kind."""
-        self.deviations = with_levels(_with_caps(self.deviations), self.loss, self.form, self.factor)
         found = self.found
+        self._note_failure()
+        found.given_up = self.asked.given_up
+        self.deviations = with_levels(_with_caps(self.deviations), self.loss, self.form, self.factor)
         found.limits = [] if self.asked.given_up else limits(self.deviations, self.loss, self._probe)
         groups: dict[tuple[str, ...], list[Deviation]] = {}
         for d in self.deviations:

@@ -36,7 +36,8 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.softmax import log_softmax
 from reflosses.evaluation.stack import stack
 
-NEXT_TO_A_BORDER = ", next to a border"  # the end of a name: so few numbers there are no other formula
+ONE_OF_ALL = ", one of all numbers"  # the end of a name: rounding gives neighbours the same result, without a clip
+NEXT_TO_A_BORDER = ", one of few next to a border"  # the end of a name: so few numbers are no other formula
 PARTLY = ("some ignored", "all but one ignored", "a class absent")  # ordinary calls: an error is another formula
 NOTHING = ("an empty batch", "all weights 0", "all ignored")  # calls in which nothing is averaged
 CANCELLED = 2.0**10  # ulps of 1: a smaller value may come from a difference such as 1 − p
@@ -52,10 +53,11 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
         depth = _depth(d, loss, form)
         if depth is None or not _is_hard_value(d):
             continue
+        dense = d.name.endswith((ONE_OF_ALL, NEXT_TO_A_BORDER))
         left = form.eps / 8 <= abs(d.got / factor) <= CANCELLED * form.eps  # as of log(1 − p)
-        if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not left:
+        if abs(d.got - d.exact) > sqrt(form.eps) * max(abs(d.exact), abs(d.got)) and d.got and not (left or dense):
             held.setdefault((_label(d), d.got), []).append((d, depth))
-        if abs(d.got - d.exact) > FAR * factor and d.got:
+        if abs(d.got - d.exact) > (4 if dense else 1) * FAR * factor and d.got:
             clipped[_input(d)] = _of_depth(depth)
     for group in held.values():  # one number for several losses
         due = [d.exact for d, _ in group]

@@ -14,7 +14,7 @@ import numpy as np
 
 from reflosses.comparison.battery import Inputs, family
 from reflosses.comparison.battery.block import count_classes
-from reflosses.comparison.formats import Format
+from reflosses.comparison.formats import Format, shortest
 from reflosses.evaluation.domain import REAL, Bools, Domain, Floats, Interval, Labels
 from reflosses.evaluation.loss import Loss
 
@@ -28,6 +28,7 @@ OTHERS = {  # the fixed predictions, by the kind of a loss
     "vectors": (0.375, -1.25, 2.5),
 }
 LETTERS = {"logits": "z", "logit rows": "z", "probabilities": "p", "probability rows": "p", "overlaps": "p"}
+APART = 0.125  # of a probability from a soft label: nearer, a slope is a difference that cancels
 BORDER = 16  # numbers next to an end or a border
 
 
@@ -78,8 +79,11 @@ def one_predictions(loss: Loss, form: Format, y: Any = None, rows: bool = False)
     else:
         targets = _targets(loss) if y is None else [float(t) for t in np.ravel(y)]
         for target in targets:
-            if loss.domain.y.outside(np.array([target])).any() or form.round(target) != target:
-                raise ValueError(f"exhaust: y is {target!r}, outside of {loss.domain.y} or no number of {form}")
+            if loss.domain.y.outside(np.array([target])).any():
+                raise ValueError(f"exhaust: y is {target!r}, outside of {loss.domain.y}")
+            if form.round(target) != target:
+                near = shortest(form, float(form.round(target)))
+                raise ValueError(f"exhaust: y is {target!r}, no number of {form}; the nearest is {near}")
         return [OnePrediction(f"y = {t:g}".replace("-", "−"), np.array(t), np.array(0.0)) for t in targets]
     if y is not None:
         raise ValueError(f"exhaust: y is {y!r}, but {type(loss).__name__} has fixed targets here: leave y out")
@@ -191,12 +195,14 @@ def _right(one: OnePrediction) -> bool:
 
 def _ordinary(loss: Loss, kind: str, form: Format, one: OnePrediction, numbers: Floats) -> Bools:
     """Where the battery's ordinary inputs are."""
-    size = np.abs(numbers)
-    if kind in ("logits", "logit rows"):  # σ or softmax keep two thirds of their digits
-        return np.asarray((size >= 1e-3) & (size <= -np.log(form.eps) / 3))
+    size, soft = np.abs(numbers), not one.place and 0 < one.y < 1
+    if kind in ("logits", "logit rows"):  # σ or softmax keep four fifths of their digits
+        far = np.abs(1 / (1 + np.exp(-numbers)) - one.y) >= APART if soft else True
+        return np.asarray((size >= 1e-3) & (size <= -np.log(form.eps) / 5) & far)
     if "probabilit" in kind or kind == "overlaps":
-        room = max(1e-3, 2.0 ** (-form.bits / 2 - 1) if form.bits < 24 else 0.0)
-        return np.asarray((numbers >= room) & (numbers <= 1 - room))
+        room = max(1e-3, 2.0 ** (1 - form.bits / 2) if form.bits < 24 else 0.0)
+        far = np.abs(numbers - one.y) >= APART if soft and kind == "probabilities" else True
+        return np.asarray((numbers >= room) & (numbers <= 1 - room) & far)
     if kind == "residuals":
         r = np.abs(numbers - one.y) / loss.scale
         inside = (r >= 2.0**-9) & (r <= 2.0**9) & (np.abs(numbers - one.y) < 2.0 ** (form.top // 2 - 1))

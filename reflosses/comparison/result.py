@@ -100,6 +100,7 @@ class Comparison:
     """What `check` found. `worst` has the shortest deviation of each level, regime, column and verdict.
 
     level: `ok` speaks of the levels up to this one. limits: where the digits or the range end, a sentence each.
+    given_up: whether the candidate failed so often that it was not asked to the end; then no level holds.
     diagnosis: the explanation that fits best, in words; "" if nothing is wrong. undecided: how many losses were not
     asked, because they have no certified result.
     """
@@ -117,6 +118,7 @@ class Comparison:
     script: Callable[[Deviation], str] = field(default=lambda d: arrays_of(d), repr=False)
     level: str = "formula"
     limits: list[str] = field(default_factory=list)
+    given_up: bool = False
     interview: Any = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -131,7 +133,7 @@ class Comparison:
     def holds(self) -> tuple[str, ...]:
         """The levels that were asked and hold. None does if the formula is another one."""
         wrong = {d.level for d in self.worst}
-        if not self.asked or "formula" in wrong:
+        if not self.asked or self.given_up or "formula" in wrong:
             return ()
         regimes = self._regimes()
         asked = {"formula": regimes & ORDINARY, "domain": "K" in regimes}
@@ -150,7 +152,7 @@ class Comparison:
     @property
     def ok(self) -> bool:
         """Whether every number of the levels that are asked for is right, and some were asked."""
-        return self.asked and not self.failing
+        return self.asked and not self.failing and not self.given_up
 
     @property
     def verdict(self) -> str:
@@ -163,6 +165,9 @@ class Comparison:
         if not self.asked:
             return "Nothing could be asked."
         other = next((d for d in self.worst if d.level == "formula"), None)
+        if self.given_up and other is None:
+            fault = next((d.fault for d in self.worst if d.error), "it fails too often")
+            return f"It could not be asked to the end: {fault}."
         if other is None and not self._regimes() & ORDINARY:
             return " ".join(["No ordinary input was asked.", *self.limits])
         return " ".join([f"It is not the loss: {reason(other)}." if other else "It is the loss.", *self.limits])
@@ -199,6 +204,8 @@ class Comparison:
             return f"{self.name} {word} {self.loss} in {self.dtype}: {listed(self.holds)}"
         if not self.asked:
             return f"{self.name} against {self.loss} in {self.dtype}: nothing could be asked"
+        if self.given_up and not any(d.level == "formula" for d in self.worst):
+            return f"{self.name} against {self.loss} in {self.dtype}: not asked to the end"
         return f"{self.name} is not {self.loss} in {self.dtype}: {self.verdict}"
 
     def to_markdown(self) -> str:

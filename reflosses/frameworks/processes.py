@@ -12,7 +12,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from typing import Any
 
-from reflosses.comparison.candidate import Answer, Candidate
+from reflosses.comparison.candidate import Answer, Candidate, Failure
 
 MEMORY = 8.0  # GiB; PyTorch and JAX use 0.3 GiB of data before the first call
 PULSE = 0.05  # seconds between two looks at whether a process lives
@@ -112,7 +112,9 @@ class Apart(Candidate):
                 self.failures += 1
                 self._lost += self._limit if isinstance(error, TimeoutError) else time.monotonic() - start
                 where = error.where if isinstance(error, ProcessDied) else ""
-                return Answer(error=f"{type(error).__name__}: {error}", where=where)
+                answer = Answer(error=f"{type(error).__name__}: {error}", where=where)
+                self.first_failure = self.first_failure or Failure(y, yhat, weight, answer)
+                return answer
 
     @abstractmethod
     def _call(self, y: Any, yhat: Any, weight: Any, upstream: Any) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.comparison.candidate import Answer
+from reflosses.comparison.candidate import Answer, Failure
 from reflosses.comparison.expected import Scaled, parts
 from reflosses.comparison.formats import Format
 from reflosses.comparison.result import Deviation, arrays_of
@@ -185,6 +185,7 @@ class Program(Apart):
             answer: Answer = self._exchange(talk)
         except WrongAnswerError as error:
             answer = Answer(error=str(error))
+            self.first_failure = self.first_failure or Failure(y, yhat, weight, answer)
         words = self._pipes.last_words if self._pipes and self._silent else ""
         if not words:
             return answer

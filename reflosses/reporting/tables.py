@@ -8,8 +8,8 @@ from math import isinf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reflosses.comparison.battery import REGIMES
-from reflosses.comparison.census import Census, many, shortest
-from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.census import Census, in_ulps, many
+from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.result import DEVIATIONS_SHOWN, Comparison, title
 from reflosses.frameworks.coverage import KINDS, Coverage
 from reflosses.frameworks.function import frameworks
@@ -269,7 +269,7 @@ def tables_of_census(census: Census) -> list[Table]:
     )
     for target in census.targets:
         for what, c in target.columns():
-            at = ("", "") if c.worst is None else (f"{c.worst.ulp:.3g}", shortest(form, c.worst.number))
+            at = ("", "") if c.worst is None else (in_ulps(c.worst.ulp), shortest(form, c.worst.number))
             cells = (target.name, what, f"{c.asked:,}", f"{c.right:,}", f"{c.correctly_rounded:,}", *at)
             counts.lines.append(Line(cells, "green" if c.ok else "red"))
             for run in c.runs:

@@ -1,6 +1,7 @@
 """Every number of a format: none is left out, and counts are right whatever the blocks and threads."""
 
 import json
+from fractions import Fraction
 from math import inf
 
 import numpy as np
@@ -12,6 +13,7 @@ from reflosses import (
     BinaryCrossEntropyWithLogits,
     CrossEntropy,
     Dice,
+    FocalWithLogits,
     Hinge,
     Huber,
     MeanSquaredError,
@@ -19,9 +21,9 @@ from reflosses import (
 from reflosses.catalogue import losses
 from reflosses.comparison import counting
 from reflosses.comparison.candidate import InProcess, NumPy
-from reflosses.comparison.census import LINES, CountedTarget, shortest
+from reflosses.comparison.census import LINES, CountedTarget, share
 from reflosses.comparison.counting import count_numbers
-from reflosses.comparison.formats import FORMATS
+from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.one_prediction import one_predictions, stackable
 
 NONE = {"reduction": "none"}
@@ -317,3 +319,86 @@ def test_check_asks_every_number_of_a_narrow_format(dtype):
     assert any(np.ravel(d.yhat)[0] == 7.25 for d in wrong.worst)
     wide = reflosses.check(loss.value_and_grad, loss, dtype="float32")
     assert not any("numbers of" in note for note in wide.notes)
+
+
+# ---- answers that are wrong in unusual ways --------------------------------------------------------------------------
+
+
+def test_an_answer_in_a_wider_format_is_wrong_where_another_number_is_due():
+    def candidate(y, x):
+        value, grad = MSE.value_and_grad(y, x)
+        return np.where(np.abs(np.asarray(x, float)) > 300, 1e10, value), grad  # 90,000 or more is due
+
+    census = reflosses.exhaust(candidate, MSE, dtype="float16", y=0)
+    assert census.targets[0].value.right < census.targets[0].value.asked
+    assert not census.ok
+
+
+def test_an_infinity_at_minus_zero_may_have_either_sign():
+    def candidate(y, p):
+        p = np.asarray(p, np.float64)
+        with np.errstate(divide="ignore"):
+            return -np.log(np.abs(p)), -y / p  # +∞ at −0
+
+    assert reflosses.exhaust(candidate, BCE, dtype="float16", y=1).ok
+
+
+def test_a_range_at_which_a_candidate_raises_has_its_ends():
+    form = FORMATS["float16"]
+
+    def candidate(y, z):
+        if (np.abs(np.asarray(z, float)) > 1000).any():
+            raise OverflowError("too large")
+        return LOGITS.value_and_grad(y, z)
+
+    census = reflosses.exhaust(candidate, LOGITS, dtype="float16", y=1)
+    numbers = form.numbers(-form.last - 1, form.last + 1)
+    assert census.targets[0].value.verdicts == {"crash": int((np.abs(numbers) > 1000).sum())}
+    assert [(r.first, r.last) for r in census.targets[0].value.runs] == [(-form.max, -1000.5), (1000.5, form.max)]
+
+
+def test_the_largest_error_of_a_row_shows_the_logit_that_is_wrong():
+    loss = CrossEntropy(**NONE)
+
+    def candidate(y, z):
+        value, grad = loss.value_and_grad(y, z)
+        grad[:, 2] *= np.where(np.abs(np.asarray(z, float)[:, 0]) > 20, 1.25, 1.0)
+        return value, grad
+
+    worst = reflosses.exhaust(candidate, loss, dtype="float16").targets[0].gradient.worst
+    assert worst.got == 1.25 * worst.exact
+
+
+def test_a_result_between_two_numbers_is_settled_by_its_fraction():
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    form, y = FORMATS["bfloat16"], 0.296875
+    value = reflosses.exhaust(MSE.value_and_grad, MSE, y=y).targets[0].value
+    x = form.numbers(-form.last - 1, form.last + 1)
+    found = MSE.value(np.full(x.shape, y), x)  # of few bits: it is the midpoint of two numbers at thousands of places
+    low, high = form.round(np.nextafter(found, -inf)), form.round(np.nextafter(found, inf))
+    wrong = 0  # the exact square is beside the midpoint, and float64 does not say on which side
+    for i in np.flatnonzero(np.isfinite(high) & (low != high)).tolist():
+        side = (Fraction(x[i]) - Fraction(y)) ** 2 - (Fraction(low[i]) + Fraction(high[i])) / 2
+        due = form.round(found[i]) if side == 0 else low[i] if side < 0 else high[i]
+        wrong += int(form.round(found[i]) != due)
+    assert wrong > 1000
+    assert (value.correctly_rounded, value.undecided) == (value.asked - wrong, 0)
+
+
+def test_right_functions_are_the_loss_in_a_narrow_format():
+    def textbook(y, p):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -(y * np.log(p) + (1 - y) * np.log1p(-p)), -y / p + (1 - y) / (1 - p)
+
+    def focal(y, z):  # in terms of the cross-entropy b, as many write it
+        z = np.asarray(z)
+        b = np.logaddexp(0, -np.where(y == 1, z, -z)).astype(z.dtype)
+        return (1 - np.exp(-b)) ** 2 * b
+
+    for dtype in NARROW:
+        assert "formula" in reflosses.check(textbook, BCE, dtype=dtype).holds
+        assert "formula" in reflosses.check(focal, FocalWithLogits(**NONE), dtype=dtype).holds
+
+
+def test_a_share_of_all_is_said_as_such():
+    assert (share(1, 1), share(199, 200), share(1, 65_280)) == ("100 %", "99.5 %", "0.0015 %")

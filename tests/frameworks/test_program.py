@@ -444,3 +444,24 @@ def test_a_naive_cross_entropy_in_c_is_named_with_a_line_to_paste(
     wrong = next(d for d in result["worst"] if (d["what"], d["verdict"]) == ("gradient", "spurious zero"))
     shown = subprocess.run(["sh", "-c", wrong["script"]], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[1].endswith('"gradient": ["0x0p+0"]}')
+
+
+def test_a_program_that_fails_too_often_is_never_right(program) -> None:
+    """It prints infinities as JSON has none: three such answers, and it is not asked any more."""
+    code = """
+import sys, json
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "reflosses" in asked:
+        print('{"reflosses": 1}', flush=True)
+        continue
+    y, yhat = ([float(x) for x in asked[k]] for k in ("y", "yhat"))
+    value = [(a - b) * (a - b) for a, b in zip(yhat, y)]
+    print('{"value": [' + ", ".join(map(repr, value)) + "]}", flush=True)
+"""
+    loss = MeanSquaredError(reduction="none")
+    result = check(Program([sys.executable, "-c", code], limit=10), loss)
+    assert result.given_up
+    assert not result.ok
+    assert result.holds == ()
+    assert result.summary().startswith("It could not be asked to the end: its process sent a line that is no JSON")

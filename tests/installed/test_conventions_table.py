@@ -717,7 +717,8 @@ ROWS = (
         "monai.losses",
         of(lambda m, y, x: m.FocalLoss(reduction="none")(x[:, None], y[:, None])[:, 0]),
         FocalWithLogits(**NONE),
-        ("computes in float32",),
+        (),
+        ("computes in float32", "z − log σ(z)"),
     ),
     Row(
         "H-monai.FocalLoss-sum",
