@@ -266,11 +266,16 @@ def minus_log_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     return (1 - y) * x + w * softplus(t, -x)
 
 
+def faded_log_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """The same times (1 − p_t)^γ, which keeps its digits."""
+    return faded(t, loss, y, x - y * x + softplus(t, -x), t.exp(-softplus(t, np.where(y == 1, 1, -1) * x)))
+
+
 FAMILY.defect(
     "z − log σ(z)",
     says="takes (1 − y) z − log σ(z), which cancels where y is 0",
-    seen_in="torch binary_cross_entropy_with_logits",
-    change=formula({BinaryCrossEntropyWithLogits: minus_log_sigmoid}),
+    seen_in="torch binary_cross_entropy_with_logits, MONAI FocalLoss",
+    change=formula({BinaryCrossEntropyWithLogits: minus_log_sigmoid, FocalWithLogits: faded_log_sigmoid}),
 )
 
 
