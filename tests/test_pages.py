@@ -18,6 +18,7 @@ import pytest
 
 from reflosses import catalogue
 from reflosses.evaluation.loss import Loss
+from reflosses.teaching.navigation import RELATED, navigation, page_titles, with_navigation, without_navigation
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()
@@ -258,22 +259,34 @@ def test_a_page_prints_what_it_says(path: Path) -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_the_index_links_every_page() -> None:
-    index = (DERIVATIONS / "README.md").read_text("utf-8")
-    pages = {path.name for path in DERIVATIONS.glob("*.md")} - {"README.md"}
-    others = {
-        "accuracy.md",
-        "atlas.md",
-        "check.md",
-        "coverage.md",
-        "dice_versus_iou.md",
-        "engine.md",
-        "programs.md",
-        "vectors.md",
-        "your_own_loss.md",
-    }
-    assert pages - {"speed.md"} == {page_of(cls).name for cls in LOSSES.values()} | others
-    assert {name for name in pages if f"]({name})" not in index} == set()
+def test_every_page_stands_on_the_index_and_leads_to_its_neighbours() -> None:
+    stems = {path.stem for path in DERIVATIONS.glob("*.md")} - {"README"}
+    assert set(page_titles()) == set(RELATED) == stems
+    wrong = [s for s in stems if not (DERIVATIONS / f"{s}.md").read_text("utf-8").endswith(f"\n\n{navigation(s)}\n")]
+    assert wrong == [], "make navigation writes their last lines"
+
+
+def test_related_pages_are_two_or_three_and_no_neighbours() -> None:
+    order = list(page_titles())
+    for place, stem in enumerate(order):
+        near = set(order[max(place - 1, 0) : place + 2])
+        assert 2 <= len(RELATED[stem]) == len(set(RELATED[stem])) <= 3, stem
+        assert not near & set(RELATED[stem]), stem
+        assert set(RELATED[stem]) <= set(order), stem
+
+
+def test_a_page_gets_its_last_line_once() -> None:
+    once = with_navigation("# Toy\n", "huber")
+    assert once == (
+        "# Toy\n\n← [MeanAbsoluteError](mean_absolute_error.md) · [All pages](README.md#the-pages) "
+        "· [Cauchy](cauchy.md) → · related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
+    )
+    assert with_navigation(once, "cauchy").count("All pages") == 1
+    assert without_navigation(once) == "# Toy\n"
+    assert with_navigation("# Toy\n", "mean_squared_error").startswith("# Toy\n\n[All pages]")  # the first page
+    assert "→" not in with_navigation("# Toy\n", "coverage")  # the last
+    with pytest.raises(ValueError, match="toy"):
+        navigation("toy")
 
 
 ANSWERED = """{number}. **{kind}.** What is 1 + 1?
