@@ -56,21 +56,14 @@ WITHOUT_EXERCISES = {
     "weighted_cross_entropy",
 }
 FLOATING_POINT_BEFORE_READING = {
-    "binary_cross_entropy_with_logits",
     "cauchy",
-    "cross_entropy",
     "dice",
-    "focal",
-    "focal_with_logits",
     "generalized_dice",
     "hinge",
     "huber",
     "iou",
     "mean_absolute_error",
     "mean_squared_error",
-    "negative_log_likelihood",
-    "sparse_categorical_cross_entropy",
-    "weighted_cross_entropy",
 }
 
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
@@ -279,7 +272,8 @@ def test_a_page_gets_its_last_line_once() -> None:
     once = with_navigation("# Toy\n", "huber")
     assert once == (
         "# Toy\n\n← [MeanAbsoluteError](mean_absolute_error.md) · [All pages](README.md#the-pages) "
-        "· [Cauchy](cauchy.md) → · related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
+        "· [Cauchy](cauchy.md) → "
+        "· related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
     )
     assert with_navigation(once, "cauchy").count("All pages") == 1
     assert without_navigation(once) == "# Toy\n"
