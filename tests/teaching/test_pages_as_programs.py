@@ -20,13 +20,13 @@ MOST_UNREAD = 0.06  # of all displays
 
 STEPS = {
     "binary_cross_entropy": 10,
-    "binary_cross_entropy_with_logits": 25,
+    "binary_cross_entropy_with_logits": 27,
     "cauchy": 22,
-    "cross_entropy": 17,
+    "cross_entropy": 18,
     "dice": 8,
     "dice_versus_iou": 19,
-    "focal": 21,
-    "focal_with_logits": 34,
+    "focal": 29,
+    "focal_with_logits": 46,
     "generalized_dice": 14,
     "hinge": 5,
     "huber": 18,
@@ -35,7 +35,7 @@ STEPS = {
     "mean_squared_error": 2,
     "negative_log_likelihood": 4,
     "sparse_categorical_cross_entropy": 5,
-    "weighted_cross_entropy": 10,
+    "weighted_cross_entropy": 12,
     "your_own_loss": 2,
 }
 UNREAD: dict[tuple[str, str], str] = {}  # (page, how the display begins): why it is not read
