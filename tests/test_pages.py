@@ -39,14 +39,9 @@ WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versu
 # Pages that are not in this shape yet. Both sets will be empty, and then go away.
 WITHOUT_EXERCISES = {
     "binary_cross_entropy_with_logits",
-    "cauchy",
     "cross_entropy",
-    "dice",
-    "dice_versus_iou",
     "focal",
     "focal_with_logits",
-    "generalized_dice",
-    "iou",
     "negative_log_likelihood",
     "sparse_categorical_cross_entropy",
     "weighted_cross_entropy",
