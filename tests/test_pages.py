@@ -34,28 +34,7 @@ SECTIONS = [
     "Exercises",
 ]
 KINDS = ("Derive", "Predict", "Find the mistake")
-WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou"]
-
-# Pages that are not in this shape yet. Both sets will be empty, and then go away.
-WITHOUT_EXERCISES = {
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "focal",
-    "focal_with_logits",
-    "negative_log_likelihood",
-    "sparse_categorical_cross_entropy",
-    "weighted_cross_entropy",
-}
-FLOATING_POINT_BEFORE_READING = {
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "focal",
-    "focal_with_logits",
-    "negative_log_likelihood",
-    "sparse_categorical_cross_entropy",
-    "weighted_cross_entropy",
-}
-
+WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou", "your_own_loss"]
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -86,13 +65,13 @@ def tags(text: str) -> list[int]:
     return [int(n) for _, block in blocks(text, "math") for n in re.findall(r"\\tag\{(\d+)\}", block)]
 
 
-def structure(text: str, title: str, sections: list[str] = SECTIONS) -> list[str]:
+def structure(text: str, title: str) -> list[str]:
     """The title, the sections and the numbering of a loss's page."""
     heads = re.findall(r"^(##?) (.+)$", prose(text), re.M)
     faults = []
     if heads[:1] != [("#", title)] or not text.startswith("# "):
         faults.append(f"the page must start with '# {title}'")
-    if [name for _, name in heads[1:]] != sections:
+    if [name for _, name in heads[1:]] != SECTIONS:
         faults.append(f"the sections are {[name for _, name in heads[1:]]}")
     steps = text.partition(f"## {SECTIONS[2]}\n")[2].partition(f"## {SECTIONS[3]}\n")[0]
     if CHECKED not in steps:
@@ -103,14 +82,6 @@ def structure(text: str, title: str, sections: list[str] = SECTIONS) -> list[str
     if numbers[:1] != [1] or len(set(numbers)) < len(numbers):
         faults.append(f"tags must be unique and start at 1: {numbers}")
     return faults
-
-
-def sections_of(stem: str) -> list[str]:
-    """The sections that a loss's page has to have, in their order."""
-    wanted = list(SECTIONS)
-    if stem in FLOATING_POINT_BEFORE_READING:
-        wanted[4:6] = wanted[5], wanted[4]
-    return wanted[:-1] if stem in WITHOUT_EXERCISES else wanted
 
 
 def exercises(text: str) -> list[str]:
@@ -205,14 +176,13 @@ each_page = pytest.mark.parametrize(
 
 @each_loss
 def test_a_page_has_its_title_its_sections_and_numbered_equations(cls: type[Loss]) -> None:
-    page = page_of(cls)
-    assert structure(page.read_text("utf-8"), cls.__name__, sections_of(page.stem)) == []
+    assert structure(page_of(cls).read_text("utf-8"), cls.__name__) == []
 
 
 @pytest.mark.parametrize("stem", WITH_EXERCISES)
 def test_a_page_ends_with_exercises_that_have_answers(stem: str) -> None:
     text = (DERIVATIONS / f"{stem}.md").read_text("utf-8")
-    assert (exercises(text) != []) == (stem in WITHOUT_EXERCISES), exercises(text)
+    assert exercises(text) == []
 
 
 @each_loss
@@ -262,7 +232,8 @@ def test_a_page_gets_its_last_line_once() -> None:
     once = with_navigation("# Toy\n", "huber")
     assert once == (
         "# Toy\n\n← [MeanAbsoluteError](mean_absolute_error.md) · [All pages](README.md#the-pages) "
-        "· [Cauchy](cauchy.md) → · related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
+        "· [Cauchy](cauchy.md) → "
+        "· related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
     )
     assert with_navigation(once, "cauchy").count("All pages") == 1
     assert without_navigation(once) == "# Toy\n"

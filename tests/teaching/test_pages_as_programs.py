@@ -20,13 +20,13 @@ MOST_UNREAD = 0.06  # of all displays
 
 STEPS = {
     "binary_cross_entropy": 10,
-    "binary_cross_entropy_with_logits": 25,
+    "binary_cross_entropy_with_logits": 27,
     "cauchy": 35,
-    "cross_entropy": 17,
+    "cross_entropy": 18,
     "dice": 11,
     "dice_versus_iou": 23,
-    "focal": 21,
-    "focal_with_logits": 34,
+    "focal": 29,
+    "focal_with_logits": 46,
     "generalized_dice": 17,
     "hinge": 8,
     "huber": 26,
@@ -35,7 +35,7 @@ STEPS = {
     "mean_squared_error": 7,
     "negative_log_likelihood": 4,
     "sparse_categorical_cross_entropy": 5,
-    "weighted_cross_entropy": 10,
+    "weighted_cross_entropy": 12,
     "your_own_loss": 5,
 }
 UNREAD: dict[tuple[str, str], str] = {}  # (page, how the display begins): why it is not read
