@@ -37,6 +37,14 @@ KINDS = ("Derive", "Predict", "Find the mistake")
 WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou", "your_own_loss"]
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
 
+# Pages that speak of the lecture notes and do not say what they are. It will be empty, and then go away.
+NOTES_WITHOUT_LINK = {
+    "cauchy",
+    "dice",
+    "dice_versus_iou",
+    "mean_absolute_error",
+}
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE_MATH = re.compile(r"\$`[^`]+`\$")
 EXERCISE = re.compile(r"^(\d+)\. ", re.M)
@@ -210,6 +218,13 @@ def test_a_page_prints_what_it_says(path: Path) -> None:
     assert code, "the page runs nothing"
     faults = outputs(text, f"derivations/{path.name}")
     assert not faults, "\n".join(faults)
+
+
+@each_page
+def test_a_page_that_speaks_of_the_lecture_notes_says_what_they_are(path: Path) -> None:
+    text = prose(path.read_text("utf-8"))
+    linked = "lecture notes](README.md#the-lecture-notes)" in text or "## The lecture notes" in text
+    assert linked == bool(re.search("[Tt]he lecture\\snotes", text)) or path.stem in NOTES_WITHOUT_LINK
 
 
 def test_every_page_stands_on_the_index_and_leads_to_its_neighbours() -> None:
