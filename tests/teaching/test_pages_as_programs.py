@@ -27,7 +27,7 @@ STEPS = {
     "dice_versus_iou": 23,
     "focal": 29,
     "focal_with_logits": 46,
-    "generalized_dice": 17,
+    "generalized_dice": 18,
     "hinge": 8,
     "huber": 26,
     "iou": 16,
