@@ -95,11 +95,9 @@ def answers(text: str) -> list[str]:
     if not derived or not set(derived) <= set(tags(text)):
         faults.append(f"above the first section the page says that it derives {derived}")
     floats = rest.partition(f"## {SECTIONS[5]}\n")[2].partition("\n## ")[0]
-    return (
-        faults
-        if "**What to write instead" in " ".join(floats.split())
-        else [*faults, "nothing says what to write instead"]
-    )
+    if "**What to write instead" not in " ".join(floats.split()):
+        faults.append("nothing says what to write instead")
+    return faults
 
 
 def exercises(text: str) -> list[str]:
@@ -114,16 +112,16 @@ def exercises(text: str) -> list[str]:
     if set(kinds) != set(KINDS):
         faults.append(f"the kinds are {kinds}: each begins with one of {KINDS} in bold, and all three occur")
     for number, kind, task in zip(numbers, kinds, tasks, strict=True):
-        answers = ANSWER.findall(task)
-        if len(answers) != 1 or task.count("<details>") != 1:
-            faults.append(f"exercise {number} has {len(answers)} folded answers")
+        folded = ANSWER.findall(task)
+        if len(folded) != 1 or task.count("<details>") != 1:
+            faults.append(f"exercise {number} has {len(folded)} folded answers")
             continue
-        code = "".join(block for _, block in blocks(answers[0], "python"))
+        code = "".join(block for _, block in blocks(folded[0], "python"))
         if not any(example.want for example in doctest.DocTestParser().get_examples(code)):
             faults.append(f"the answer of exercise {number} prints nothing")
         if kind == KINDS[2] and not re.search(r"\b(diagnose|check)\(", code):
             faults.append(f"the answer of exercise {number} does not ask reflosses.diagnose")
-        if not prose(answers[0]).strip():
+        if not prose(folded[0]).strip():
             faults.append(f"the answer of exercise {number} says nothing")
     return faults
 
