@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from drawn import FIGURES, differences
-
 from reflosses.teaching.figures.gallery import shipped_figures
+
+from drawn import FIGURES, differences
 
 
 def write(folder: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import FIGURES, ROUNDING, ReadPanel, alt_of, differences, read
 
 import reflosses
 from reflosses.__main__ import main
@@ -20,6 +19,8 @@ from reflosses.teaching.figures.gallery import TOPICS, figure_names, figure_of
 from reflosses.teaching.figures.overlaps import later_prediction, mask_of_the_page, pulls
 from reflosses.teaching.figures.profile import PROFILES, QUANTITIES, profile_of
 from reflosses.truth.arithmetic import available
+
+from drawn import FIGURES, ROUNDING, ReadPanel, alt_of, differences, read
 
 PAGES = FIGURES.parent
 NEEDS_FLINT = ("logit_digits", "cauchy_digits", "difference_quotients")

@@ -51,7 +51,7 @@ def label_smoothing() -> Drawing:
     )
     drawing = Drawing("label_smoothing", alt, 320)
     options: dict[str, Any] = {"x": (-2, 10), "y": (-0.15, 4.2), "xticks": range(-2, 11, 2)}
-    letter = "lead *z_y* − *z_k*, ten classes"
+    letter = "lead *z_t* − *z_k*, ten classes"
     panel = drawing.panel("loss", (40, 34, 624, 232), title="loss *ℓ*", letter=letter, **options)
     lead = np.linspace(-2, 10, 161)
     logits = np.zeros((len(lead), 10))

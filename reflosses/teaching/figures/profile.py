@@ -199,10 +199,10 @@ def _cross_entropy(loss: Any) -> LossProfile:
     true, zeros = _true_class(loss, classes), (0.0,) * classes
     other = (true + 1) % classes
     lines = (
-        Moving(true, zeros, (true,), "true class, *j* = *y*"),
+        Moving(true, zeros, (true,), "true class, *k* = *t*"),
         Moving(true, zeros, (other,), "another class"),
     )
-    letters = "*z_j*, the others 0", "*ℓ*", "∂*ℓ*/∂*z_j*", "∂²*ℓ*/∂*z_j*²"
+    letters = "*z_k*, the others 0", "*ℓ*", "∂*ℓ*/∂*z_k*", "∂²*ℓ*/∂*z_k*²"
     return LossProfile(letters, (-6.0, 6.0), lines[: min(classes, 2)], alt=alt)
 
 
@@ -274,7 +274,7 @@ def _weighted_cross_entropy(loss: Any) -> LossProfile:
             for grad in grads
             for line in lines
         ]
-    letters = "*p_i*, all others ½", "*L*", "∂*L*/∂*p_i*", "∂²*L*/∂*p_i*²"
+    letters = "*p_i*, all others ½", "*L* = Σ *ℓ_n*", "∂*L*/∂*p_i*", "∂²*L*/∂*p_i*²"
     return LossProfile(letters, (0.0, 1.0), tuple(lines), (10.0, 20.0, 100.0), alt)
 
 
@@ -392,7 +392,7 @@ def _ticks(ends: tuple[float, float], most: int = 5) -> tuple[float, Sequence[An
     """Round numbers on an axis, and the power of ten that they are multiples of if they are very large or small."""
     size = max(map(abs, ends))
     unit = 1.0 if 0.01 <= size < 1e4 else 10.0 ** np.floor(np.log10(size))
-    if 100 <= size / unit:
+    if size / unit >= 100:
         most = min(most, 5)  # their numbers are long
     return unit, [(tick, in_figures(tick / unit)) for tick in round_numbers(*ends, most)]
 
