@@ -3,7 +3,7 @@
 `value` gives each loss by a metric of one row, whose prediction is the initial score. `slope` gives each gradient g by
 `Booster.refit` of a tree with a leaf for each row. For the learning rate ½ a leaf is −½ g / (h + λ), where h is the
 curvature. As h is at most 2, −2λ·leaf for λ = 2³⁰ is g to the last digit of float32. A leaf below 1e-35 becomes 0, so
-that a gradient below 2⁻⁸⁶ cannot be read, and logits beyond ±60 are not asked. Where h is 1, −2·leaf for λ = 0 is g.
+that a gradient below 2⁻⁸⁶ cannot be read, and logits beyond ±56 are not asked. Where h is 1, −2·leaf for λ = 0 is g.
 Elsewhere it is g / h, which tells h. Labels and gradients are float32; scores, metrics and leaves are float64. A label
 beyond ±1e38 becomes ±1e38.
 """
@@ -19,8 +19,7 @@ import numpy as np
 
 from reflosses.evaluation.domain import Floats
 from reflosses.frameworks.function import Framework, Function, Offer
-from reflosses.frameworks.inputs import finite
-from reflosses.frameworks.xgboost import BY_LEAF, BY_METRIC, hard_labels_of_logits, readable_logits, readable_rows
+from reflosses.frameworks.xgboost import BY_LEAF, BY_METRIC, apart, hard_labels_of, logits_to, rows_to
 
 PROGRAM = '''\
 from functools import cache
@@ -37,7 +36,7 @@ def value(metric, objective, y, yhat, **options):
     assert y.shape == yhat.shape[:1], "one label for each row"
     rows = [(y[i:i + 1], yhat[i:i + 1]) for i in range(len(y))]
     data = [lightgbm.Dataset(np.zeros((1, 1)), a, init_score=z, params=QUIET) for a, z in rows]
-    return np.array([lightgbm.Booster(options, d).eval_train()[0][2] for d in data], yhat.dtype)
+    return np.array([lightgbm.Booster(options, d).eval_train()[0][2] for d in data])
 
 @cache
 def trees(rows, classes):
@@ -62,12 +61,14 @@ def slope(objective, y, yhat, lambda_l2=2.0**30, **options):
 '''
 
 LARGEST = 1e38
+READ = 2.0**-112  # the smallest residual that can be read
+FAR = 56.0  # the largest logit, and difference of logits, whose gradient can be read
 CAPPED = "the metric clips probabilities at 1e-15, so that it ends at 34.54"
 
 
 def in_range(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels up to ±1e38, where LightGBM cuts them off, and such predictions."""
-    return finite(np.clip(y, -LARGEST, LARGEST), np.clip(yhat, -LARGEST, LARGEST), eps)
+    """Labels up to ±1e38, where LightGBM cuts them off, and such predictions, with residuals that can be read."""
+    return apart(READ)(np.clip(y, -LARGEST, LARGEST), np.clip(yhat, -LARGEST, LARGEST), eps)
 
 
 def _objective(name: str, equals: str, metric: str = "", **more: Any) -> Function:
@@ -117,21 +118,21 @@ FUNCTIONS = (
         "binary",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         "value('binary_logloss', 'binary', y, yhat)",
-        inputs=hard_labels_of_logits,
+        inputs=hard_labels_of(FAR),
         note=f"{BY_METRIC}; {CAPPED}; a label above 0 is 1",
     ),
     _objective(
         "cross_entropy",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         "value('cross_entropy', 'cross_entropy', y, yhat)",
-        inputs=readable_logits,
+        inputs=logits_to(FAR),
         note=f"{BY_METRIC}; the metric clips logarithms at 1e-12, so that it ends at 27.63",
     ),
     _objective(
         "cross_entropy_lambda",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         "value('cross_entropy_lambda', 'cross_entropy_lambda', y, yhat)",
-        inputs=readable_logits,
+        inputs=logits_to(FAR),
         note=f"{BY_METRIC}; cross_entropy as long as there are no weights",
     ),
     _objective(
@@ -139,7 +140,7 @@ FUNCTIONS = (
         "CrossEntropy(reduction='none')",
         "value('multi_logloss', 'multiclass', y, yhat, num_class=yhat.shape[1])",
         options=", num_class=yhat.shape[1]",
-        inputs=readable_rows,
+        inputs=rows_to(FAR),
         targets="index",
         note=f"{BY_METRIC}; {CAPPED}; the objective's second derivative is K / (K − 1) times ours, of K classes",
     ),
@@ -147,7 +148,7 @@ FUNCTIONS = (
         "multiclassova",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         slope="slope('multiclassova', y, np.stack([-yhat, yhat], -1), num_class=2)[..., 1]",
-        inputs=hard_labels_of_logits,
+        inputs=hard_labels_of(FAR),
         note=f"{BY_LEAF}; a sum over the classes, each against all others, here that of class 1 of two",
     ),
 )

@@ -118,6 +118,16 @@ FUNCTIONS = (
         eager=True,
         note="as optax.dice_loss; the smooth is ours",
     ),
+    Function(
+        "optax.binary_dice_loss",
+        "optax.losses.binary_dice_loss(jnp.log(yhat) - jnp.log1p(-yhat), y, smooth=smooth)",
+        "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
+        {"smooth": 1.0},
+        ({"smooth": 0.375}, {"smooth": 0.0}),
+        grad=None,
+        dtypes=TWO_DTYPES,
+        note="of the sigmoid of logits, in value only; probabilities it refuses, as they do not sum to 1",
+    ),
 )
 
 NOT_COVERED = {
@@ -139,7 +149,6 @@ NOT_COVERED = {
 }
 
 WITHOUT_ROW = {
-    "optax.losses.binary_dice_loss": "Dice of the sigmoid of logits; probabilities it refuses, as they do not sum to 1",
     "optax.losses.multiclass_generalized_dice_loss": "not Sudre's: a mean of Dice losses, each times its own weight",
 }
 

@@ -118,6 +118,16 @@ FUNCTIONS = (
         note="label_smoothing ε makes labels y (1 − ε) + ε/2: give our loss these",
     ),
     _v1(
+        "log_loss",
+        f"BinaryCrossEntropy({OURS})",
+        "labels=y, predictions=yhat, epsilon=0",
+        {"reduction": "none"},
+        {"reduction": MEAN},
+        validates=False,
+        note="the default epsilon=1e-7 stands inside both logarithms, −y log(p + ε) − (1 − y) log(1 − p + ε), which is "
+        "no loss of ours",
+    ),
+    _v1(
         "softmax_cross_entropy",
         f"CrossEntropy(label_smoothing=label_smoothing, {OURS})",
         "onehot_labels=y, logits=yhat, label_smoothing=label_smoothing",
@@ -137,11 +147,6 @@ FUNCTIONS = (
         targets="index",
     ),
 )
-
-WITHOUT_ROW = {
-    "tf.compat.v1.losses.log_loss": "adds epsilon inside both logarithms: −y log(p + ε) − (1 − y) log(1 − p + ε), "
-    "BinaryCrossEntropy only with epsilon=0",
-}
 
 NOT_COVERED = {
     "tf.nn.log_poisson_loss": "needs a Poisson loss",
@@ -164,6 +169,5 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="tensorflow",
-    without_row=WITHOUT_ROW,
     offers=OFFERS,
 )

@@ -1,9 +1,11 @@
 """XGBoost: its objectives, in float32. An objective is no function that a user can call, so two programs read it.
 
 `value` gives each loss by an evaluation metric of one row, whose prediction is the base margin. XGBoost tells a metric
-in 17 decimals. `slope` gives each gradient g by a tree without splits: its leaf is −g / (h + λ), where h is the
-curvature. As h is at most 2, −λ·leaf for λ = 2³⁰ is g to the last digit of float32. A gradient below 2⁻⁹⁶ cannot be
-read so, and logits beyond ±60 are not asked. Where h is 1, −leaf for λ = 0 is g. Elsewhere it is g / h, which tells h.
+in 17 decimals, so that residuals below 2⁻²⁷ are not asked.
+
+`slope` gives each gradient g by a tree without splits: its leaf is −g / (h + λ), where h is the curvature. As h is at
+most 2, −λ·leaf for λ = 2³⁰ is g to the last digit of float32. A gradient below 2⁻⁹⁶ cannot be read so, and logits
+beyond ±60 are not asked. Where h is 1, −leaf for λ = 0 is g. Elsewhere it is g / h, which tells h.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reflosses.comparison.battery import Inputs
 from reflosses.evaluation.domain import Floats
 from reflosses.frameworks.function import Framework, Function, Offer
 from reflosses.frameworks.inputs import finite
@@ -36,7 +39,7 @@ def value(metric, objective, y, yhat, **options):
     assert y.shape == yhat.shape[:1], "one label for each row"
     rows = [matrix(y[i:i + 1], yhat[i:i + 1]) for i in range(len(y))]
     told = [xgboost.Booster(options, [row]).eval(row) for row in rows]
-    return np.array([float(text.rpartition(":")[2]) for text in told], yhat.dtype)
+    return np.array([float(text.rpartition(":")[2]) for text in told])
 
 def leaves(objective, y, yhat, reg_lambda, **options):
     """The leaves of trees without splits, that are trained on one row: one tree for each target or class."""
@@ -57,24 +60,35 @@ def slopes(objective, y, yhat, reg_lambda=2.0**30):
 
 CAPPED = "the metric clips probabilities to [1e-16, 1 − 1e-16], so that it ends at 36.84"
 TWICE = "the objective's second derivative is 2 p (1 − p), twice ours"
-READ = 60.0  # the largest logit, and difference of logits, whose gradient can be read
+FAR = 60.0  # the largest logit, and difference of logits, whose gradient can be read
+TOLD = 2.0**-27  # the smallest residual of which 17 decimals are all digits of float32
 BY_METRIC = "the value is that of its metric, the gradient is read from the leaf of a tree"
 BY_LEAF = "no metric is its value; the gradient is read from the leaf of a tree"
 
 
-def readable_logits(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Logits whose gradients are large enough to be read."""
-    return finite(y, np.clip(yhat, -READ, READ), eps)
+def logits_to(far: float) -> Inputs:
+    """Logits up to ±far, whose gradients are large enough to be read."""
+    return lambda y, yhat, eps: finite(y, np.clip(yhat, -far, far), eps)
 
 
-def readable_rows(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Rows of such logits."""
-    return finite(y, np.clip(yhat, -READ / 2, READ / 2), eps)
+def rows_to(far: float) -> Inputs:
+    """Rows of logits that are at most so far apart."""
+    return logits_to(far / 2)
 
 
-def hard_labels_of_logits(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
-    """Labels 0 and 1, and such logits."""
-    return readable_logits(np.rint(y), yhat, eps)
+def apart(least: float) -> Inputs:
+    """Finite predictions whose residual is 0 or `least` and more: a smaller one could not be read."""
+
+    def moved(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return finite(y, np.where(np.abs(yhat - y) < least, y, yhat), eps)
+
+    return moved
+
+
+def hard_labels_of(far: float) -> Inputs:
+    """Labels 0 and 1, and logits up to ±far."""
+    return lambda y, yhat, eps: logits_to(far)(np.rint(y), yhat, eps)
 
 
 def _objective(name: str, equals: str, metric: str = "", y: str = "y", note: str = "", **more: Any) -> Function:
@@ -99,7 +113,7 @@ FUNCTIONS = (
         "Scaled(0.5, MeanSquaredError(reduction='none'))",
         "value('rmse', 'reg:squarederror', y, yhat) ** 2 / 2",
         reg_lambda=0,
-        inputs=finite,
+        inputs=apart(TOLD),
         note=f"{BY_METRIC}; the metric is the root of the squared error, the gradient is that of its half",
     ),
     _objective(
@@ -107,7 +121,7 @@ FUNCTIONS = (
         "MeanAbsoluteError(reduction='none')",
         "value('mae', 'reg:absoluteerror', y, yhat)",
         reg_lambda=0,
-        inputs=finite,
+        inputs=apart(TOLD),
         note=f"{BY_METRIC}; a tree with splits gets medians of residuals as leaves, not steps along this gradient; "
         "the objective's second derivative is 1, ours is 0",
     ),
@@ -115,20 +129,20 @@ FUNCTIONS = (
         "reg:logistic",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         "value('logloss', 'reg:logistic', y, yhat)",
-        inputs=readable_logits,
+        inputs=logits_to(FAR),
         note=f"{BY_METRIC}; {CAPPED}",
     ),
     _objective(
         "binary:logistic",
         "BinaryCrossEntropyWithLogits(reduction='none')",
         "value('logloss', 'binary:logistic', y, yhat)",
-        inputs=hard_labels_of_logits,
+        inputs=hard_labels_of(FAR),
         note=f"{BY_METRIC}; {CAPPED}",
     ),
     _objective(
         "binary:logitraw",
         "BinaryCrossEntropyWithLogits(reduction='none')",
-        inputs=hard_labels_of_logits,
+        inputs=hard_labels_of(FAR),
         note=f"{BY_LEAF}; logloss, its default metric, takes its logits for probabilities",
     ),
     _objective(
@@ -144,7 +158,7 @@ FUNCTIONS = (
         "multi:softprob",
         "CrossEntropy(reduction='none')",
         "value('mlogloss', 'multi:softprob', y, yhat, num_class=yhat.shape[1])",
-        inputs=readable_rows,
+        inputs=rows_to(FAR),
         targets="index",
         note=f"{BY_METRIC}; {CAPPED}; {TWICE}",
     ),
@@ -152,7 +166,7 @@ FUNCTIONS = (
         "multi:softmax",
         "CrossEntropy(reduction='none')",
         "value('mlogloss', 'multi:softmax', y, yhat, num_class=yhat.shape[1])",
-        inputs=readable_rows,
+        inputs=rows_to(FAR),
         targets="index",
         note=f"{BY_METRIC}; {CAPPED}; it differs from multi:softprob in its predictions alone",
     ),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from needed import need
 
-from reflosses import CrossEntropy, Hinge
+from reflosses import BinaryCrossEntropy, CrossEntropy, Hinge
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import Function, find
@@ -22,7 +22,8 @@ def test_the_first_losses_of_tensorflow_have_float32_inside(function: Function, 
     need(framework.package)
     factor, loss = parts(function.loss(given))
     rng = np.random.default_rng(11)
-    yhat = rng.normal(0, 2, (40, 3)).astype(np.float32).astype(np.float64)
+    drawn = rng.uniform(0.05, 0.95, (40, 3)) if isinstance(loss, BinaryCrossEntropy) else rng.normal(0, 2, (40, 3))
+    yhat = drawn.astype(np.float32).astype(np.float64)
     if isinstance(loss, CrossEntropy):
         y = rng.integers(0, 3, 40) if function.targets == "index" else np.eye(3)[rng.integers(0, 3, 40)]
     else:

@@ -22,7 +22,7 @@ STEPS = {
     "binary_cross_entropy": 10,
     "binary_cross_entropy_with_logits": 27,
     "cauchy": 35,
-    "cross_entropy": 18,
+    "cross_entropy": 19,
     "dice": 11,
     "dice_versus_iou": 23,
     "focal": 29,

@@ -279,6 +279,23 @@ FAMILY.defect(
 )
 
 
+def both_terms(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """α y σ(−z)^γ log(1 + e^−z) + (1 − α) (1 − y) σ(z)^γ log(1 + e^z): one term is times 0."""
+    one = t.power(t.sigmoid(-x), loss.gamma) * softplus(t, -x)
+    zero = t.power(t.sigmoid(x), loss.gamma) * softplus(t, x)
+    a, b = (1.0, 1.0) if loss.alpha is None else (loss.alpha, 1 - loss.alpha)
+    return t.rounded(a * y) * one + t.rounded(b * (1 - y)) * zero
+
+
+FAMILY.defect(
+    "both terms, one times 0",
+    says="adds the term of the other label times 0, which is not a number for infinite logits",
+    seen_in="kornia binary_focal_loss_with_logits",
+    blank=True,
+    change=formula({FocalWithLogits: both_terms}),
+)
+
+
 def softplus_as_sum(t: Tape, z: Node) -> Node:
     """max(z, 0) + log(1 + e^−|z|)."""
     positive = z.value >= 0
