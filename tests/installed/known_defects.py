@@ -273,3 +273,24 @@ KNOWN_CURVATURES = {
     "lightgbm#1154": ("lightgbm.multiclass", 1.5),
     "lightgbm#3256": ("lightgbm.multiclass", 1.5),
 }
+
+
+class Mended(NamedTuple):
+    """A defect that the pinned version has no more: the call of its thread, whose numbers are right now."""
+
+    thread: str
+    function: str
+    given: dict[str, Any]
+    y: list[float]
+    yhat: list[float]
+
+
+MENDED = [  # all in float32; numbers below its range may be 0
+    Mended("kornia#2115", K_FOCAL, {}, [1.0, 0.0], [100.0, -100.0]),
+    Mended("kornia#918", K_FOCAL, {"gamma": 0.5}, [0.0, 1.0, 0.0, 1.0], [-100.0, -100.0, 100.0, 100.0]),
+    Mended("optax#1267", "optax.sigmoid_focal_loss", {"gamma": 0.0}, [1.0], [1000.0]),
+    Mended("optax#1346", "optax.sigmoid_focal_loss", {"gamma": 0.5}, [1.0], [100.0]),
+    Mended("monai#115", "monai.FocalLoss", {}, [1.0, 0.0], [1000.0, -1000.0]),
+    Mended("tensorflow#950", NN("sigmoid_cross_entropy"), {}, [1.0, 0.0], [1e4, -1e4]),
+    Mended("xgboost#90", "xgboost.binary:logistic", {}, [1.0, 0.0], [100.0, -100.0]),
+]

@@ -1,12 +1,15 @@
 """The battery alone finds the defects that people reported one by one; so does asking every number."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
-from known_defects import KNOWN, OF_IMAGES, OF_TREES, Known
+from known_defects import KNOWN, MENDED, OF_IMAGES, OF_TREES, Known, Mended
 from needed import need
 
+from reflosses.comparison.expected import parts
+from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
 from reflosses.frameworks.scripts import checked, exhausted
 
@@ -23,6 +26,18 @@ def test_a_reported_defect_is_found(known: Known) -> None:
         if any((d.what, d.verdict) == (known.what, known.verdict) for d in result.worst):
             return
     pytest.fail(f"{known.url}: {known.verdict} is not found in {', '.join(known.regimes)}")
+
+
+@pytest.mark.parametrize("mended", MENDED, ids=lambda m: f"{m.thread} {m.function}")
+def test_a_defect_that_was_mended_does_not_come_back(mended: Mended) -> None:
+    framework, function = find(mended.function)
+    need(framework.package)
+    given = function.parameters | mended.given
+    factor, loss = parts(function.loss(given))
+    y, yhat = np.float32(mended.y), np.float32(mended.yhat)
+    answer = framework.candidate(function, given, FORMATS["float32"]).ask(y, yhat)
+    for got, due in zip(answer[:2], loss.value_and_grad(y.astype(np.float64), yhat.astype(np.float64)), strict=True):
+        np.testing.assert_allclose(got, factor * due, rtol=1e-6, atol=FORMATS["float32"].tiny)
 
 
 def shares(known: Known) -> dict[str, float]:
