@@ -35,8 +35,20 @@ SCALES: dict[str, Any] = {
 
 FUNCTIONS = (
     _kernel("TrivialLoss", "MeanSquaredError(reduction='none')", note="the squared error; Ceres takes half of it"),
-    _kernel("HuberLoss", "Scaled(2.0, Huber(delta=a, reduction='none'))", "a", **SCALES, note="twice Huber's loss"),
-    _kernel("CauchyLoss", "Cauchy(delta=a, reduction='none')", "a", **SCALES),
+    _kernel(
+        "HuberLoss",
+        "Scaled(2.0, Huber(delta=a, reduction='none'))",
+        "a",
+        **SCALES,
+        note="twice Huber's loss, as RobustKernelHuber of g2o",
+    ),
+    _kernel(
+        "CauchyLoss",
+        "Cauchy(delta=a, reduction='none')",
+        "a",
+        **SCALES,
+        note="takes log(1 + s/a²), as RobustKernelCauchy of g2o",
+    ),
 )
 
 NOT_COVERED = {
