@@ -19,6 +19,7 @@ import pytest
 from reflosses import catalogue
 from reflosses.evaluation.loss import Loss
 from reflosses.teaching.navigation import RELATED, navigation, page_titles, with_navigation, without_navigation
+from reflosses.teaching.page import BLOCK
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()
@@ -36,14 +37,6 @@ SECTIONS = [
 KINDS = ("Derive", "Predict", "Find the mistake")
 WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou", "your_own_loss"]
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
-
-# Pages that speak of the lecture notes and do not say what they are. It will be empty, and then go away.
-NOTES_WITHOUT_LINK = {
-    "cauchy",
-    "dice",
-    "dice_versus_iou",
-    "mean_absolute_error",
-}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE_MATH = re.compile(r"\$`[^`]+`\$")
@@ -92,6 +85,21 @@ def structure(text: str, title: str) -> list[str]:
     return faults
 
 
+def answers(text: str) -> list[str]:
+    """What a reader asks first: loss, gradient and curvature above the first section, and the lines to write."""
+    top, _, rest = BLOCK.sub("", text).partition("\n## ")
+    faults = [] if list(blocks(top, "math")) else ["no display stands above the first section"]
+    missing = [word for word in ("loss", "gradient", "curvature") if word not in top]
+    faults += [f"above the first section no word is said of: {', '.join(missing)}"] if missing else []
+    derived = [int(n) for n in re.findall(r"\((\d+)\)", top.partition("This page derives")[2])]
+    if not derived or not set(derived) <= set(tags(text)):
+        faults.append(f"above the first section the page says that it derives {derived}")
+    floats = rest.partition(f"## {SECTIONS[5]}\n")[2].partition("\n## ")[0]
+    if "**What to write instead" not in " ".join(floats.split()):
+        faults.append("nothing says what to write instead")
+    return faults
+
+
 def exercises(text: str) -> list[str]:
     """Three to five exercises of the three kinds, each with a folded answer that runs something and prints it."""
     section = text.partition("\n## Exercises\n")[2]
@@ -104,16 +112,16 @@ def exercises(text: str) -> list[str]:
     if set(kinds) != set(KINDS):
         faults.append(f"the kinds are {kinds}: each begins with one of {KINDS} in bold, and all three occur")
     for number, kind, task in zip(numbers, kinds, tasks, strict=True):
-        answers = ANSWER.findall(task)
-        if len(answers) != 1 or task.count("<details>") != 1:
-            faults.append(f"exercise {number} has {len(answers)} folded answers")
+        folded = ANSWER.findall(task)
+        if len(folded) != 1 or task.count("<details>") != 1:
+            faults.append(f"exercise {number} has {len(folded)} folded answers")
             continue
-        code = "".join(block for _, block in blocks(answers[0], "python"))
+        code = "".join(block for _, block in blocks(folded[0], "python"))
         if not any(example.want for example in doctest.DocTestParser().get_examples(code)):
             faults.append(f"the answer of exercise {number} prints nothing")
         if kind == KINDS[2] and not re.search(r"\b(diagnose|check)\(", code):
             faults.append(f"the answer of exercise {number} does not ask reflosses.diagnose")
-        if not prose(answers[0]).strip():
+        if not prose(folded[0]).strip():
             faults.append(f"the answer of exercise {number} says nothing")
     return faults
 
@@ -187,6 +195,11 @@ def test_a_page_has_its_title_its_sections_and_numbered_equations(cls: type[Loss
     assert structure(page_of(cls).read_text("utf-8"), cls.__name__) == []
 
 
+@each_loss
+def test_a_page_answers_what_a_reader_asks_first(cls: type[Loss]) -> None:
+    assert answers(page_of(cls).read_text("utf-8")) == []
+
+
 @pytest.mark.parametrize("stem", WITH_EXERCISES)
 def test_a_page_ends_with_exercises_that_have_answers(stem: str) -> None:
     text = (DERIVATIONS / f"{stem}.md").read_text("utf-8")
@@ -224,7 +237,7 @@ def test_a_page_prints_what_it_says(path: Path) -> None:
 def test_a_page_that_speaks_of_the_lecture_notes_says_what_they_are(path: Path) -> None:
     text = prose(path.read_text("utf-8"))
     linked = "lecture notes](README.md#the-lecture-notes)" in text or "## The lecture notes" in text
-    assert linked == bool(re.search("[Tt]he lecture\\snotes", text)) or path.stem in NOTES_WITHOUT_LINK
+    assert linked == bool(re.search(r"[Tt]he \[?lecture\snotes", text))
 
 
 def test_every_page_stands_on_the_index_and_leads_to_its_neighbours() -> None:
@@ -276,14 +289,18 @@ BODIES = {
     "The gradient, step by step": (
         f"**The smallest example.** One.\n\n```math\nx \\tag{{1}}\n```\n\n{CHECKED}>>> 1 + 1\n2\n```"
     ),
+    "Floating point": "**What to write instead** is x.",
     "Exercises": "\n".join(ANSWERED.format(number=i, kind=kind) for i, kind in enumerate(KINDS, 1)),
 }
-GOOD = "# Toy\n\nA toy.\n\n" + "\n\n".join(f"## {head}\n\n{BODIES.get(head, '…')}" for head in SECTIONS) + "\n"
+TOP = "The loss, its gradient and its curvature are\n\n```math\nx\n```\n\nThis page derives them: (1)."
+GOOD = (
+    f"# Toy\n\nA toy.\n\n{TOP}\n\n" + "\n\n".join(f"## {head}\n\n{BODIES.get(head, '…')}" for head in SECTIONS) + "\n"
+)
 
 
 def test_the_toy_page_has_no_fault() -> None:
     assert structure(GOOD, "Toy") == notation(GOOD) == links(GOOD, DERIVATIONS) == outputs(GOOD, "toy") == []
-    assert citations(GOOD, "x = 1  # (1)\n") == exercises(GOOD) == []
+    assert citations(GOOD, "x = 1  # (1)\n") == exercises(GOOD) == answers(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -304,6 +321,21 @@ def test_the_toy_page_has_no_fault() -> None:
 def test_a_fault_of_structure_is_found(old: str, new: str) -> None:
     assert old in GOOD
     assert structure(GOOD.replace(old, new, 1), "Toy") != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("```math\nx\n```\n\nThis page", "This page"),
+        ("its curvature", "more"),
+        ("derives them: (1)", "derives them: (2)"),
+        ("This page derives them: (1).", ""),
+        ("**What to write instead** is x.", "It fails."),
+    ],
+)
+def test_a_missing_answer_is_found(old: str, new: str) -> None:
+    assert old in GOOD
+    assert answers(GOOD.replace(old, new, 1)) != []
 
 
 @pytest.mark.parametrize(
