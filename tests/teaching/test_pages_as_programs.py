@@ -31,7 +31,7 @@ STEPS = {
     "hinge": 8,
     "huber": 26,
     "iou": 16,
-    "mean_absolute_error": 6,
+    "mean_absolute_error": 7,
     "mean_squared_error": 7,
     "negative_log_likelihood": 4,
     "sparse_categorical_cross_entropy": 5,
