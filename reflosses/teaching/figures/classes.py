@@ -38,8 +38,6 @@ def moved_mass() -> Drawing:
         right.arrow(k, 0, float(gradient[k]), 1 if gradient[k] > 0 else 2)
         sign = "+" if gradient[k] > 0 else "−"
         right.label(k, float(gradient[k]), f"{sign}{abs(eighths - 8 * int(y))}/8", right=12, down=4 if y else 2)
-    left.curves["p"] = np.arange(3.0), gradient + target
-    right.curves["p − y"] = np.arange(3.0), gradient
     return drawing
 
 

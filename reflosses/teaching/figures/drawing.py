@@ -155,8 +155,7 @@ def style_sheet(root: str) -> str:
             f"{root} .head{{font-weight:bold}}{root} .small{{font-size:.9em}}{root} .c.solid{{stroke-dasharray:none}}",
             colours(LIGHT),
             f"@media (prefers-color-scheme:dark){{{colours(DARK)}}}",
-            f"@media (max-width:{NARROW}px){{{root}{{font-size:{LARGE}px}}{root} .c{{stroke-width:3}}"
-            f"{root} .wide{{display:none}}}}",
+            f"@media (max-width:{NARROW}px){{{root}{{font-size:{LARGE}px}}{root} .c{{stroke-width:3}}}}",
         ]
     )
 
@@ -189,7 +188,7 @@ class Panel:
     """A rectangle with axes. box: where it is. x, y: the ends of the axes. title: above. letter: of x, below.
 
     log: the axes that are logarithmic, such as "xy". xticks, yticks: numbers, or pairs of a number and its text.
-    Curves keep their numbers in `curves`, dots in `dots`.
+    Curves keep their numbers in `curves`.
     """
 
     def __init__(
@@ -210,7 +209,6 @@ class Panel:
         self.x = Scale(*x, left, left + width, "x" in log)
         self.y = Scale(*y, top + height, top, "y" in log)
         self.curves: dict[str, tuple[Floats, Floats]] = {}
-        self.dots: list[tuple[float, float, bool]] = []
         self._below: list[str] = []
         self._parts: list[str] = []
         self._above: list[str] = []
@@ -227,29 +225,24 @@ class Panel:
             place = float(y.at(number))
             grid.append(f"M{x.start:.4g} {place:.4g}H{x.end:.4g}")
             texts.append(text_at(x.start - 5, place + 5, label, "end", "pale small"))
-        axes = [f"M{x.start:.4g} {y.start:.4g}H{x.end:.4g}"]
-        if not y.log and y.low < 0 < y.high:
-            axes = [f"M{x.start:.4g} {float(y.at(0)):.4g}H{x.end:.4g}"]
-        self._below += [f'<path class="grid" d="{"".join(grid)}"/>'] if grid else []
         if grid:
-            self._below.append(f'<path class="pale-line" d="{"".join(axes)}"/>')
-        self._below += texts
+            base = float(y.at(0)) if not y.log and y.low < 0 < y.high else y.start
+            axis = f'<path class="pale-line" d="M{x.start:.4g} {base:.4g}H{x.end:.4g}"/>'
+            self._below += [f'<path class="grid" d="{"".join(grid)}"/>', axis, *texts]
         if title:
             self._below.append(text_at(x.start, y.end - 9, title))
         if letter:
             self._below.append(text_at((x.start + x.end) / 2, y.start + 38, letter, "middle"))
 
-    def curve(self, name: str, x: Any, y: Any, style: int, *, thin: bool = False) -> None:
+    def curve(self, name: str, x: Any, y: Any, style: int) -> None:
         """A curve through points. It breaks where y is NaN, and is cut where it leaves the panel."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         self.curves[name] = x, y
         path = "".join(_path(run) for run in _inside(self.x.at(x), self.y.at(y), self.y.start, self.y.end))
-        kind = f"c s{style}{' thin' * thin}"
-        self._parts.append(f'<path class="{kind}" data-curve="{escape(name)}" d="{path}"/>')
+        self._parts.append(f'<path class="c s{style}" data-curve="{escape(name)}" d="{path}"/>')
 
     def dot(self, x: float, y: float, style: int, *, filled: bool = True) -> None:
         """A point that belongs to a curve, or, not filled, one at which a piece of it ends without it."""
-        self.dots.append((x, y, filled))
         kind = f"f{style}" if filled else "hole"
         place = f'cx="{float(self.x.at(x)):.5g}" cy="{float(self.y.at(y)):.5g}" r="3.6"'
         self._above.append(f'<circle class="dot s{style} {kind}" {place}/>')
@@ -263,11 +256,10 @@ class Panel:
         side: str = "start",
         right: float = 0,
         down: float = 0,
-        style: str = "ink",
     ) -> None:
         """A text beside the point (x, y), moved by some units."""
         place = float(self.x.at(x)) + right, float(self.y.at(y)) + down + 4
-        self._above.append(text_at(*place, text, side, f"{style} halo"))
+        self._above.append(text_at(*place, text, side, "ink halo"))
 
     def line(self, points: Sequence[tuple[float, float]], style: str = "pale-line") -> None:
         """Straight lines through points."""

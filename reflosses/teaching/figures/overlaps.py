@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
@@ -100,15 +98,16 @@ def pulls_on_a_mask() -> Drawing:
     )
     drawing = Drawing("pulls_on_a_mask", alt, 348)
     mask = mask_of_the_page()
-    side, apart = 100.0, 12.0
+    side, apart = 100.0, 13.0
     rows = (("start: *p* = ½", 46, np.full(mask.shape, 0.5)), ("later", 204, later_prediction()))
     for title, top, p in rows:
         views = {title: p, **pulls(mask, p)}
         for k, (name, numbers) in enumerate(views.items()):
-            left = 8 + k * (side + apart + 1)
-            box, pixels = (left, top, side, side), {"x": (0, SIDE), "y": (SIDE, 0), "xticks": (), "yticks": ()}
-            panel = drawing.panel(f"{name}, {title}", box, title=name, **pixels)
-            _squares(panel, numbers, mask, "f1" if k else "pale")
+            left = 8 + k * (side + apart)
+            box, ends = (left, top, side, side), {"x": (0, SIDE), "y": (0, SIDE)}
+            panel = drawing.panel(f"{name}, {title}", box, title=name, xticks=(), yticks=(), **ends)
+            _squares(panel, numbers, "f1" if k else "pale")
+            _outline(panel, mask)
             if k:
                 object_share = np.abs(numbers[mask == 1]).sum() / np.abs(numbers).sum()
                 drawing.text(left + side / 2, top + side + 18, f"{100 * object_share:.0f} %", "middle")
@@ -117,39 +116,32 @@ def pulls_on_a_mask() -> Drawing:
     return drawing
 
 
-def _squares(panel: Panel, numbers: Floats, mask: Floats, style: str) -> None:
-    """A square in each pixel; its area is the size of the number."""
-    most = float(np.abs(numbers).max())
-    paths: dict[str, Any] = {"up": [], "down": []}
-    for row in range(SIDE):
-        for column in range(SIDE):
-            number = float(numbers[row, column])
-            side = 0.92 * (panel.x.end - panel.x.start) / SIDE * np.sqrt(abs(number) / most)
-            if side < SMALLEST:
-                continue
-            x = float(panel.x.at(column + 0.5)) - side / 2
-            y = float(panel.y.at(row + 0.5)) - side / 2
-            if number < 0:  # the line lies inside
-                x, y, side = x + 0.5, y + 0.5, max(side - 1, 0.2)
-            paths["up" if number > 0 else "down"].append(
-                f"M{x:.1f} {y:.1f}h{side:.1f}v{side:.1f}h-{side:.1f}z".replace(".0", "")
-            )
-    panel.add(f'<path class="{style}" d="{"".join(paths["up"])}"/><path class="s2" d="{"".join(paths["down"])}"/>')
-    edges = []
-    for row in range(SIDE + 1):
-        for column in range(SIDE):
-            above = mask[row - 1, column] if row else 0
-            here = mask[row, column] if row < SIDE else 0
-            if above != here:
-                edges.append(f"M{float(panel.x.at(column)):.1f} {float(panel.y.at(row)):.1f}h{side_of(panel):.1f}")
-            left = mask[column, row - 1] if row else 0
-            right = mask[column, row] if row < SIDE else 0
-            if left != right:
-                edges.append(f"M{float(panel.x.at(row)):.1f} {float(panel.y.at(column)):.1f}v{side_of(panel):.1f}")
-    panel.add(f'<path class="ink-line thin" d="{"".join(edges)}"/>')
-    panel.curves["numbers"] = np.arange(numbers.size, dtype=float), numbers.ravel()
+def _squares(panel: Panel, numbers: Floats, style: str) -> None:
+    """A square in each pixel, whose area is the size of the number: filled where it is positive, else hollow."""
+    pixel = (panel.x.end - panel.x.start) / SIDE
+    sides = 0.92 * pixel * np.sqrt(np.abs(numbers) / np.abs(numbers).max())
+    filled, hollow = "", ""
+    for row, column in np.argwhere(sides >= SMALLEST).tolist():
+        side = sides[row, column]
+        x, y = panel.x.start + (column + 0.5) * pixel - side / 2, panel.y.end + (row + 0.5) * pixel - side / 2
+        if numbers[row, column] > 0:
+            filled += _square(x, y, side)
+        else:
+            hollow += _square(x + 0.5, y + 0.5, max(side - 1, 0.2))  # the line, 1 wide, lies inside
+    panel.add(f'<path class="{style}" d="{filled}"/><path class="s2" d="{hollow}"/>')
 
 
-def side_of(panel: Panel) -> float:
-    """The side of a pixel."""
-    return (panel.x.end - panel.x.start) / SIDE
+def _square(x: float, y: float, side: float) -> str:
+    return f"M{x:.1f} {y:.1f}h{side:.1f}v{side:.1f}h-{side:.1f}z".replace(".0", "")
+
+
+def _outline(panel: Panel, mask: Floats) -> None:
+    """The edges between the object and the rest."""
+    pixel = (panel.x.end - panel.x.start) / SIDE
+    padded = np.pad(mask, 1)
+    path = ""
+    for row, column in np.argwhere(np.diff(padded, axis=0)[:, 1:-1]).tolist():
+        path += f"M{panel.x.start + column * pixel:g} {panel.y.end + row * pixel:g}h{pixel:g}"
+    for row, column in np.argwhere(np.diff(padded, axis=1)[1:-1]).tolist():
+        path += f"M{panel.x.start + column * pixel:g} {panel.y.end + row * pixel:g}v{pixel:g}"
+    panel.add(f'<path class="ink-line thin" d="{path}"/>')

@@ -255,14 +255,15 @@ def _generalized_dice(loss: Any) -> LossProfile:
         Moving(y, yhat, (1, 0), "*y* = 0"),
         Moving(y, yhat, (1, 1), "large, *y* = 1"),
     )
-    letters = "*p*_{ln}, all others ½", "*L*", "∂*L*/∂*p*_{ln}", "∂²*L*/∂*p*_{ln}²"
+    letters = "*p_{ln}*, all others ½", "*L*", "∂*L*/∂*p_{ln}*", "∂²*L*/∂*p_{ln}*²"
     return LossProfile(letters, (0.0, 1.0), lines, alt=alt)
 
 
 def _weighted_cross_entropy(loss: Any) -> LossProfile:
     alt = (
-        "The loss L of four pixels, the sum of (1), over the prediction at one; its gradient with the weight "
-        "held (stop) and differentiated (full), which are far apart, and so are the curvatures."
+        "The loss of four pixels over the prediction at one, and its gradient and curvature with the weight held "
+        "(stop) and differentiated (full): at a pixel of the background the two gradients differ in sign where p is "
+        "small."
     )
     lines = [Moving(MASK, GUESS, (0,), "*y_i* = 1"), Moving(MASK, GUESS, (2,), "*y_i* = 0")]
     if loss.weight == "sudre":

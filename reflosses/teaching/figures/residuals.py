@@ -113,7 +113,7 @@ def robust_means() -> Drawing:
         "for absolute error, at 4.25 for Huber and at 20.8 for squared error; near 90 the curve of Cauchy "
         "crosses 0 again."
     )
-    drawing = Drawing("robust_means", alt, 340)
+    drawing = Drawing("robust_means", alt, 352)
     named = kernels(3.0, 1.5)
     drawing.legend(WIDTH - EDGE, 22, [(k, name) for k, name in enumerate(named, 1)])
     data = np.array(DATA)
@@ -141,6 +141,7 @@ def robust_means() -> Drawing:
             for kink in inside:
                 for side in pulls(numbers, [np.nextafter(kink, -np.inf), np.nextafter(kink, np.inf)]).tolist():
                     panel.dot(kink, side, style, filled=False)
+    drawing.text(WIDTH / 2, 344, "*δ* = 3 for Huber, *δ* = 1.5 for Cauchy", "middle", "pale small")
     near, mean, _ = drawing.panels.values()
     for panel, estimate, style in ((near, 3.518, 4), (near, 4.0, 2), (near, 4.25, 3), (mean, 20.8, 1)):
         panel.dot(estimate, 0, style)
