@@ -181,6 +181,7 @@ def test_a_false_formula_is_found(display: str) -> None:
         (r"x = x \Longleftrightarrow c = c", "where the clause should end"),
         (r"\frac{d^2 f}{dx} = 1", "orders"),
         ("v = v + 1, \\qquad v = x", "by itself"),
+        (r"v = M a, \qquad s = v^{\mathsf T} v, \qquad \frac{ds}{dv} = s", "by the vector v"),
     ],
 )
 def test_what_is_not_read_says_why(display: str, reason: str) -> None:
