@@ -170,6 +170,9 @@ class Talk:
             self.say("")
             try:
                 text = ask(f"{self.asked} = ")
+            except KeyboardInterrupt:
+                self.say("")
+                raise
             except EOFError:
                 self.say("")
                 self.tell(self.answer())
