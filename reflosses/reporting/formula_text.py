@@ -33,7 +33,6 @@ RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "≤", r"\ge": "≥", r"\ne":
 RELATIONS |= {r"\approx": "≈", r"\longrightarrow": "→", ":=": ":="}
 
 Lookup = Callable[[Name], str | None]  # the text of a number, None to keep the name
-Expand = Callable[[BigSum], list[Callable[[Term], str]]]
 
 
 def number_text(x: Decimal | float, digits: int = 6) -> str:
@@ -98,7 +97,9 @@ def chain_text(chain: Chain) -> str:
     """The sides with their relations."""
     text = formula_text(chain.sides[0])
     for relation, side in zip(chain.relations, chain.sides[1:], strict=False):
-        text += f" {RELATIONS[relation]} {formula_text(side)}"
+        shown = formula_text(side)
+        shown = f"{{{shown[1:-1]}}}" if relation == r"\in" and isinstance(side, Row) else shown
+        text += f" {RELATIONS[relation]} {shown}"
     return text
 
 

@@ -351,9 +351,8 @@ class _Results:
             if kind != "value":
                 texts = ["a kink" if kink else text for kink, text in zip(self.kinks, texts, strict=True)]
             yield "page in 120 digits", texts, [None] * len(exact)
-        method = {"value": "value", "grad": "grad", "curvature": "curvature"}[kind]
         flat = self.in_order(ours, kind)
-        yield f"{self.name}.{method}", [repr(x) for x in flat], list(flat)
+        yield f"{self.name}.{kind}", [repr(x) for x in flat], list(flat)
         if kind in self.proof:
             flat = self.in_order(self.proof[kind], kind)
             yield "certified", [repr(x) for x in flat], [None] * len(flat)

@@ -133,8 +133,8 @@ def read_answer(text: str, names: frozenset[str], latex_functions: frozenset[str
     names: those that may be followed by a bracket without being a function: y(1 - p) is a product.
     NotReadError, with the reason, for a text that is outside the grammar, too long, too deep, or has too long a number.
 
-    >>> read_answer("−2*r", frozenset({"r"}))
-    Sum(terms=((-1, Product(factors=((False, Numeral(text='2')), (False, Name(letter='r', ...))))),))
+    >>> read_answer("|2|", frozenset())
+    Applied(function='abs', arguments=(Numeral(text='2'),))
     """
     if len(text) > LONGEST:
         raise NotReadError(f"it has {len(text)} characters; at most {LONGEST} are read")

@@ -62,9 +62,9 @@ class Step:
 
 @dataclass
 class WorkedExample:
-    """The steps, and what they end in, for each loss: the value, the gradient and the curvature of the page.
+    """The steps, and what they end in: by "value", "grad" and "curvature", a number for each loss and each entry.
 
-    ways: by "value", "grad" and "curvature", the tagged equations for it, as (tag, loss, indices, side).
+    exact: in 120 digits. naive: for each numbered equation that says what it is, the same in 16 digits.
     """
 
     steps: list[Step] = field(default_factory=list)
