@@ -90,8 +90,12 @@ class _Worker:
             for step in self.of_equation(equation):
                 if step.clauses not in [known.clauses for known in self.found.steps]:
                     self.found.steps.append(step)
+        without: set[int] = set()
         for kind, term in self.kinds():
-            self.found.exact[kind] = [self.number(row) for row in self.rows(Clause(Chain((term,), ())), None)]
+            rows = self.rows(Clause(Chain((term,), ())), None)
+            if kind == "value":  # where there is none, there is no slope, whatever a difference quotient says
+                without = {row.unit for row in rows if row.value is None}
+            self.found.exact[kind] = [None if row.unit in without else self.number(row) for row in rows]
             self.found.naive[kind] = self.in_few_digits(kind, term)
         return self.found
 

@@ -106,6 +106,13 @@ def test_the_end_of_a_domain_has_no_value_and_says_why() -> None:
     assert "no value: a division by 0" in text
 
 
+def test_where_the_page_has_no_value_it_has_no_slope() -> None:
+    lines = lines_of("Dice", "y=0,0 yhat=0,0")  # 0/0; the class says 0, nothing against nothing
+    below = lines[lines.index("gradient by p") :]
+    (line, *_) = [line for line in below if line.startswith("  i = 1")]
+    assert "no value" in line
+
+
 def test_a_held_weight_is_not_compared_with_a_quotient_that_moves_it() -> None:
     text = "\n".join(lines_of("WeightedCrossEntropy", "y=1,0 yhat=0.5,0.25"))
     assert "w is held constant" in text
