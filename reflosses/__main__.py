@@ -1,4 +1,4 @@
-"""The command line: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
+"""The commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `list`, `show`, `plot` …
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -26,6 +26,7 @@ from reflosses.comparison.result import Comparison, arrays_of
 from reflosses.comparison.worst_answers import hunt
 from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
+from reflosses.frameworks.coverage import coverage
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import Isolated, Source, Worker
 from reflosses.frameworks.processes import Apart, CannotLoadError
@@ -42,12 +43,14 @@ from reflosses.reporting.portraits import Portrait, suffix_of
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
+from reflosses.teaching.figures.gallery import figure_of
 from reflosses.teaching.page import without_block
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
+TAKE_MORE = ("check", "exhaust", "portrait", "hunt", "plot")  # commands that take words behind an option, too
 CRASHES = 20  # of a process, until the number that kills it is found among 65,280
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
 
@@ -59,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal may have no − or Ω
     parser = command_line()
     arguments, more = parser.parse_known_args(argv)
-    if more and (not hasattr(arguments, "candidates") or any(word.startswith("-") for word in more)):
+    if more and (arguments.command not in TAKE_MORE or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     arguments.more = more
     arguments.status = 0
@@ -470,6 +473,23 @@ def _progress() -> Iterator[Tick]:
         yield tick
 
 
+def _coverage(arguments: argparse.Namespace) -> None:
+    known = {framework.name: framework for framework in frameworks()}
+    chosen = [known[name] for name in _against(arguments)]
+    installed = [framework.name for framework in chosen if framework.version is not None]
+    missing = [framework.not_installed for framework in chosen if framework.version is None and framework.offers]
+    with _output(arguments) as (kind, file):
+        read = coverage(installed)
+        found = [one for one in read if not one.absent]
+        missing += [f"{one.framework} cannot be imported: {one.error}" for one in read if one.absent]
+        arguments.status = 0 if all(one.complete for one in found) else 1
+        if kind == "json":
+            file.write(output.coverage_to_json(found, missing))
+        else:
+            table = tables.table_of_coverage(found, missing)
+            _print([table], tables.to_markdown([table]), kind, file)
+
+
 # ---- explain, list and show ------------------------------------------------------------------------------------------
 
 
@@ -508,16 +528,38 @@ def _show(arguments: argparse.Namespace) -> None:
         print(page)
 
 
+def _plot(arguments: argparse.Namespace) -> None:
+    if arguments.name is None:
+        print(show.figures_in_words(width_of(sys.stdout)))
+        return
+    out = arguments.out
+    if out and Path(out).suffix.lower() not in ("", ".svg"):
+        _misuse(arguments, f"--out {out}: a figure is SVG, so its file ends with .svg")
+    if out and not _writable(out):
+        _misuse(arguments, f"--out {out}: cannot be written")
+    with _misused(arguments):
+        try:
+            svg = figure_of(arguments.name, asked.read_parameters([*arguments.parameters, *arguments.more])).svg()
+        except ImportError as error:
+            _misuse(arguments, str(error))
+    if out:
+        _write_file("--out", out, svg, arguments)
+    else:
+        sys.stdout.write(svg)
+
+
 RUN = {
     "verify": _verify,
     "check": _check,
     "exhaust": _exhaust,
     "portrait": _portrait,
     "hunt": _hunt,
+    "coverage": _coverage,
     "explain": _explain,
     "hypotheses": _hypotheses,
     "list": _list,
     "show": _show,
+    "plot": _plot,
 }
 
 if __name__ == "__main__":
