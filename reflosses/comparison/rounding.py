@@ -30,13 +30,9 @@ def correctly_rounded(judge: NumberJudge, what: str, places: NDArray[np.int64]) 
     assert loss is not None
     numbers = form.numbers_at(places)
     y, yhat = unstack(loss, *judge.one.at(numbers))
-    if what == "value" and not loss.layout.groups:
-        due = fractions(loss, np.ravel(y), np.ravel(yhat))
-        if due is not None:
-            due = [Fraction(judge.factor) * d for d in due]
-            near = np.array([rounded(d) for d in due])[:, None]
-            beside = np.array([(d > n) - (d < n) for d, n in zip(due, near[:, 0].tolist(), strict=True)])[:, None]
-            return nearest(form, near, beside * 5e-324, form.round(near))
+    alone = what == "value" and not loss.layout.groups
+    if alone and (whole := _by_fractions(judge, np.ravel(y), np.ravel(yhat))) is not None:
+        return whole
     weight = None if judge.factor == 1 else np.full(loss.layout.bind(np.shape(yhat)).value_shape, judge.factor)
     try:
         truth = certified(loss, y, yhat, weight, strict=False, slopes=what == "gradient")
@@ -47,7 +43,22 @@ def correctly_rounded(judge: NumberJudge, what: str, places: NDArray[np.int64]) 
     )
     if what == "gradient":
         near, rest = (per_loss(loss, a) for a in (near, rest))
-    return nearest(form, near.reshape(len(places), -1), rest.reshape(len(places), -1), nan)
+    found = nearest(form, near.reshape(len(places), -1), rest.reshape(len(places), -1), nan)
+    for i in np.flatnonzero(np.isnan(found[:, 0])).tolist() if alone else ():
+        one = _by_fractions(judge, np.ravel(y)[i : i + 1], np.ravel(yhat)[i : i + 1])
+        found[i] = nan if one is None else one[0]
+    return found
+
+
+def _by_fractions(judge: NumberJudge, y: Floats, yhat: Floats) -> Floats | None:
+    """As `correctly_rounded`, of values that are fractions; None if one of them is none."""
+    due = fractions(judge.loss, y, yhat)
+    if due is None:
+        return None
+    due = [Fraction(judge.factor) * d for d in due]
+    near = np.array([rounded(d) for d in due])[:, None]
+    beside = np.array([(d > n) - (d < n) for d, n in zip(due, near[:, 0].tolist(), strict=True)])[:, None]
+    return nearest(judge.form, near, beside * 5e-324, judge.form.round(near))
 
 
 def nearest(form: Format, near: Floats, rest: Floats, tie: Any) -> Floats:
@@ -76,13 +87,13 @@ def _parameters(loss: Loss) -> tuple[Fraction, ...] | None:
     return tuple(map(Fraction, given)) if all(isinstance(p, int | float) for p in given) else None
 
 
-def fractions(loss: Loss, y: Floats, yhat: Floats) -> list[Fraction] | None:
+def fractions(loss: Loss | None, y: Floats, yhat: Floats) -> list[Fraction] | None:
     """Losses of one prediction each as fractions, by their definition; None if one has an exponential or the like."""
-    parameters = _parameters(loss)
-    if parameters is None:
+    parameters = None if loss is None else _parameters(loss)
+    if loss is None or parameters is None:
         return None
     try:
         pairs = zip(y.tolist(), yhat.tolist(), strict=True)
         return [Fraction(loss.definition(_NoFunctions(), Fraction(a), Fraction(b), *parameters)) for a, b in pairs]
-    except NotImplementedError:
+    except (NotImplementedError, ArithmeticError, ValueError):  # a function; a division by 0, or ∞; NaN
         return None

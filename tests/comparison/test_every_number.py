@@ -24,7 +24,10 @@ from reflosses.comparison.candidate import InProcess, NumPy
 from reflosses.comparison.census import LINES, CountedTarget, share
 from reflosses.comparison.counting import count_numbers
 from reflosses.comparison.formats import FORMATS, shortest
+from reflosses.comparison.judging import NumberJudge
 from reflosses.comparison.one_prediction import one_predictions, stackable
+from reflosses.comparison.rounding import correctly_rounded
+from reflosses.evaluation.loss import Loss
 
 pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")  # the format that `exhaust` takes by default
 
@@ -385,6 +388,38 @@ def test_a_result_between_two_numbers_is_settled_by_its_fraction():
         wrong += int(form.round(found[i]) != due)
     assert wrong > 1000
     assert (value.correctly_rounded, value.undecided) == (value.asked - wrong, 0)
+
+
+class Mixed(Loss):
+    """r²/2, and from |r| = 64 on an exponential: only a part of its values are fractions."""
+
+    layout, domain, bounds = MeanSquaredError.layout, MeanSquaredError.domain, MeanSquaredError.bounds
+
+    @staticmethod
+    def definition(m, y, yhat):
+        r = abs(yhat - y)
+        return r * r / 2 if r < 64 else m.exp(r - 64) + 2047
+
+    def terms(self, y, yhat):
+        return (yhat - y,)
+
+    def losses(self, r):
+        return np.where(np.abs(r) < 64, r * r / 2, np.exp(np.abs(r) - 64) + 2047)
+
+    def slopes(self, r):
+        return np.where(np.abs(r) < 64, r, np.sign(r) * np.exp(np.abs(r) - 64))
+
+    def curvatures(self, r):
+        return np.where(np.abs(r) < 64, 1.0, np.exp(np.abs(r) - 64))
+
+
+def test_midpoints_are_settled_where_only_a_part_of_the_values_are_fractions():
+    pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
+    form, loss = FORMATS["bfloat16"], Mixed(**NONE)
+    (one,) = one_predictions(loss, form, 0.0)
+    found = correctly_rounded(NumberJudge(loss, one, form, True), "value", form.places([17 / 16, 19 / 16, 66.0]))
+    # 289/512 and 361/512 have nine bits: they are midpoints, and the even neighbour is below; e² + 2047 is 2054.4
+    assert found.tolist() == [[288 / 512], [360 / 512], [2048.0]]
 
 
 def test_right_functions_are_the_loss_in_a_narrow_format():
