@@ -51,7 +51,7 @@ class Reading:
     not_steps: list[tuple[str, str]] = field(default_factory=list)  # the others that have a relation, with the reason
 
 
-class _Walk:
+class Walk:
     """Reads a page from top to bottom."""
 
     def __init__(self, source: Page, stem: str, points: int, seed: int):
@@ -78,9 +78,7 @@ class _Walk:
             events.append((self.page.place(code["at"]) if "at" in code else len(self.page.text), 0, code))
         for _, kind, what in sorted(events, key=lambda event: event[:2]):
             if kind == 0:
-                self.arguments_matter()
-                if difference := difference_from_class(self.scope, what, self.stem):
-                    self.reading.false.append(difference)
+                self.compare(what)
             elif kind == 1:
                 self.enter(what)
             elif what.inline:
@@ -93,6 +91,12 @@ class _Walk:
             letter for letter, found in self.displayed.items() if not all(definition.used for definition in found)
         ]
         return self.reading
+
+    def compare(self, code: dict[str, Any]) -> None:
+        """What the page displays against the numbers of the class; code: a [[code]] of the block."""
+        self.arguments_matter()
+        if difference := difference_from_class(self.scope, code, self.stem):
+            self.reading.false.append(difference)
 
     def enter(self, block: dict[str, Any]) -> None:
         """The start of the page, or of a place."""
@@ -327,4 +331,4 @@ def check_page(text: str, stem: str, points: int = 3, seed: int = 0) -> Reading:
     ValueError if the block at its head is wrong.
     """
     with decimal.localcontext(CONTEXT):
-        return _Walk(read_page(text), stem, points, seed).run()
+        return Walk(read_page(text), stem, points, seed).run()
