@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+ENVIRONMENTS := $(basename $(notdir $(wildcard tests/installed/environments/*.txt)))
 FRAMEWORKS := KERAS_BACKEND=jax .cache/frameworks/bin
 POINTS ?= 12000
 hunt: POINTS := $(if $(filter file,$(origin POINTS)),1e7,$(POINTS))
@@ -11,7 +12,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants mutate-pages fuzz verdicts bare accuracy frameworks atlas portrait portraits bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits bench vectors consumers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
@@ -53,11 +54,14 @@ verdicts: .venv/test  ## what `check` says of 75 right and 176 wrong functions i
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q
 
-frameworks: .cache/frameworks.stamp  ## check PyTorch, JAX, Keras, ONNX and the others, each really run
-	$(FRAMEWORKS)/python -m pytest -q $(XDIST) tests/installed
+frameworks: $(ENVIRONMENTS:%=.cache/%.stamp)  ## check PyTorch, JAX, Keras, MONAI and the others, each really run
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python -m pytest -q $(XDIST) tests/installed || exit; done
 
-atlas: .cache/frameworks.stamp  ## write derivations/atlas.md: every function of every framework, and what it does wrong
-	$(FRAMEWORKS)/python tests/installed/atlas.py .cache/atlas.json
+atlas: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/atlas.md: every function of every framework, and what it does wrong
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/atlas.py .cache/atlas-$$name.json || exit; done
+
+coverage: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/coverage.md: the losses that frameworks offer, and which have a row
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/coverage_page.py || exit; done
 
 portraits: .cache/frameworks.stamp  ## draw the error of every function at every number into derivations/portraits/ (minutes)
 	$(FRAMEWORKS)/python tests/installed/portraits.py
@@ -100,11 +104,8 @@ clean:  ## remove environments and caches
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
 
-.cache/frameworks.stamp: pyproject.toml tests/installed/requirements.txt
-	rm -rf .cache/frameworks
-	$(PYTHON) -m venv .cache/frameworks
-	.cache/frameworks/bin/python -m pip install -q -r tests/installed/requirements.txt
-	.cache/frameworks/bin/python -m pip install -q --no-deps -e .
+$(ENVIRONMENTS:%=.cache/%.stamp): .cache/%.stamp: pyproject.toml tests/installed/checkers.txt tests/installed/environments/%.txt
+	$(PYTHON) tests/installed/environments.py $*
 	@touch $@
 
 .cache/bare.stamp: pyproject.toml

@@ -1,4 +1,4 @@
-"""The command line: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `explain`, `hypotheses`, `list`, `show`.
+"""Commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `hypotheses`, `list`, `show`.
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -26,6 +26,7 @@ from reflosses.comparison.result import Comparison, arrays_of
 from reflosses.comparison.worst_answers import hunt
 from reflosses.comparison.worst_numbers import WorstNumbers
 from reflosses.evaluation.loss import Loss
+from reflosses.frameworks.coverage import coverage
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.isolation import Isolated, Source, Worker
 from reflosses.frameworks.processes import Apart, CannotLoadError
@@ -470,6 +471,23 @@ def _progress() -> Iterator[Tick]:
         yield tick
 
 
+def _coverage(arguments: argparse.Namespace) -> None:
+    known = {framework.name: framework for framework in frameworks()}
+    chosen = [known[name] for name in _against(arguments)]
+    installed = [framework.name for framework in chosen if framework.version is not None]
+    missing = [framework.not_installed for framework in chosen if framework.version is None and framework.offers]
+    with _output(arguments) as (kind, file):
+        read = coverage(installed)
+        found = [one for one in read if not one.absent]
+        missing += [f"{one.framework} cannot be imported: {one.error}" for one in read if one.absent]
+        arguments.status = 0 if all(one.complete for one in found) else 1
+        if kind == "json":
+            file.write(output.coverage_to_json(found, missing))
+        else:
+            table = tables.table_of_coverage(found, missing)
+            _print([table], tables.to_markdown([table]), kind, file)
+
+
 # ---- explain, list and show ------------------------------------------------------------------------------------------
 
 
@@ -514,6 +532,7 @@ RUN = {
     "exhaust": _exhaust,
     "portrait": _portrait,
     "hunt": _hunt,
+    "coverage": _coverage,
     "explain": _explain,
     "hypotheses": _hypotheses,
     "list": _list,

@@ -20,7 +20,7 @@ LOSS_FILES = sorted(p for p in (PACKAGE / "losses").glob("*.py") if p.name != "_
 STEMS = {p.stem for p in LOSS_FILES}
 
 TOP_LEVEL = {"pyproject.toml", "README.md", "Makefile", "reflosses", "tests", "derivations", "LICENSE"}
-OTHER_PAGES = {"README", "accuracy", "atlas", "check", "dice_versus_iou", "engine", "programs", "vectors"}
+OTHER_PAGES = {"README", "accuracy", "atlas", "check", "coverage", "dice_versus_iou", "engine", "programs", "vectors"}
 OTHER_PAGES |= {"your_own_loss"}
 MEASURED = {"speed"}  # a page of one machine, which a checkout may lack: `make bench`
 

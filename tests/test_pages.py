@@ -179,6 +179,7 @@ def test_the_index_links_every_page() -> None:
         "accuracy.md",
         "atlas.md",
         "check.md",
+        "coverage.md",
         "dice_versus_iou.md",
         "engine.md",
         "programs.md",

@@ -30,6 +30,7 @@ from reflosses.diagnosis.describe import LAST, described, unexplained
 from reflosses.diagnosis.far_out import far_out
 from reflosses.diagnosis.hard_numbers import NARROW_MOST, NARROW_ULPS, HardNumbers
 from reflosses.diagnosis.hypotheses import HYPOTHESES
+from reflosses.diagnosis.hypotheses.precision import WIDER
 from reflosses.diagnosis.model import (
     Explanation,
     Hypothesis,
@@ -384,7 +385,10 @@ class _Search:
         pairs = {(a, b) for a in leaders for b in moving if not (a.inside or b.inside or a is b)}
         pairs |= {(a, b) for b in moving if b.inside and b.stored == "both" for a in self.known if not a.inside}
         pairs = {(a, b) for a, b in pairs if not (is_constant(a) and is_constant(b))}
-        ordered = sorted(pairs, key=lambda pair: [self.known.index(h) for h in pair])
+        if self.form.bits < FORMATS["float64"].bits:
+            pairs |= {(h, WIDER) for h in others if h.kind == "defect" and not h.inside}
+        order = {h: k for k, h in enumerate([*self.known, WIDER])}
+        ordered = sorted(pairs, key=lambda pair: [order[h] for h in pair])
         hopes = [  # their scores take less time than the moderate answers
             e
             for e in numbers.promising(ordered, ())

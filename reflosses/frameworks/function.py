@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
@@ -32,7 +33,10 @@ from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.parameters import printed
 from reflosses.frameworks.inputs import as_drawn
 
-MODULES = ("scipy", "sklearn", "torch", "optax", "keras", "onnx", "onnxruntime")
+MODULES = (
+    *("scipy", "sklearn", "sgd", "torch", "torchvision", "monai", "smp", "kornia", "optax", "keras"),
+    *("onnx", "onnxruntime", "tensorflow", "xgboost", "lightgbm", "gtsam", "pyceres"),
+)
 
 AUTODIFF = "autodiff"
 TWO_DTYPES = ("float64", "float32")  # of functions that do not take the narrower ones
@@ -126,12 +130,31 @@ def literal(value: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A place where a framework keeps losses, and the rule that tells which names there are losses.
+
+    where: the place, the first part of a full name. pattern: a regular expression that the names of losses match.
+    others: names that match and are no losses, or are another name of one, with spaces. names: an expression for the
+    names, in the words of the framework's imports and of its module here; by default they are those of dir(where).
+    dot: what stands between the two parts of a full name.
+    """
+
+    where: str
+    pattern: str = ""
+    others: str = ""
+    names: str = ""
+    dot: str = "."
+
+
+@dataclass(frozen=True)
 class Framework:
     """A framework: its imports, its kind of arrays, and its functions.
 
     package: the distribution that has the version. imports: the lines before a call. arrays: a key of
-    `reflosses.comparison.candidate.FRAMEWORKS`. not_covered: functions that look like losses of ours but have no row,
-    with the reason. extra: our extra that installs it. compiler: the function that compiles calls, such as "jax.jit".
+    `reflosses.comparison.candidate.FRAMEWORKS`. not_covered: functions that look like losses of ours and are none, with
+    the loss that they need. without_row: functions that equal a loss of ours at some parameters and have no row, with
+    the reason. offers: where to look for losses; none if another framework has the same. extra: our extra that installs
+    it. compiler: the function that compiles calls, such as "jax.jit".
     """
 
     name: str
@@ -142,11 +165,18 @@ class Framework:
     not_covered: Mapping[str, str]
     extra: str = ""
     compiler: str = ""
+    without_row: Mapping[str, str] = field(default_factory=dict)
+    offers: tuple[Offer, ...] = ()
 
     @property
     def version(self) -> str | None:
         """The installed version, or None."""
         return installed_version(self.package)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """All functions that have no row, with the reason."""
+        return {**self.without_row, **self.not_covered}
 
     @property
     def not_installed(self) -> str:
@@ -179,11 +209,11 @@ class Framework:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed distribution, or None."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    """The version of an installed distribution, or of its build for CPUs alone, such as tensorflow-cpu; or None."""
+    for name in (package, f"{package}-cpu"):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return None
 
 
 def brief(target: Loss | Scaled) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 
 OPTIONS = "reduction=reduction, dtype=yhat.dtype.name"
 COLUMNS = "(y[..., None], yhat[..., None], sample_weight=weight)"
@@ -312,6 +312,8 @@ NOT_COVERED = {
     "keras.losses.ctc": "of sequences, no loss of ours",
 }
 
+OFFERS = (Offer("keras.losses", r"^[A-Z]", others="Loss"),)
+
 FRAMEWORK = Framework(
     "keras",
     "keras",
@@ -320,5 +322,6 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="keras",
+    offers=OFFERS,
     compiler="jax.jit",
 )

@@ -7,7 +7,7 @@ have one dtype.
 from __future__ import annotations
 
 from reflosses.comparison.formats import FORMATS
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import Framework, Function, Offer
 
 MODEL = '''\
 import numpy as np
@@ -91,6 +91,8 @@ NOT_COVERED = {
     "ai.onnx.preview.training": "optimizers and gradients of models, no losses",
 }
 
+OFFERS = (Offer("onnx", r"Loss|Entropy", names="{schema.name for schema in onnx.defs.get_all_schemas()}"),)
+
 FRAMEWORK = Framework(
     "onnx",
     "onnx",
@@ -99,4 +101,5 @@ FRAMEWORK = Framework(
     functions("onnx", tuple(FORMATS)),
     NOT_COVERED,
     extra="onnx",
+    offers=OFFERS,
 )

@@ -6,7 +6,7 @@ JAX computes in float32 unless its 64-bit mode is on. The mode is on for the row
 
 from __future__ import annotations
 
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 from reflosses.frameworks.inputs import label_zero
 
 TWO_CLASSES = (
@@ -92,6 +92,13 @@ FUNCTIONS = (
         note="no label is ignored: −1 is the last class",
     ),
     Function(
+        "optax.ranking_softmax_loss",
+        "optax.losses.ranking_softmax_loss(yhat, y, reduce_fn=None)",
+        "CrossEntropy(reduction='none')",
+        targets="rows",
+        note="of ranked lists; labels in [0, 1] that sum to 1 make it the cross-entropy",
+    ),
+    Function(
         "optax.dice_loss",
         TWO_CLASSES + "smooth=smooth, apply_softmax=False, reduction='none')[..., 0]",
         "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
@@ -111,11 +118,19 @@ FUNCTIONS = (
         eager=True,
         note="as optax.dice_loss; the smooth is ours",
     ),
+    Function(
+        "optax.binary_dice_loss",
+        "optax.losses.binary_dice_loss(jnp.log(yhat) - jnp.log1p(-yhat), y, smooth=smooth)",
+        "Dice(axis=-1, smooth_nr=2 * smooth, smooth_dr=2 * smooth, reduction='none')",
+        {"smooth": 1.0},
+        ({"smooth": 0.375}, {"smooth": 0.0}),
+        grad=None,
+        dtypes=TWO_DTYPES,
+        note="of the sigmoid of logits, in value only; probabilities it refuses, as they do not sum to 1",
+    ),
 )
 
 NOT_COVERED = {
-    "optax.losses.multiclass_generalized_dice_loss": "not Sudre's: a mean of Dice losses, each times its own weight",
-    "optax.losses.binary_dice_loss": "of the sigmoid of logits; probabilities it refuses, as they do not sum to 1",
     "optax.losses.dice_loss(apply_softmax=True)": "of the softmax of logits, no loss of ours",
     "optax.losses.dice_loss with other alpha and beta": "Tversky's loss, no loss of ours",
     "optax.losses.poly_loss_cross_entropy": "cross-entropy plus a polynomial; without it (epsilon = 0) it is "
@@ -130,9 +145,14 @@ NOT_COVERED = {
     "optax.losses.cosine_distance, cosine_similarity": "of pairs of vectors, no losses of ours",
     "optax.losses.ntxent, triplet_margin_loss": "of pairs and triplets, no losses of ours",
     "optax.losses.ctc_loss, ctc_loss_with_forward_probs": "of sequences, no losses of ours",
-    "optax.losses.ranking_softmax_loss": "of ranked lists, no loss of ours",
     "optax.losses.smooth_labels": "changes labels, and is no loss",
 }
+
+WITHOUT_ROW = {
+    "optax.losses.multiclass_generalized_dice_loss": "not Sudre's: a mean of Dice losses, each times its own weight",
+}
+
+OFFERS = (Offer("optax.losses", r"^[a-z]", others="smooth_labels"),)
 
 FRAMEWORK = Framework(
     "optax",
@@ -142,5 +162,7 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="optax",
+    without_row=WITHOUT_ROW,
+    offers=OFFERS,
     compiler="jax.jit",
 )

@@ -6,10 +6,11 @@ at its starting point and reports the cost and the gradient there.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
-from reflosses.frameworks.inputs import finite_residual, hard_masks, label_zero, residual, true_logit_zero
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
+from reflosses.frameworks.inputs import finite_residual, hard_masks, label_pairs, label_zero, residual, true_logit_zero
 
 THREE_DTYPES = (*TWO_DTYPES, "float16")
 ONE_HOT = "(np.arange(yhat.shape[-1]) == y[:, None])"
@@ -143,6 +144,32 @@ FUNCTIONS = (
         dtypes=THREE_DTYPES,
     ),
     Function(
+        "scipy.spatial.distance.minkowski p=1",
+        "scipy.spatial.distance.minkowski(y, yhat, p=1)",
+        "MeanAbsoluteError(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        note="with another p it is a root, and no sum of losses",
+    ),
+    Function(
+        "scipy.spatial.distance.hamming",
+        "scipy.spatial.distance.hamming(y, yhat)",
+        "MeanAbsoluteError(reduction='mean')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=label_pairs,
+        note="the part of numbers that differ, whatever their distance",
+    ),
+    Function(
+        "scipy.spatial.distance.braycurtis",
+        "scipy.spatial.distance.braycurtis(y, yhat)",
+        "Dice(reduction='sum')",
+        grad=None,
+        dtypes=TWO_DTYPES,
+        inputs=hard_masks,
+        note="Dice of hard masks only: Σ|yhat − y| over Σ|yhat + y|; nothing against nothing is NaN there",
+    ),
+    Function(
         "scipy.spatial.distance.dice",
         "scipy.spatial.distance.dice(y, yhat)",
         "Dice(reduction='sum')",
@@ -163,11 +190,35 @@ FUNCTIONS = (
 )
 
 NOT_COVERED = {
-    "scipy.optimize.least_squares(loss='soft_l1')": "pseudo-Huber, no loss of ours",
-    "scipy.optimize.least_squares(loss='arctan')": "no loss of ours",
+    "scipy.optimize.least_squares soft_l1": "needs a pseudo-Huber loss",
+    "scipy.optimize.least_squares arctan": "needs an arctan loss",
     "scipy.special.pseudo_huber": "no loss of ours",
     "scipy.special.rel_entr, kl_div, entr": "Kullback–Leibler divergence and entropy, no losses of ours",
+    "scipy.stats.entropy": "with two arguments, needs a Kullback–Leibler divergence",
+    "scipy.stats.wasserstein_distance, energy_distance": "of distributions, no losses of ours",
+    "scipy.spatial.distance.cosine": "needs a cosine loss",
+    "scipy.spatial.distance.euclidean, seuclidean, mahalanobis, jensenshannon": "roots of sums, no losses of ours",
+    "scipy.spatial.distance.canberra, chebyshev, correlation": "no losses of ours",
+    "scipy.spatial.distance.rogerstanimoto, russellrao, sokalsneath, yule": "counts of equal bits, no losses of ours",
 }
+
+OFFERS = (
+    Offer("scipy.optimize.least_squares", dot=" ", names="least_squares_losses()"),
+    Offer("scipy.special", r"huber|rel_entr|kl_div"),
+    Offer("scipy.stats", r"^entropy$|^(wasserstein|energy)_distance$"),
+    Offer(
+        "scipy.spatial.distance",
+        others="cdist directed_hausdorff is_valid_dm is_valid_y num_obs_dm num_obs_y pdist squareform",
+        names="scipy.spatial.distance.__all__",
+    ),
+)
+
+
+def least_squares_losses() -> list[str]:
+    """The names of the losses of `least_squares`."""
+
+    return list(sys.modules["scipy.optimize._lsq.least_squares"].IMPLEMENTED_LOSSES)
+
 
 FRAMEWORK = Framework(
     "scipy",
@@ -176,4 +227,5 @@ FRAMEWORK = Framework(
     "numpy",
     FUNCTIONS,
     NOT_COVERED,
+    offers=OFFERS,
 )

@@ -24,6 +24,7 @@ ARRAY = {  # the source of an array: its numbers and its dtype
     "numpy": "np.array({}, {!r})",
     "torch": "torch.tensor({}, dtype=torch.{})",
     "jax": "jnp.array({}, jnp.{})",
+    "tensorflow": "tf.constant({}, tf.{})",
 }
 
 Make = Callable[[Mapping[str, Any]], Candidate]  # makes a candidate from the parameters of its function
@@ -178,9 +179,13 @@ def _number(x: float) -> str:
 
 
 def _autodiff(arrays: str, code: str, upstream: str | None) -> list[str]:
-    """The gradient of a call by the autodiff of PyTorch or JAX."""
+    """The gradient of a call by the autodiff of PyTorch, TensorFlow or JAX."""
     if arrays == "torch":
         seed = upstream or "torch.ones_like(value)"
         return ["yhat.requires_grad_()", f"value = {code}", f"(grad,) = torch.autograd.grad(value, yhat, {seed})"]
+    if arrays == "tensorflow":
+        seed = f", {upstream}" if upstream else ""
+        tape = ["with tf.GradientTape() as tape:", "    tape.watch(yhat)", f"    value = {code}"]
+        return [*tape, f"grad = tape.gradient(value, yhat{seed})"]
     back = f"(grad,) = back({upstream or 'jnp.ones_like(value)'})"
     return [f"value, back = jax.vjp(lambda yhat: {code}, yhat)", back]

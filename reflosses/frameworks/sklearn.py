@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reflosses.frameworks.function import TWO_DTYPES, Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 from reflosses.frameworks.inputs import finite, hard_labels, hard_masks, label_pairs, probabilities
 from reflosses.frameworks.scipy import FRAMEWORK as SCIPY
 
@@ -118,6 +118,12 @@ FUNCTIONS = (
         note="wrong where y lacks a label, whatever `labels` says: hinge_loss([1, 1], [0.5, 0.5]) is 1.5, not 0.5",
     ),
     _metric("zero_one_loss", "MeanAbsoluteError(reduction='weighted_mean')", inputs=label_pairs),
+    _metric(
+        "hamming_loss",
+        "MeanAbsoluteError(reduction='weighted_mean')",
+        inputs=label_pairs,
+        note="the part of labels that differ",
+    ),
     _score(
         "f1_score",
         "Dice(reduction='sum')",
@@ -135,10 +141,25 @@ FUNCTIONS = (
 )
 
 NOT_COVERED = {
-    "sklearn._loss.PinballLoss, HalfPoissonLoss, HalfGammaLoss, HalfTweedieLoss, ExponentialLoss": "no losses of ours",
+    "sklearn._loss.PinballLoss": "needs a pinball loss",
+    "sklearn._loss.HalfPoissonLoss, HalfGammaLoss, HalfTweedieLoss, HalfTweedieLossIdentity": "need a Tweedie loss",
+    "sklearn._loss.loss.ExponentialLoss": "needs an exponential loss",
     "sklearn.metrics.hinge_loss with more than two labels": "Crammer–Singer's hinge, no loss of ours",
-    "sklearn.metrics.root_mean_squared_error and other functions of a mean": "no sums of losses",
+    "sklearn.metrics.mean_tweedie_deviance, mean_poisson_deviance, mean_gamma_deviance": "need a Tweedie deviance",
+    "sklearn.metrics.mean_absolute_percentage_error": "needs a relative absolute error",
+    "sklearn.metrics.mean_squared_log_error": "needs a squared logarithmic error",
+    "sklearn.metrics.fbeta_score": "needs Tversky's loss",
+    "sklearn.metrics.matthews_corrcoef": "needs a loss of Matthews's correlation",
+    "sklearn.metrics.root_mean_squared_error, root_mean_squared_log_error": "functions of a mean, no sums of losses",
+    "sklearn.metrics.max_error, median_absolute_error": "the largest and the middle error, no sums of losses",
+    "sklearn.metrics.label_ranking_loss, coverage_error": "of ranked lists, no losses of ours",
 }
+
+OFFERS = (
+    Offer("sklearn._loss", r"(Loss|Error|LossIdentity)$"),
+    Offer("sklearn._loss.loss", r"^ExponentialLoss$"),
+    Offer("sklearn.metrics", r"_(loss|error|deviance)$|^(f1|fbeta|jaccard)_score$|^matthews_corrcoef$"),
+)
 
 FRAMEWORK = Framework(
     "sklearn",
@@ -148,6 +169,7 @@ FRAMEWORK = Framework(
     FUNCTIONS,
     NOT_COVERED,
     extra="sklearn",
+    offers=OFFERS,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from reflosses.evaluation.domain import Floats
-from reflosses.frameworks.function import Framework, Function
+from reflosses.frameworks.function import TWO_DTYPES, Framework, Function, Offer
 from reflosses.frameworks.inputs import label_zero
 
 REDUCED = ({"reduction": "none"}, {"reduction": "mean"}, {"reduction": "sum"})
@@ -146,6 +146,17 @@ FUNCTIONS = (
         note="a mean divides by the number of rows whatever the class weights: a one-hot row is not its class index",
     ),
     Function(
+        "torch.linear_cross_entropy",
+        "torch.nn.functional.linear_cross_entropy(yhat, torch.eye(yhat.shape[1], dtype=yhat.dtype), y, "
+        "reduction=reduction)",
+        "CrossEntropy(reduction=reduction, axis=1)",
+        {"reduction": "mean"},
+        REDUCED,
+        dtypes=TWO_DTYPES,
+        targets="index",
+        note="cross_entropy of a linear layer's output: here the layer is the identity; it is new in 2.13",
+    ),
+    Function(
         "torch.nll_loss",
         f"torch.nn.functional.nll_loss(yhat, y, weight={CLASS_WEIGHT}, ignore_index=ignore_index, reduction=reduction)",
         "NegativeLogLikelihood(class_weight=class_weight, ignore_index=ignore_index, reduction=weighted(reduction), "
@@ -180,7 +191,6 @@ FUNCTIONS = (
 )
 
 NOT_COVERED = {
-    "torch.nn.functional.linear_cross_entropy": "cross_entropy of a linear layer's output",
     "torch.nn.functional.hinge_embedding_loss": "its loss of y = 1 is the score itself, no hinge",
     "torch.nn.functional.multi_margin_loss, multilabel_margin_loss": "hinges of several classes; ours has two labels",
     "torch.nn.functional.gaussian_nll_loss": "learns a variance; with variance 1 it is half of mse_loss",
@@ -192,4 +202,18 @@ NOT_COVERED = {
     "torch.nn.AdaptiveLogSoftmaxWithLoss": "a layer with a loss of clustered classes, no loss of ours",
 }
 
-FRAMEWORK = Framework("torch", "torch", "import torch", "torch", FUNCTIONS, NOT_COVERED, extra="torch")
+OFFERS = (
+    Offer("torch.nn.functional", r"_loss$|cross_entropy|kl_div$"),
+    Offer("torch.nn", r"WithLoss$"),
+)
+
+FRAMEWORK = Framework(
+    "torch",
+    "torch",
+    "import torch",
+    "torch",
+    FUNCTIONS,
+    NOT_COVERED,
+    extra="torch",
+    offers=OFFERS,
+)

@@ -20,7 +20,7 @@ def explanation(name: str, width: int | None = None) -> str:
         if framework.name == name:
             return _all_of(framework, width)
     functions = _functions(name)
-    left_out = [(k, why) for framework in frameworks() for k, why in framework.not_covered.items()]
+    left_out = [entry for framework in frameworks() for entry in framework.left_out.items()]
     last = re.escape(name if functions else name.rpartition(".")[2])
     others = [(k, why) for k, why in left_out if last and re.search(rf"(?<!\w){last}(?!\w)", k)]
     if name in losses():
@@ -82,7 +82,7 @@ def _all_of(framework: Framework, width: int | None) -> str:
         lines.append(filled(_signature(function), width, rest=" " * 8))
         lines.append(filled(f"= {function.equals}", width, "    ", " " * 8))
     lines.append("\nNot covered:")
-    for other, why in framework.not_covered.items():
+    for other, why in framework.left_out.items():
         lines.append(filled(f"{other}: {why}", width or 110, "    ", "        "))
     return "\n".join(lines) + "\n"
 

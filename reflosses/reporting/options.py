@@ -44,12 +44,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog="Exit status: 0 our certification holds (and --expect is met), 1 not, 2 misuse, 130 interrupted.",
     )
     command.add_argument("--loss", action="append", metavar="NAME", help="only this loss (may be repeated)")
-    command.add_argument(
-        "--against",
-        default="installed",
-        metavar="NAMES",
-        help=f"frameworks, with commas: {', '.join(f.name for f in frameworks())}; or none (default: %(default)s)",
-    )
+    _against(command, more="; or none")
     points = partial(_integer, least=1, most=MOST_POINTS)
     text = "points a loss of ours (default: %(default)s)"
     command.add_argument("--points", type=points, default=600, metavar="N", help=text)
@@ -120,6 +115,17 @@ def command_line() -> argparse.ArgumentParser:
     nothing = dict.fromkeys(("config", "regime", "expect", "write_expect", "level"))
     command.set_defaults(command="hunt", misuse=command.error, **nothing)
 
+    command = commands.add_parser(
+        "coverage",
+        usage="reflosses coverage [options]",
+        help="which losses the installed frameworks offer, and which of them equal one of ours",
+        description="Find the losses of the installed frameworks, and count those that have a row here.",
+        epilog="Exit status: 0 every loss is on a list, 1 one is on none, 2 misuse, 130 interrupted.",
+    )
+    _against(command)
+    _report(command, FORMATS_OF_REPORTS[:3])
+    command.set_defaults(command="coverage", misuse=command.error, write_expect=None)
+
     command = commands.add_parser("explain", help="what a function of a framework computes, as a loss of ours")
     command.add_argument("name", metavar="NAME", help="such as torch.huber_loss; all of a framework: torch")
     command.set_defaults(command="explain", misuse=command.error)
@@ -179,6 +185,12 @@ def _candidates(command: argparse.ArgumentParser) -> Any:
     return which
 
 
+def _against(command: argparse.ArgumentParser, more: str = "") -> None:
+    """The option of every command that asks frameworks."""
+    text = f"frameworks, with commas: {', '.join(f.name for f in frameworks())}{more} (default: %(default)s)"
+    command.add_argument("--against", default="installed", metavar="NAMES", help=text)
+
+
 def _targets_of_one_number(command: argparse.ArgumentParser) -> None:
     text = "of losses of one number: the targets, such as 0,1 (default: each label, or 0, 1 and some others)"
     command.add_argument("--y", type=_numbers, metavar="NUMBERS", help=text)
@@ -191,8 +203,13 @@ def _limit(command: argparse.ArgumentParser) -> None:
 
 
 def _limit_and_report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
-    """Options of every command that writes a report."""
+    """Options of every command that calls functions and writes a report."""
     _limit(command)
+    _report(command, formats)
+
+
+def _report(command: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Options of every command that writes a report."""
     text = "default: table, or by --out's suffix"
     text += "; github: annotations, and the summary of the step" if "github" in formats else ""
     command.add_argument("--format", choices=formats, help=text)

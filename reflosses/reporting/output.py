@@ -25,6 +25,7 @@ from typing import Any
 from reflosses.comparison.census import Census
 from reflosses.comparison.result import Comparison, plain
 from reflosses.comparison.worst_numbers import WorstNumbers
+from reflosses.frameworks.coverage import Coverage
 from reflosses.frameworks.function import frameworks, installed_version
 from reflosses.reporting.junit import JUnitCase
 from reflosses.reporting.known_deviations import Found, KnownDeviation
@@ -51,7 +52,7 @@ def to_json(report: Report) -> str:
             {"name": leg.name, "seconds": leg.seconds, "missing": leg.missing, "rows": [_row(row) for row in leg.rows]}
             for leg in report.legs
         ],
-        "not_covered": {name: why for framework in frameworks() for name, why in framework.not_covered.items()},
+        "not_covered": {name: why for framework in frameworks() for name, why in framework.left_out.items()},
     }
     return json.dumps(plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -68,6 +69,18 @@ def results_to_json(results: Sequence[Comparison | Census | WorstNumbers], inter
         "interrupted": interrupted,
         "versions": versions(),
         "results": [r.to_dict() for r in results],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def coverage_to_json(found: list[Coverage], missing: list[str]) -> str:
+    """The losses of frameworks as JSON: schema, ok, versions, missing, and the losses of each framework by kind."""
+    whole = {
+        "schema": SCHEMA,
+        "ok": all(one.complete for one in found),
+        "versions": versions(),
+        "missing": missing,
+        "frameworks": [asdict(one) for one in found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -11,6 +11,7 @@ from reflosses.comparison.battery import REGIMES
 from reflosses.comparison.census import Census, in_ulps, many
 from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.result import DEVIATIONS_SHOWN, Comparison, title
+from reflosses.frameworks.coverage import KINDS, Coverage
 from reflosses.frameworks.function import frameworks
 from reflosses.reporting.explain import letter_of
 from reflosses.reporting.known_deviations import Found, KnownDeviation
@@ -139,6 +140,26 @@ def _functions(leg: Leg) -> Table:
         table.notes += [f"not covered of {f.name}: {', '.join(f.not_covered)}" for f in covered if f.not_covered]
         table.notes.append("what each function equals, and why others are not covered: reflosses explain NAME")
     table.notes += leg.missing
+    return table
+
+
+def table_of_coverage(found: list[Coverage], missing: list[str]) -> Table:
+    """One line for each framework, and their sum: how many losses there are, and of which kind."""
+    counts = (Header(text, "right") for text in ("losses", *KINDS))
+    table = Table("Losses of frameworks, and which of them have a row", (Header("framework"), *counts))
+    for one in found:
+        style = STYLE["right" if one.complete else "wrong"]
+        table.lines.append(Line((f"{one.framework} {one.version}", *map(str, one.counts)), style))
+        table.notes += [f"{one.framework} was not read: {one.error}"] if one.error else []
+        table.notes += [f"without a row: {name}" for name in one.losses[KINDS[1]]]
+        table.notes += [f"on no list: {name}" for name in one.losses[KINDS[3]]]
+    total = (str(sum(column)) for column in zip(*(one.counts for one in found), strict=True))
+    table.lines += [Line(("all", *total))] if len(found) > 1 else []
+    table.notes += [
+        *missing,
+        "mapped: it equals a loss of ours, for special parameters at least; without a row: so it does, but no row says "
+        "it; not ours: it needs another loss; unlisted: nobody has looked at it. The reasons: reflosses explain NAME",
+    ]
     return table
 
 

@@ -164,6 +164,12 @@ def squared_overlap(y, p):
     return 1 - (2 * both / total)[..., 0], (2 * both / total * 2 * p - 2 * y) / total
 
 
+def smaller_of_both(y, p):
+    both, total = np.minimum(p, y).sum(axis=-1, keepdims=True), (p + y).sum(axis=-1, keepdims=True)
+    slope = where(p < y, 1.0, where(p == y, 0.5, 0.0))  # of the smaller; half of it where both are alike
+    return 1 - (2 * both / total)[..., 0], 2 * (both / total - slope) / total
+
+
 def spatial(y):
     if y.ndim < 3:
         raise ValueError("batch, class and space")
@@ -328,6 +334,7 @@ CONVENTIONS: dict[str, Commits] = {
     "sigmoid of probabilities": Commits(
         loss=DICE, candidate=chained(overlap, inner=expit, back=lambda p, g: g * expit(p) * expit(-p))
     ),
+    "smaller of p and t": Commits(loss=DICE, candidate=lambda y, p: smaller_of_both(y, p)),
     "squares in the denominator": Commits(loss=DICE, candidate=lambda y, p: squared_overlap(y, p)),
     "doubles the smoothing": Commits(loss=SMOOTH_DICE, candidate=lambda y, p: overlap(y, p, above=0.6, below=1.4)),
     "halves the smoothing": Commits(loss=SMOOTH_DICE, candidate=lambda y, p: overlap(y, p, above=0.15, below=0.35)),

@@ -97,6 +97,14 @@ def rest_of_rounded(y, z):
     return base**0.7 * nats, fading - base**0.7 * s * expit(-s * z)
 
 
+def both_labels(y, z):
+    """y q² log(1 + e^−z) + (1 − y) p² log(1 + e^z), and its derivative by the product rule."""
+    p, q = expit(z), expit(-z)
+    one, zero = -log_expit(z), -log_expit(-z)
+    slope_one, slope_zero = -2 * q * one * (q * p) - q**2 * q, 2 * p * zero * (p * q) + p**2 * p
+    return y * (q**2 * one) + (1 - y) * (p**2 * zero), y * slope_one + (1 - y) * slope_zero
+
+
 def bare_power(y, p):
     q, nats = where(y == 1, 1 - p, p), where(y == 1, -log(p), -log1p(-p))
     s = where(y == 1, 1, -1)
@@ -298,6 +306,7 @@ DEFECTS: dict[str, Commits] = {
     ),
     "log of 1 − p": Commits(loss=BCE, candidate=logs_of_rest),
     "log of a sigmoid": Commits(loss=LOGITS, candidate=by_sigmoid),
+    "both terms, one times 0": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=both_labels),
     "log of p_t": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=log_of_p_t),
     "log Σ exp less the logit": Commits(loss=ENTROPY, candidate=less_logit),
     "gradient y/p": Commits(loss=BCE, candidate=lambda y, p: (bce(y, p)[0], (1 - y) / (1 - p) - y / p)),

@@ -33,6 +33,7 @@ from diagnosis.as_written import (
     cross_entropy,
     entropy,
     huber,
+    huber_of,
     logits,
     mean_of,
     rows_of,
@@ -249,6 +250,10 @@ TERMS: dict[str, Commits] = {
     "gradient by the probability": Commits(
         loss=LOGITS,
         candidate=lambda y, z: (logits(y, z)[0], (1 - y) / expit(-z) - y / expit(z)),
+    ),
+    "weight for the gradient": Commits(
+        loss=HUBER,
+        candidate=lambda y, x: (huber_of(0.7)(y, x)[0], 1 / np.maximum(size(x - y) / 0.7, 1)),
     ),
     "gradient as for logits": Commits(
         loss=SparseCategoricalCrossEntropy(**NONE), candidate=lambda y, p: (sparse(y, p)[0], p - rows_of(y, p))

@@ -29,6 +29,7 @@ from diagnosis.as_written import (
     BCE,
     CAUCHY,
     DICE,
+    ENTROPY,
     FOCAL,
     LOGITS,
     MEAN,
@@ -49,7 +50,7 @@ from diagnosis.as_written import (
     total,
 )
 from diagnosis.conventions import CLASS_WEIGHTS, CONVENTIONS, EDGES
-from diagnosis.defects import DEFECTS, as_sum, minus_log_sigmoid
+from diagnosis.defects import DEFECTS, as_sum, log_sum, minus_log_sigmoid
 from diagnosis.terms import TERMS
 
 COMMITTED = CONVENTIONS | EDGES | TERMS | DEFECTS
@@ -177,6 +178,16 @@ PAIRS: dict[tuple[str, str], Commits] = {
     ),
     ("clips at 1e-7", "computes in float32"): Commits(
         loss=BCE, candidate=in_dtype(clipped(1e-7, moving=False), dtype="float32")
+    ),
+    ("log(1 + x)", "works in float64"): Commits(
+        loss=CAUCHY,
+        candidate=lambda y, yhat: tuple(map(np.float32, as_sum(0.3)(y.astype("f8"), yhat.astype("f8")))),
+        dtype="float32",
+    ),
+    ("loses the tail of log-softmax", "works in float64"): Commits(
+        loss=ENTROPY,
+        candidate=lambda y, z: tuple(map(np.float32, log_sum(shift=True)(y, z.astype("f8")))),
+        dtype="float32",
     ),
 }
 

@@ -214,6 +214,7 @@ def test_no_framework_is_imported_before_it_is_asked() -> None:
     loaded = set(done.stdout.split())
     assert "reflosses" in loaded
     assert not loaded & {"sklearn", "torch", "jax", "optax", "keras", "onnx", "onnxruntime", "flint", "rich"}
+    assert not loaded & {"tensorflow", "xgboost", "lightgbm"}
 
 
 def test_a_framework_knows_its_version_and_imports_when_it_is_asked() -> None:

@@ -1,15 +1,18 @@
-"""Check every mapped function of every framework, and write what was found to derivations/atlas.md: `make atlas`.
+"""Check the mapped functions of frameworks, and write what was found to derivations/atlas.md: `make atlas`.
 
-The whole report goes, as JSON, to the file that is named. Portraits go to derivations/portraits/ (`portraits.py`). A
-hunt of some seconds finds the largest error of each function.
+The first argument names the file of the whole report, as JSON; the others name frameworks. By default they are all
+that are tested in this environment. What the atlas says of others stays. Portraits go to derivations/portraits/
+(`portraits.py`). A hunt of some seconds finds the largest error of each function.
 """
 
 import json
 import platform
+import re
 import sys
 import time
 from pathlib import Path
 
+from needed import is_elsewhere
 from numpy._core import _multiarray_umath as umath
 from portraits import portraits
 
@@ -49,22 +52,17 @@ def machine():
     return f"Measured on {platform.machine()} with {', '.join(features)}."
 
 
-def head(rows):
-    """How many rows of each framework hold which level."""
-    lines = [
-        f"| framework | version | functions | rows | {' | '.join(STANDINGS)} |",
-        f"| :-- | :-- | --: | --: |{' --: |' * len(STANDINGS)}",
-    ]
-    for framework in frameworks():
-        own = [row for row in rows if row.framework == framework.name]
-        counts = [sum(standing(row.result) == word for row in own) for word in STANDINGS]
-        functions = len({row.name for row in own})
-        lines.append(
-            f"| {framework.name} | {framework.version or '–'} | {functions} | {len(own)} | "
-            + " | ".join(map(str, counts))
-            + " |"
-        )
-    return "\n".join(lines)
+HEAD = (
+    f"| framework | version | functions | rows | {' | '.join(STANDINGS)} |\n"
+    f"| :-- | :-- | --: | --: |{' --: |' * len(STANDINGS)}\n"
+)
+
+
+def count(framework, rows):
+    """How many rows of a framework hold which level."""
+    counts = [sum(standing(row.result) == word for row in rows) for word in STANDINGS]
+    cells = [framework.name, framework.version, len({row.name for row in rows}), len(rows), *counts]
+    return f"| {' | '.join(map(str, cells))} |\n"
 
 
 def legend():
@@ -147,9 +145,18 @@ def section(framework, rows, drawn, skipped):
     return "\n".join(out)
 
 
-def main(out):
+def written():
+    """The line of the head and the section of each framework in the atlas as it stands."""
+    text = ATLAS.read_text("utf-8") if ATLAS.exists() else ""
+    counts = {line.split()[1]: line + "\n" for line in re.findall(r"^\| [a-z]+ \| \d.*", text, re.M)}
+    sections = {part.split()[0]: "## " + part.rstrip() + "\n" for part in re.split(r"^## ", text, flags=re.M)[1:]}
+    return counts, sections
+
+
+def main(out, *names):
     losses = list(catalogue.losses())
-    wanted = Wanted(losses, [f.name for f in frameworks()], limit=30.0)
+    here = [f for f in frameworks() if (f.name in names if names else not is_elsewhere(f.package))]
+    wanted = Wanted(losses, [f.name for f in here], limit=30.0)
     missing, rows, start = [], [], time.perf_counter()
 
     def tick(leg, name, done, total):
@@ -163,9 +170,16 @@ def main(out):
     if missing:
         sys.exit("\n".join(missing))
     rows.sort(key=lambda row: row.place)
-    drawn, skipped = portraits()
-    parts = [INTRODUCTION.replace("HUNTED", f"{HUNTED:g}"), machine() + "\n", head(rows) + "\n", legend()]
-    parts += [section(f, [row for row in rows if row.framework == f.name], drawn, skipped) for f in frameworks()]
+    drawn, skipped = portraits(functions={function.name for framework in here for function in framework.functions})
+    counts, sections = written()
+    for framework in here:
+        own = [row for row in rows if row.framework == framework.name]
+        counts[framework.name] = count(framework, own)
+        sections[framework.name] = section(framework, own, drawn, skipped)
+    known = [f.name for f in frameworks() if f.name in counts]
+    introduction = INTRODUCTION.replace("HUNTED", f"{HUNTED:g}")
+    parts = [introduction, machine() + "\n", HEAD + "".join(counts[name] for name in known), legend()]
+    parts += [sections[name] for name in known]
     ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
     found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])
     Path(out).write_text(to_json(found), "utf-8")
@@ -174,4 +188,4 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

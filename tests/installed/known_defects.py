@@ -4,7 +4,12 @@ thread: where it was reported, or discussed for a sibling of the function. regim
 the parameters with which it shows, where those that are always tried do not.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
+
+from reflosses.comparison.battery import Inputs
+from reflosses.frameworks.function import Framework, Function, find
+from reflosses.frameworks.inputs import as_drawn
 
 HOMES = {
     "pytorch": "https://github.com/pytorch/pytorch/issues/",
@@ -16,6 +21,18 @@ HOMES = {
     "sklearn": "https://github.com/scikit-learn/scikit-learn/issues/",
     "scipy": "https://github.com/scipy/scipy/issues/",
     "onnx": "https://github.com/onnx/onnx/issues/",
+    "xgboost": "https://github.com/dmlc/xgboost/issues/",
+    "lightgbm": "https://github.com/lightgbm-org/LightGBM/issues/",
+    "vision": "https://github.com/pytorch/vision/pull/",
+    "monai": "https://github.com/Project-MONAI/MONAI/issues/",
+    "smp": "https://github.com/qubvel-org/segmentation_models.pytorch/issues/",
+    "segmentation_models": "https://github.com/qubvel/segmentation_models/issues/",
+    "kornia": "https://github.com/kornia/kornia/issues/",
+    "focal_loss_pytorch": "https://github.com/clcarwin/focal_loss_pytorch/issues/",
+    "focal-loss": "https://github.com/artemmavrin/focal-loss/issues/",
+    "ldam": "https://github.com/kaidic/LDAM-DRW/issues/",
+    "unet": "https://github.com/milesial/Pytorch-UNet/issues/",
+    "deadtrees": "https://github.com/cwerner/deadtrees/issues/",
 }
 
 
@@ -30,6 +47,13 @@ class Known(NamedTuple):
     verdict: str
     given: dict[str, Any] | None = None
     equals: str | None = None  # the loss that was meant, where the mapping takes the defect for the definition
+    inputs: Inputs | None = None  # inputs that the mapping avoids because of the defect
+
+    def asked(self) -> tuple[Framework, Function]:
+        """The framework, and the function against the loss that was meant."""
+        framework, function = find(self.function)
+        equals, inputs = self.equals or function.equals, self.inputs or function.inputs
+        return framework, replace(function, equals=equals, inputs=inputs)
 
     @property
     def url(self) -> str:
@@ -144,4 +168,129 @@ KNOWN = [
     Known("sklearn#26864", "sklearn.f1_score", "float64", "H", "value", "other convention"),
     Known("sklearn#17826", "sklearn.jaccard_score", "float64", "H", "value", "other convention"),
     Known("sklearn#24515", "sklearn.log_loss of classes", "float64", "K", "value", "accepts invalid input"),
+]
+
+# Defects of the libraries of images and of factor graphs. No test in the vectors cites them.
+SOFT_BCE, SOFT_CE, TV_FOCAL = "smp.SoftBCEWithLogitsLoss", "smp.SoftCrossEntropyLoss", "torchvision.sigmoid_focal_loss"
+LINEAR_CE = "torch.linear_cross_entropy"
+K_FOCAL = "kornia.binary_focal_loss_with_logits"
+
+OF_IMAGES = [
+    Known("kornia#918", K_FOCAL, "float32", "G", "gradient", "spurious inf/NaN", {"gamma": 0.375}),
+    Known("kornia#2115", K_FOCAL, "float32", "G", "value", "spurious inf/NaN"),
+    Known("kornia#2115", "kornia.focal_loss", "float64", "G", "value", "spurious inf/NaN"),
+    Known("focal_loss_pytorch#13", TV_FOCAL, "float32", "AC", "gradient", "spurious inf/NaN", {"gamma": 0.375}),
+    Known("optax#1267", TV_FOCAL, "float64", "AC", "gradient", "spurious inf/NaN", {"gamma": 0.375}),
+    Known("ldam#17", "smp.FocalLoss", "float32", "AC", "gradient", "spurious inf/NaN", {"gamma": 0.375}),
+    Known("vision#8882", "smp.FocalLoss", "float32", "K", "value", "accepts invalid input"),
+    Known("focal-loss#16", "monai.FocalLoss", "float64", "BD", "value", "inaccurate"),
+    Known("deadtrees#84", "monai.GeneralizedDiceLoss", "float32", "H", "value", "spurious inf/NaN"),
+    Known("monai#371", "monai.GeneralizedDiceLoss batch", "float32", "H", "gradient", "spurious inf/NaN"),
+    Known(
+        "monai#7883",
+        "monai.DiceLoss",
+        "float32",
+        "H",
+        "value",
+        "other convention",
+        {"smooth_nr": 0.0},
+        equals="Dice(axis=-1, reduction='none')",
+    ),
+    Known("unet#271", "monai.DiceLoss", "float32", "K", "value", "accepts invalid input"),
+    Known(
+        "segmentation_models#269",
+        "smp.DiceLoss",
+        "float32",
+        "H",
+        "value",
+        "spurious zero",
+        inputs=as_drawn,
+    ),
+    Known(
+        "segmentation_models#269",
+        "smp.JaccardLoss",
+        "float32",
+        "H",
+        "value",
+        "spurious zero",
+        inputs=as_drawn,
+    ),
+    Known("smp#810", "smp.DiceLoss", "float32", "I", "value", "other convention", inputs=as_drawn),
+    Known("smp#852", SOFT_CE, "float32", "H", "value", "other convention", {"reduction": "mean", "ignore_index": 255}),
+    Known(
+        "smp#372",
+        SOFT_CE,
+        "float32",
+        "D",
+        "value",
+        "crash",
+        {"reduction": "sum", "smooth_factor": None},
+        equals="CrossEntropy(axis=1, reduction='sum')",
+    ),
+    Known("pytorch#195529", SOFT_BCE, "float64", "A", "value", "spurious zero"),
+    Known("pytorch#195677", SOFT_BCE, "float64", "A", "gradient", "spurious zero"),
+    Known("pytorch#135359", SOFT_BCE, "float32", "G", "value", "spurious inf/NaN"),
+    Known("pytorch#110865", SOFT_BCE, "float32", "K", "value", "accepts invalid input"),
+    Known("pytorch#195678", LINEAR_CE, "float64", "A", "gradient", "spurious zero"),
+    Known("pytorch#11551", LINEAR_CE, "float32", "G", "gradient", "spurious inf/NaN"),
+    Known("optax#896", "optax.ranking_softmax_loss", "float64", "G", "value", "spurious inf/NaN"),
+    Known("scipy#21135", "scipy.spatial.distance.braycurtis", "float64", "H", "value", "spurious inf/NaN"),
+    Known("scipy#5044", "kornia.cauchy_loss", "float64", "F", "value", "overflow"),
+    Known("scipy#5044", "gtsam.Cauchy", "float64", "F", "value", "overflow"),
+    Known("scipy#5044", "pyceres.CauchyLoss", "float32", "F", "value", "overflow"),
+]
+
+# Defects of TensorFlow, and of the libraries that train trees. No test in the vectors cites them.
+NN, V1 = "tf.nn.{}_with_logits".format, "tf.compat.v1.losses."
+
+OF_TREES = [
+    Known("tensorflow#75256", NN("sigmoid_cross_entropy"), "float64", "G", "value", "spurious inf/NaN"),
+    Known("tensorflow#126634", NN("softmax_cross_entropy"), "float64", "A", "gradient", "spurious zero"),
+    Known("tensorflow#40606", NN("softmax_cross_entropy"), "float32", "G", "value", "spurious inf/NaN"),
+    Known("tensorflow#15079", NN("softmax_cross_entropy"), "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#2327", V1 + "softmax_cross_entropy", "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#17021", V1 + "sigmoid_cross_entropy", "float32", "K", "value", "accepts invalid input"),
+    Known("tensorflow#39878", V1 + "mean_squared_error without weights", "float64", "I", "value", "inaccurate"),
+    Known("tensorflow#48129", V1 + "sparse_softmax_cross_entropy", "float64", "I", "value", "inaccurate"),
+    Known("keras#13113", V1 + "huber_loss", "float32", "G", "gradient", "spurious inf/NaN"),
+    Known("keras#11643", V1 + "mean_squared_error", "float32", "H", "value", "other convention"),
+    Known("xgboost#213", "xgboost.reg:logistic", "float32", "B", "value", "capped"),
+    Known("xgboost#2955", "xgboost.binary:logistic", "float32", "A", "gradient", "spurious zero"),
+    Known("xgboost#4061", "xgboost.binary:logitraw", "float32", "A", "gradient", "inaccurate"),
+    Known("xgboost#7941", "xgboost.multi:softprob", "float32", "F", "value", "inaccurate"),
+    Known("lightgbm#1937", "lightgbm.binary", "float32", "B", "value", "capped"),
+    Known("lightgbm#6716", "lightgbm.binary", "float32", "K", "value", "accepts invalid input"),
+    Known("lightgbm#1382", "lightgbm.binary", "float32", "K", "value", "accepts invalid input"),
+]
+
+# Objectives of trees whose second derivative is our curvature times a factor; LightGBM's is K / (K − 1) of K classes.
+KNOWN_CURVATURES = {
+    "xgboost#638": ("xgboost.multi:softmax", 2.0),
+    "xgboost#5299": ("xgboost.multi:softmax", 2.0),
+    "xgboost#2345": ("xgboost.multi:softmax", 2.0),
+    "xgboost#5769": ("xgboost.multi:softprob", 2.0),
+    "xgboost#10258": ("xgboost.multi:softprob", 2.0),
+    "lightgbm#1154": ("lightgbm.multiclass", 1.5),
+    "lightgbm#3256": ("lightgbm.multiclass", 1.5),
+}
+
+
+class Mended(NamedTuple):
+    """A defect that the pinned version has no more: the call of its thread, whose numbers are right now."""
+
+    thread: str
+    function: str
+    given: dict[str, Any]
+    y: list[float]
+    yhat: list[float]
+
+
+MENDED = [  # all in float32; numbers below its range may be 0
+    Mended("kornia#2115", K_FOCAL, {}, [1.0, 0.0], [100.0, -100.0]),
+    Mended("kornia#918", K_FOCAL, {"gamma": 0.5}, [0.0, 1.0, 0.0, 1.0], [-100.0, -100.0, 100.0, 100.0]),
+    Mended("optax#1267", "optax.sigmoid_focal_loss", {"gamma": 0.0}, [1.0], [1000.0]),
+    Mended("optax#1346", "optax.sigmoid_focal_loss", {"gamma": 0.5}, [1.0], [100.0]),
+    Mended("monai#115", "monai.FocalLoss", {}, [1.0, 0.0], [1000.0, -1000.0]),
+    Mended("tensorflow#950", NN("sigmoid_cross_entropy"), {}, [1.0, 0.0], [1e4, -1e4]),
+    Mended("xgboost#90", "xgboost.binary:logistic", {}, [1.0, 0.0], [100.0, -100.0]),
 ]

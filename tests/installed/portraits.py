@@ -10,6 +10,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from needed import is_elsewhere
+
 import reflosses
 from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
@@ -55,13 +57,17 @@ def portrait_of(function, given, dtype, worker, out=None):
 
 
 def portraits(folder=FOLDER, functions=None, tick=lambda name: None):
-    """Draw the portraits of all functions, and delete files of others. `functions` names a part of them.
+    """Draw the portrait of each function of this environment, or of those that are named.
 
+    Without names, files of functions that there are no more are deleted.
     Returns the files by the names of the functions, and for every other function the reason why it has none.
     """
     folder.mkdir(exist_ok=True)
-    drawn, skipped = {}, {}
+    drawn, skipped, kept = {}, {}, {README}
     for framework in frameworks():
+        if is_elsewhere(framework.package):
+            kept |= {file_of(f, dtype_of_portrait(f, f.tried[0])[0]) for f in framework.functions}
+            continue
         with closing(Worker()) as worker:
             for function in framework.functions:
                 if functions is not None and function.name not in functions:
@@ -79,7 +85,7 @@ def portraits(folder=FOLDER, functions=None, tick=lambda name: None):
                     out.unlink()
                     continue
                 drawn[function.name] = out
-    kept = {README, *(path.name for path in drawn.values())}
+    kept |= {path.name for path in drawn.values()}
     for path in folder.glob("*.svg") if functions is None else ():
         if path.name not in kept:
             path.unlink()

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
 from atlas import machine
+from needed import need
 
 from reflosses.frameworks.function import frameworks
 from reflosses.frameworks.scripts import checked
@@ -62,8 +63,7 @@ def test_every_function_parameter_set_and_dtype_has_its_line(framework):
 @each_framework
 def test_the_atlas_is_that_of_the_installed_versions(framework):
     """Its versions, and some lines of it, asked again."""
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     assert SECTIONS[framework.name].startswith(f"{framework.name} {framework.version}\n")
     if machine() not in TEXT:
         return  # on another processor the last digits are others, and with them a mark here and there
@@ -79,8 +79,7 @@ def test_the_atlas_is_that_of_the_installed_versions(framework):
 
 @each_framework
 def test_what_is_wrong_can_be_pasted(framework):
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     blocks = re.findall(r"```python\n(.*?)\n```", SECTIONS[framework.name], re.S)
     assert blocks or all(cells[-2] == "right" for cells in lines(framework))
     done = subprocess.run(

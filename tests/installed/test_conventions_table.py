@@ -6,10 +6,12 @@ table of conventions that it shows. To be run where the frameworks are installed
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
+from needed import need
 
 from reflosses import (
     BinaryCrossEntropy,
@@ -30,7 +32,16 @@ from reflosses import (
 )
 from reflosses.diagnosis.hypotheses import HYPOTHESES
 from reflosses.diagnosis.search import diagnose
+from reflosses.frameworks.torchvision import IMPORTS
 
+PACKAGES = {  # the distributions of modules that have another name
+    "sklearn._loss": ("scikit-learn",),
+    "sklearn.metrics": ("scikit-learn",),
+    "segmentation_models_pytorch.losses": ("segmentation-models-pytorch",),
+    "keras": ("keras", "jax"),
+    "optax": ("optax", "jax"),
+}
+ON_TORCH = ("torch", "monai.losses", "kornia.losses", "segmentation_models_pytorch.losses")
 KINDS = {h.name: h.kind for h in HYPOTHESES}
 WEIGHTS = (0.25, 3.0, 0.75, 1.5)
 
@@ -142,10 +153,42 @@ def binary_dice(optax: Any, y: Any, p: Any, smooth: float) -> Any:
     return optax.losses.dice_loss(z[..., None], y[..., None], smooth=smooth, apply_softmax=True, axis=-2)
 
 
+def v1(name: str, reduction: str) -> Callable[[Any], Callable[..., Any]]:
+    """A loss of tf.compat.v1.losses with weights."""
+
+    def make(tf: Any) -> Callable[..., Any]:
+        loss = getattr(tf.compat.v1.losses, name)
+        return lambda y, yhat, weight=None: loss(y, yhat, 1.0 if weight is None else weight, reduction=reduction)
+
+    return make
+
+
+def monai(name: str, **arguments: Any) -> Callable[[Any], Callable[..., Any]]:
+    """A loss of masks of MONAI, of one class: one loss for each image."""
+
+    def make(losses: Any) -> Callable[..., Any]:
+        loss = getattr(losses, name)(reduction="none", **arguments)
+        return lambda y, x: loss(x[:, None], y[:, None])[:, 0, 0]
+
+    return make
+
+
+def kernel(made: Any, residuals: Any, weighted: bool = True) -> tuple[Any, Any]:
+    """The loss and the gradient of a kernel of GTSAM, or its weight for its gradient."""
+    slopes = [made.weight(r) * (r if weighted else 1) for r in residuals]
+    return np.array([made.loss(r) for r in residuals]), np.array(slopes)
+
+
+def rho(made: Any, s: float) -> float:
+    """ρ(s) of a kernel of Ceres."""
+    return float(made.evaluate(s)[0])
+
+
 NONE, MEAN, SUM = ({"reduction": r} for r in ("none", "mean", "sum"))
 LAST = "averages the last axis first"
 F32 = {"dtype": "float32"}
-TORCH, KERAS, OPTAX, SK, METRICS = "torch", "keras", "optax", "sklearn._loss", "sklearn.metrics"
+TORCH, KERAS, OPTAX, SK, METRICS, TF = "torch", "keras", "optax", "sklearn._loss", "sklearn.metrics", "tensorflow"
+BY_WEIGHTS, SUMS = (MeanSquaredError(), ("divides by the weights",)), (MeanAbsoluteError(), ("sums",))
 
 ROWS = (
     # ---- A: regression
@@ -545,6 +588,42 @@ ROWS = (
     ),
     # ---- E: robust kernels
     Row("E2-scipy.least_squares-cauchy", "scipy.optimize", least_squares("cauchy", 0.7), Cauchy(0.7, **SUM), ("half",)),
+    # ---- TensorFlow: the first losses, with float32 inside
+    Row(
+        "A7-tf.v1.losses-nonzero_weights",
+        TF,
+        of_weighed(lambda tf, y, x, w: tf.compat.v1.losses.mean_squared_error(y, x, 1.0 if w is None else w)),
+        MeanSquaredError(),
+        ("divides by the weights above 0",),
+        **F32,
+    ),
+    Row("A7-tf.v1.losses-weighted_mean", TF, v1("mean_squared_error", "weighted_mean"), *BY_WEIGHTS, **F32),
+    Row("A7-tf.v1.losses-weighted_sum", TF, v1("absolute_difference", "weighted_sum"), *SUMS, **F32),
+    Row("A5-tf.nn.l2_loss", TF, of(lambda tf, y, x: tf.nn.l2_loss(x - y)), MeanSquaredError(**SUM), ("half",)),
+    Row(
+        "B8-tf.v1.log_loss",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.log_loss(y, x, reduction="none")),
+        BinaryCrossEntropy(**NONE),
+        ("adds 1e-7 to p",),
+        **F32,
+    ),
+    Row(
+        "C1-tf.v1.hinge_loss",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.hinge_loss(y, x, reduction="none")),
+        Hinge(**NONE),
+        ("labels 0 and 1",),
+        **F32,
+    ),
+    Row(
+        "G-tf.v1.huber_loss-float64",
+        TF,
+        of(lambda tf, y, x: tf.compat.v1.losses.huber_loss(y, x, delta=0.7, reduction="none")),
+        Huber(0.7, **NONE),
+        (),
+        ("computes in float32", "splits the residual"),
+    ),
     # ---- F: derivatives at kinks are no deviations
     Row(
         "F-torch.l1_loss",
@@ -601,6 +680,122 @@ ROWS = (
         targets="index",
         **F32,
     ),
+    # ---- H: images and factor graphs
+    Row(
+        "H-monai.DiceLoss-smooth",
+        "monai.losses",
+        monai("DiceLoss", smooth_nr=1.0, smooth_dr=1.0),
+        Dice(axis=-1, **NONE),
+        ("adds 1 to both",),
+        ("1 less the score",),
+    ),
+    Row(
+        "H-monai.DiceLoss-squared_pred",
+        "monai.losses",
+        monai("DiceLoss", squared_pred=True, smooth_nr=0.0, smooth_dr=0.0),
+        Dice(axis=-1, **NONE),
+        ("squares in the denominator",),
+    ),
+    Row(
+        "H-monai.DiceLoss-batch",
+        "monai.losses",
+        of(lambda m, y, x: m.DiceLoss(smooth_nr=0.0, smooth_dr=0.0, batch=True)(x[:, None], y[:, None])),
+        Dice(axis=-1),
+        ("pools everything",),
+        ("1 less the score",),
+    ),
+    Row(
+        "H-monai.GeneralizedDiceLoss-simple",
+        "monai.losses",
+        of(lambda m, y, x: m.GeneralizedDiceLoss(w_type="simple", smooth_nr=0.0, smooth_dr=0.0)(x, y)),
+        GeneralizedDice(axis=1, per_sample=True),
+        ("class weights 1/T",),
+        **F32,
+    ),
+    Row(
+        "H-monai.FocalLoss",
+        "monai.losses",
+        of(lambda m, y, x: m.FocalLoss(reduction="none")(x[:, None], y[:, None])[:, 0]),
+        FocalWithLogits(**NONE),
+        (),
+        ("computes in float32", "z − log σ(z)"),
+    ),
+    Row(
+        "H-monai.FocalLoss-sum",
+        "monai.losses",
+        of(lambda m, y, x: m.FocalLoss(reduction="sum")(x[None, None], y[None, None])),
+        FocalWithLogits(reduction="sum"),
+        ("averages",),
+        **F32,
+    ),
+    Row(
+        "H-smp.DiceLoss",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.DiceLoss("binary", from_logits=False)(x[None, None], y[None, None])),
+        Dice(),
+        ("smaller of p and t",),
+    ),
+    Row(
+        "H-smp.JaccardLoss",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.JaccardLoss("binary", from_logits=False)(x[None, None], y[None, None])),
+        IoU(),
+        ("smaller of p and t",),
+    ),
+    Row(
+        "H-smp.SoftCrossEntropyLoss-ignore_index",
+        "segmentation_models_pytorch.losses",
+        of(lambda s, y, x: s.SoftCrossEntropyLoss(smooth_factor=0.0, ignore_index=255)(x, y)),
+        CrossEntropy(axis=1, ignore_index=255),
+        ("divides by all",),
+        targets="index",
+    ),
+    Row(
+        "H-kornia.cauchy_loss",
+        "kornia.losses",
+        of(lambda k, y, x: k.cauchy_loss(x, y)),
+        Cauchy(1.0, **NONE),
+        ("Barron's form",),
+    ),
+    Row(
+        "H-kornia.binary_focal_loss_with_logits-alpha",
+        "kornia.losses",
+        of(lambda k, y, x: k.binary_focal_loss_with_logits(x[:, None], y[:, None], alpha=0.25)[:, 0]),
+        FocalWithLogits(alpha=0.75, **NONE),
+        ("swaps alpha",),
+    ),
+    Row(
+        "H-gtsam.Cauchy",
+        "gtsam",
+        of(lambda g, y, x: kernel(g.noiseModel.mEstimator.Cauchy.Create(0.7), x - y)),
+        Cauchy(0.7, **NONE),
+        ("half",),
+        ("squares before dividing",),
+    ),
+    Row(
+        "H-gtsam.Huber-weight",
+        "gtsam",
+        of(lambda g, y, x: kernel(g.noiseModel.mEstimator.Huber.Create(0.7), x - y, weighted=False)),
+        Huber(0.7, **NONE),
+        (),
+        ("weight for the gradient",),
+    ),
+    Row(
+        "H-pyceres.HuberLoss",
+        "pyceres",
+        of(lambda c, y, x: [rho(c.HuberLoss(0.7), float(r) ** 2) for r in x - y]),
+        Huber(0.7, **NONE),
+        ("double",),
+        **F32,
+    ),
+    Row(
+        "H-pyceres.CauchyLoss-r",
+        "pyceres",
+        of(lambda c, y, x: [rho(c.CauchyLoss(0.7), abs(float(r))) for r in x - y]),
+        Cauchy(0.7, **NONE),
+        ("does not square the residual",),
+        **F32,
+    ),
 )
 
 
@@ -612,12 +807,12 @@ def tensor(like: Any, values: Any) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_function_is_told_what_it_does(row: Row) -> None:
-    module = pytest.importorskip(row.module)
-    if row.module in ("keras", "optax"):
-        pytest.importorskip("jax")
-    framework = (
-        "jax" if row.module in ("keras", "optax", "jax.numpy") else "torch" if row.module == "torch" else "numpy"
-    )
+    need(*PACKAGES.get(row.module, (row.module.partition(".")[0],)))
+    if row.module.startswith("segmentation_models_pytorch"):
+        exec(IMPORTS, {})  # which imports a torchvision of another PyTorch
+    module = import_module(row.module)
+    on_jax, on_torch = row.module in ("keras", "optax", "jax.numpy"), row.module in ON_TORCH
+    framework = "jax" if on_jax else "torch" if on_torch else TF if row.module == TF else "numpy"
     found = diagnose(row.make(module), row.loss, dtype=row.dtype, framework=framework, targets=row.targets)
     assert not found.text.startswith("Nothing can be compared"), str(found)
     if not row.explained:

@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
+from needed import need
+
 from reflosses.comparison import every_number
 from reflosses.comparison.formats import FORMATS
 from reflosses.frameworks.function import find
@@ -45,8 +47,7 @@ def test_a_hunt_finds_at_least_the_errors_of_the_battery(
 ) -> None:
     monkeypatch.setattr(every_number, "NARROW", 0)  # where every number is asked, no search finds more
     framework, function = find(name)
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    need(framework.package)
     given = function.tried[0]
     found = largest_errors(framework, function, given, dtype, points=POINTS)
     for what, least in battery(name, dtype, given).items():
@@ -59,6 +60,7 @@ def test_a_hunt_finds_at_least_the_errors_of_the_battery(
 def test_what_a_hunt_finds_can_be_pasted() -> None:
     """PyTorch's gradient of a probability divides by max(p (1 − p), 1e-12), and its logarithms stop at −100."""
     framework, function = find("torch.binary_cross_entropy")
+    need(framework.package)
     found = largest_errors(framework, function, {"reduction": "none"}, "float32", points=POINTS)
     assert not found.ok
     for e in (found.value, found.gradient):

@@ -1,12 +1,13 @@
 """The vectors in files alone find the defects that people reported, at tests that cite the report."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 from known_defects import KNOWN, Known
+from needed import need
 from vector_catches import Caught, caught
 
 import reflosses
@@ -15,7 +16,7 @@ from reflosses.comparison.expected import parts
 from reflosses.comparison.formats import FORMATS
 from reflosses.evaluation.domain import Classes
 from reflosses.evaluation.loss import Loss
-from reflosses.frameworks.function import Function, find
+from reflosses.frameworks.function import Function
 from reflosses.truth.vector_files import Vector
 
 # Defects that no test of float64 or float32 arrays can show.
@@ -54,10 +55,8 @@ def asked_of(function: Function, loss: Loss, dtype: str) -> Iterator[Vector]:
 
 
 def findings(known: Known) -> list[Caught]:
-    framework, function = find(known.function)
-    function = replace(function, equals=known.equals or function.equals)
-    if framework.version is None:
-        pytest.skip(f"{framework.name} is not installed")
+    framework, function = known.asked()
+    need(framework.package)
     found = []
     for given in [known.given] if known.given is not None else function.tried:
         factor, loss = parts(function.loss(given))

@@ -266,11 +266,33 @@ def minus_log_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     return (1 - y) * x + w * softplus(t, -x)
 
 
+def faded_log_sigmoid(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """The same times (1 − p_t)^γ, which keeps its digits."""
+    return faded(t, loss, y, x - y * x + softplus(t, -x), t.exp(-softplus(t, np.where(y == 1, 1, -1) * x)))
+
+
 FAMILY.defect(
     "z − log σ(z)",
     says="takes (1 − y) z − log σ(z), which cancels where y is 0",
-    seen_in="torch binary_cross_entropy_with_logits",
-    change=formula({BinaryCrossEntropyWithLogits: minus_log_sigmoid}),
+    seen_in="torch binary_cross_entropy_with_logits, MONAI FocalLoss",
+    change=formula({BinaryCrossEntropyWithLogits: minus_log_sigmoid, FocalWithLogits: faded_log_sigmoid}),
+)
+
+
+def both_terms(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """α y σ(−z)^γ log(1 + e^−z) + (1 − α) (1 − y) σ(z)^γ log(1 + e^z): one term is times 0."""
+    one = t.power(t.sigmoid(-x), loss.gamma) * softplus(t, -x)
+    zero = t.power(t.sigmoid(x), loss.gamma) * softplus(t, x)
+    a, b = (1.0, 1.0) if loss.alpha is None else (loss.alpha, 1 - loss.alpha)
+    return t.rounded(a * y) * one + t.rounded(b * (1 - y)) * zero
+
+
+FAMILY.defect(
+    "both terms, one times 0",
+    says="adds the term of the other label times 0, which is not a number for infinite logits",
+    seen_in="kornia binary_focal_loss_with_logits",
+    blank=True,
+    change=formula({FocalWithLogits: both_terms}),
 )
 
 

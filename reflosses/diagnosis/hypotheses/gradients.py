@@ -16,8 +16,11 @@ from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Classes, Floats
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
+from reflosses.losses.cauchy import Cauchy
 from reflosses.losses.focal import Focal
 from reflosses.losses.focal_with_logits import FocalWithLogits
+from reflosses.losses.huber import Huber
+from reflosses.losses.mean_squared_error import MeanSquaredError
 from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 
 FAMILY = Family()
@@ -130,6 +133,29 @@ FAMILY.defect(
     says="gives the derivative by the probability σ(z), without the factor σ(z) (1 − σ(z)) of the logit",
     about="gradient",
     change=by_probability,
+)
+
+
+TINY = 2.0**-20  # a residual whose weight is that of 0, times the scale of the loss
+
+
+def weight_of_residual(q: Question, model: Model) -> Answer | None:
+    """The value, and the gradient over the residual."""
+    if not isinstance(q.loss, Huber | Cauchy | MeanSquaredError) or q.loss.layout.groups:
+        return None
+    r = q.yhat - q.y
+    r = np.where(r == 0, TINY * getattr(q.loss, "delta", 1.0), r)
+    slope = model(replace(q, y=np.zeros_like(r), yhat=r)).grad
+    return None if slope is None else Answer(model(q).value, slope / r)
+
+
+FAMILY.defect(
+    "weight for the gradient",
+    says="gives the weight of a residual for the gradient, which is the weight times the residual",
+    seen_in="GTSAM weight(r), ρ′(s) of Ceres and g2o",
+    seen_of=("Huber", "Cauchy", "MeanSquaredError"),
+    about="gradient",
+    change=weight_of_residual,
 )
 
 

@@ -102,6 +102,24 @@ FAMILY.convention(
 )
 
 
+def shared_by_distance(t: Tape, loss: Any, y: Any, x: Node) -> Node:
+    """1 − (2I + a)/(P + T + b), or the same of IoU, with I = (P + T − Σ|p − t|)/2."""
+    total = t.sum(x) + y.sum(axis=1)
+    both = 0.5 * (total - t.sum(t.abs(x - y)))
+    if isinstance(loss, IoU):
+        return 1 - (both + loss.smooth_nr) / (total - both + loss.smooth_dr)
+    return 1 - (2 * both + loss.smooth_nr) / (total + loss.smooth_dr)
+
+
+FAMILY.convention(
+    "smaller of p and t",
+    says="adds up the smaller of p and t, not their product: that is the intersection of hard masks only",
+    seen_in="SMP DiceLoss, JaccardLoss, TverskyLoss",
+    seen_of=("Dice", "IoU"),
+    change=formula({Dice: shared_by_distance, IoU: shared_by_distance}),
+)
+
+
 def doubled_over_union(t: Tape, loss: Any, y: Any, x: Node) -> Node:
     """1 − (2I + a)/(P + T − I + b)."""
     both = t.sum(x * y)

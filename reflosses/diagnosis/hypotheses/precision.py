@@ -9,7 +9,7 @@ import numpy as np
 from reflosses.comparison.candidate import Answer
 from reflosses.comparison.formats import FORMATS, Format
 from reflosses.diagnosis.changes import alone, joined, lost, taking_part, weights
-from reflosses.diagnosis.model import Change, Family, Model, Question, ours
+from reflosses.diagnosis.model import Change, Family, Hypothesis, Model, Question, ours
 from reflosses.evaluation.domain import REAL
 from reflosses.evaluation.stack import per_prediction
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
@@ -81,6 +81,17 @@ FAMILY.defect(
     inside="float32",
     change=computed_in("float32"),
 )
+
+
+def in_float64(q: Question, model: Model) -> Answer | None:
+    """Everything in float64, and results rounded to the narrower format that is asked for."""
+    if q.form.bits >= FORMATS["float64"].bits:
+        return None
+    return _rounded(model(replace(q, form=FORMATS["float64"])), q.form)
+
+
+# Alone it is right: it is told beside a formula that loses digits in float64, too. So it is in no family.
+WIDER = Hypothesis("works in float64", "defect", says="works in float64, and rounds its results", change=in_float64)
 
 
 def computed_value(name: str) -> Change:

@@ -1,0 +1,64 @@
+"""pyceres: the robust kernels of Ceres. A kernel takes s = r² and gives ρ(s), ρ′(s) and ρ″(s).
+
+The gradient of ρ(r²) is 2r·ρ′(r²), and Ceres minimises half of the sum. The
+binding rounds s to float32, so only that dtype is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reflosses.frameworks.function import Framework, Function, Offer
+from reflosses.frameworks.inputs import finite_residual
+
+
+def _kernel(name: str, equals: str, scale: str = "", **more: Any) -> Function:
+    """ρ(r²) and 2r·ρ′(r²) of each residual alone."""
+    rho = f"pyceres.{name}({scale}).evaluate(r * r)"
+    return Function(
+        f"pyceres.{name}",
+        f"np.array([{rho}[0] for r in yhat.tolist()])",
+        equals,
+        grad=f"np.array([2 * r * {rho}[1] for r in yhat.tolist()])",
+        dtypes=("float32",),
+        inputs=finite_residual,
+        validates=False,
+        **more,
+    )
+
+
+SCALES: dict[str, Any] = {
+    "parameters": {"a": 1.0},
+    "tried": ({"a": 0.75}, {"a": 0.0625}),
+    "refused": ({"a": -0.75},),
+}
+
+FUNCTIONS = (
+    _kernel("TrivialLoss", "MeanSquaredError(reduction='none')", note="the squared error; Ceres takes half of it"),
+    _kernel(
+        "HuberLoss",
+        "Scaled(2.0, Huber(delta=a, reduction='none'))",
+        "a",
+        **SCALES,
+        note="twice Huber's loss, as RobustKernelHuber of g2o",
+    ),
+    _kernel(
+        "CauchyLoss",
+        "Cauchy(delta=a, reduction='none')",
+        "a",
+        **SCALES,
+        note="takes log(1 + s/a²), as RobustKernelCauchy of g2o",
+    ),
+)
+
+NOT_COVERED = {
+    "pyceres.SoftLOneLoss": "twice pseudo-Huber, no loss of ours",
+    "ceres::TukeyLoss, ArctanLoss, TolerantLoss": "not in pyceres, and no losses of ours",
+    "ceres::ComposedLoss, ScaledLoss": "wrap other losses",
+}
+
+OFFERS = (Offer("pyceres", r"Loss$"),)
+
+FRAMEWORK = Framework(
+    "pyceres", "pyceres", "import pyceres", "numpy", FUNCTIONS, NOT_COVERED, extra="pyceres", offers=OFFERS
+)
