@@ -70,6 +70,7 @@ class Walk:
         self.displayed: dict[str, list[Definition]] = {}  # by letter, what displays define
 
     def run(self) -> Reading:
+        """Read the whole page."""
         block = self.page.block
         events: list[tuple[int, int, Any]] = [(0, 1, block)]  # at one line the class comes first, then a place
         events += [(self.page.place(place["at"]), 1, place) for place in block.get("place", ())]
@@ -112,6 +113,7 @@ class Walk:
             raise ValueError(f"the block: {reason}") from None
 
     def display(self, formula: Formula) -> None:
+        """Read a displayed formula."""
         self.reading.displays += 1
         try:
             if formula.text.strip() in self.steps_not:
@@ -126,6 +128,7 @@ class Walk:
             self.reading.unread[formula.text.strip()] = str(reason)
 
     def inline(self, formula: Formula) -> None:
+        """Read a formula in a line of text, if it is a step."""
         text = formula.text
         try:
             if text in self.under:
@@ -269,6 +272,7 @@ class Walk:
         return any(self.has_pieces(inner, seen) for inner in parts)
 
     def fault_at(self, chain: Chain, point: Point, indices: dict[str, int]) -> str:
+        """What is false at a point, "" if nothing is."""
         sides = [point.value(side, indices) for side in chain.sides]
         for relation, left, right in zip(chain.relations, sides, sides[1:], strict=False):
             if not _holds(relation, left, right):

@@ -72,19 +72,21 @@ class Script:
         self.given = {*place.scope.domains, *place.scope.constants} if given is None else set(given)
         self.functions: dict[str, str] = {}  # by identifier, in the order in which they are used
         self.open: set[str] = set()
+        self.bound: set[str] = set()  # the indices that have a number here
         self.chosen: dict[Term, int] = {}  # for a derivative, the number of the equation to take
-        self.numbers: dict[str, int] = {}  # of the equations that derivatives were taken from
+        self.numbers: dict[Term, int] = {}  # of the equations that derivatives were taken from
         self.formal = {name for definition in place.definitions.values() for name in definition.arguments}
 
     def text(self, exports: dict[str, Term]) -> str:
-        """An expression of JavaScript: an object with one function of `at` for each term; free indices become arguments.
+        """An expression of JavaScript: an object with a function of `at` for each term. Free indices are arguments.
 
         NotReadError if a term, or a definition that it uses, has no translation.
         """
         ranges = self.place.scope.ranges
         lines = []
         for name, term in exports.items():
-            arguments = ["at", *sorted(indices_in(term, ranges))]
+            self.bound = indices_in(term, ranges)
+            arguments = ["at", *sorted(self.bound)]
             lines.append(f"    {name}: ({', '.join(arguments)}) => {self.of(term)},")
         body = "".join(f"  const {name} = {code};\n" for name, code in self.functions.items())
         return f"(() => {{\n{body}  return {{\n" + "\n".join(lines) + "\n  };\n})()"
@@ -117,7 +119,7 @@ class Script:
         raise NotReadError(f"{type(node).__name__} has no translation")
 
     def product(self, factors: tuple[tuple[bool, Term], ...]) -> str:
-        """From left to right. What stands behind a factor 0 is not computed, unless it is a given letter or a number."""
+        """From left to right. Behind a factor 0 nothing is computed but given letters and numbers."""
         (over, factor), *rest = factors
         text, bare = (f"1 / {self.of(factor)}", False) if over else (self.of(factor), True)
         for over, factor in rest:
@@ -136,13 +138,17 @@ class Script:
         names = [node.index] if node.index else sorted(indices_in(node.body, ranges))
         if not names or not set(names) <= set(ranges):
             raise NotReadError("a sum without an index of the page")
+        before, self.bound = self.bound, self.bound | set(names)
         text = self.of(node.body)
         condition = node.condition
         starts_at_first = node.index and condition is not None and condition.relations == ("=",)
         for place, name in enumerate(reversed(names)):
             numbers = ", ".join(map(str, ranges[name]))
-            kept = "" if condition is None or starts_at_first or place else f".filter(({name}) => {self.chain(condition)})"
+            kept = (
+                "" if condition is None or starts_at_first or place else f".filter(({name}) => {self.chain(condition)})"
+            )
             text = f"[{numbers}]{kept}.{'flatMap' if place else 'map'}(({name}) => {text})"
+        self.bound = before
         return f"add({text})" if node.function == r"\sum" else f"{FUNCTIONS[node.function]}(...{text})"
 
     def cases(self, rows: tuple[tuple[Term, Condition], ...]) -> str:
@@ -182,7 +188,7 @@ class Script:
         """A given number, an index, a call of a definition, or Kronecker's delta."""
         scope = self.place.scope
         if node.printed in scope.ranges and not node.subscripts:
-            return node.printed
+            return self.index(node)
         if node.letter == r"\delta" and len(node.subscripts) == 2:
             first, second = map(self.index, node.subscripts)
             return f"({first} === {second} ? 1 : 0)"
@@ -208,7 +214,7 @@ class Script:
         if isinstance(node, Numeral):
             return node.text
         if isinstance(node, Name) and not node.subscripts:
-            if node.printed in self.place.scope.ranges:
+            if node.printed in self.bound:
                 return node.printed
             domain = self.place.scope.domains.get(node.printed, ("", ()))
             if domain[0] == "member" and node.printed in self.given:
@@ -242,7 +248,9 @@ class Script:
             raise NotReadError(f"{letter} is an index, and has a definition")
         if name not in self.functions:
             self.open.add(letter)
+            before, self.bound = self.bound, set(definition.indices)
             code = self.function(definition)
+            self.bound = before
             self.open.remove(letter)
             self.functions[name] = code
         return f"{name}({', '.join(arguments)})"
@@ -260,13 +268,14 @@ class Script:
         for term, number in reversed(self.place.equal_to(node)):
             if chosen is not None and number != chosen:
                 continue
-            before = dict(self.functions), set(self.open)
+            before = dict(self.functions), set(self.open), set(self.bound)
             try:
                 text = self.of(term)
             except NotReadError as error:
-                self.functions, self.open, reason = before[0], before[1], str(error)
+                self.functions, self.open, self.bound = before
+                reason = str(error)
                 continue
-            self.numbers[text] = number
+            self.numbers[node] = number
             return text
         raise NotReadError(reason)
 
@@ -302,5 +311,4 @@ def javascript(
     terms = {name: place.term(formula) for name, formula in exports.items()}
     script.chosen = {terms[name]: number for name, number in (equations or {}).items()}
     text = script.text(terms)
-    numbers = {name: script.numbers.get(script.of(term), 0) for name, term in terms.items()}
-    return text, {name: number for name, number in numbers.items() if number}
+    return text, {name: script.numbers[term] for name, term in terms.items() if script.numbers.get(term)}

@@ -1,18 +1,18 @@
 // Opens every page of the site in Chromium and writes down what it sees, as JSON; test_site.py judges it.
 //
-//   node drive.mjs SITE MODULES CHROMIUM OUT [PART PARTS]
+//   node drive.mjs SITE MODULES CHROMIUM OUT [PART PARTS [PAGE …]]
 "use strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [, , site, modules, executablePath, out, part = "0", parts = "1"] = process.argv;
+const [, , site, modules, executablePath, out, part = "0", parts = "1", ...only] = process.argv;
 const require = createRequire(path.join(path.resolve(modules), "here.js"));
 const { chromium } = require("playwright-core");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const root = path.resolve(site);
-const POSITIONS = 56;
+const POSITIONS = 70;
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
 
 function* files(folder) {
@@ -68,7 +68,11 @@ const mathematics = (page) => page.evaluate(() => {
 async function accessibility(page) {
   await page.evaluate(axe);
   return page.evaluate(async (tags) => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
+    const { violations } = await globalThis.axe.run(document, {
+      runOnly: { type: "tag", values: tags },
+      resultTypes: ["violations"],
+      preload: false,  // it would fetch the style sheets, which no page may do from a folder
+    });
     return violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary.slice(0, 300)}`);
   }, TAGS);
 }
@@ -140,41 +144,37 @@ const browser = await chromium.launch({
   executablePath,
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
 });
-const desktop = { viewport: { width: 1360, height: 900 }, hasTouch: true };
-const contexts = {
-  light: await browser.newContext({ ...desktop, colorScheme: "light" }),
-  dark: await browser.newContext({ ...desktop, colorScheme: "dark" }),
-  phone: await browser.newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: "light" }),
-};
+const DESKTOP = { width: 1360, height: 900 };
+const PHONE = { width: 360, height: 740 };
+const context = await browser.newContext({ viewport: DESKTOP, hasTouch: true, colorScheme: "light" });
 
-const names = [...files(root)].sort();
+const names = only.length ? only : [...files(root)].sort();
 const pages = {};
 for (const [count, name] of names.entries()) {
   if (count % Number(parts) !== Number(part)) continue;
-  const source = name.startsWith("source/");
-  const thorough = !source || /^source\/(index|losses\/huber)\.html$/.test(name);
+  const thorough = !name.startsWith("source/") || /^source\/(index|losses\/huber)\.html$/.test(name);
   const seen = (pages[name] = { errors: [], outside: [], thorough });
-  const light = await opened(contexts.light, name, seen);
-  seen.firstView = await firstView(light);
-  seen.mathematics = await mathematics(light);
-  seen.layouts = [await layout(light)];
-  if (thorough) seen.light = await accessibility(light);
+  const page = await opened(context, name, seen);
+  seen.firstView = await firstView(page);
+  seen.mathematics = await mathematics(page);
+  seen.layouts = [await layout(page)];
+  if (thorough) seen.light = await accessibility(page);
   for (const id of ["movable", "digits"]) {
-    if (await light.locator(`#${id}`).count()) seen[id] = await figure(light, id, 1 + count);
+    if (await page.locator(`#${id}`).count()) seen[id] = await figure(page, id, 1 + count);
   }
-  if (name === "index.html") {
-    seen.themes = await themes(light);
-    seen.search = await search(light);
-  }
-  await light.close();
-  const phone = await opened(contexts.phone, name, seen);
-  seen.layouts.push(await layout(phone));
-  await phone.close();
   if (thorough) {
-    const dark = await opened(contexts.dark, name, seen);
-    seen.dark = await accessibility(dark);
-    await dark.close();
+    await page.emulateMedia({ colorScheme: "dark" });
+    seen.dark = await accessibility(page);
+    await page.emulateMedia({ colorScheme: "light" });
   }
+  await page.setViewportSize(PHONE);
+  seen.layouts.push(await layout(page));
+  if (name === "index.html") {
+    await page.setViewportSize(DESKTOP);
+    seen.themes = await themes(page);
+    seen.search = await search(page);
+  }
+  await page.close();
 }
 await browser.close();
 fs.writeFileSync(out, JSON.stringify(pages));

@@ -1,7 +1,7 @@
 """The site, driven in Chromium: `make test-site`. The pages are in .cache/site, node's modules in .cache/web.
 
 `drive.mjs` opens every page and writes down what it sees. Here it is judged: no error, no request to the outside, every
-formula set, figures that react and whose numbers are those of the library, contrast, size, speed, no sideways scrolling.
+formula set, figures that react and have the numbers of the library, contrast, size, speed, no sideways scrolling.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reflosses import catalogue
-from reflosses.teaching.web.movable import MOVABLE, Figure, figure_of, loss_of, numbers_of_library
+from reflosses.teaching.web.movable import MOVABLE, Figure, figure_of, library_loss, numbers_of_library
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("REFLOSSES_SITE", ROOT / ".cache" / "site"))
@@ -123,14 +123,13 @@ def close(got: float, exact: float) -> bool:
 @each_loss
 def test_a_figure_has_the_numbers_of_the_library(stem: str, seen: dict[str, Any]) -> None:
     states = seen[f"{stem}.html"]["movable"]
-    assert len({json.dumps(state["at"]) for state in states}) >= LEAST_POSITIONS - 10
-    assert len(states) >= LEAST_POSITIONS
+    assert len({json.dumps(state["at"]) for state in states}) >= LEAST_POSITIONS
     kinks = 0
     for state in states:
         value, grad = numbers_of_library(figure(stem), state["at"])
         assert close(state["value"], value), state
         if state["grad"] is None:  # the page displays no slope there
-            loss, y, yhat = loss_of(figure(stem), state["at"])
+            loss, y, yhat = library_loss(figure(stem), state["at"])
             low, high = loss.subgradient(y, yhat)
             assert low < high, state
             kinks += 1
@@ -150,7 +149,7 @@ def test_a_figure_reacts_to_keys_mouse_fingers_and_sliders(stem: str, seen: dict
     assert (by_key["Home"], by_key["End"]) == (0, last)
     for way in ("mouse", "touch"):
         assert len({state["now"] for state in states if state["by"] == way}) > 4, way
-    after = [state["at"] for before, state in zip(states, states[1:], strict=False) if state["by"] == "slider"]
+    after = [state["at"] for state in states if state["by"] == "slider"]
     assert len({json.dumps(at) for at in after}) > 3
 
 
@@ -164,5 +163,3 @@ def test_where_the_displayed_formula_loses_digits_the_library_does_not(stem: str
             assert close(ours, exact), state
             worst = max(worst, abs(got - exact) / abs(exact)) if got is not None and exact else worst
     assert worst > 0.5
-
-

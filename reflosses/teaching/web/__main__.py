@@ -10,7 +10,7 @@ from reflosses.teaching.tree import NotReadError
 from reflosses.teaching.web.build import build_site
 
 
-def main() -> int:
+def _main() -> int:
     """Build the site and print its address; 1 and the reason if it cannot be built."""
     parser = argparse.ArgumentParser(prog="python -m reflosses.teaching.web", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the site is written")
@@ -26,4 +26,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())

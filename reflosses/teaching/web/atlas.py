@@ -8,7 +8,7 @@ import re
 def split_atlas(text: str) -> dict[str, str]:
     """The pages of the atlas by stem: what stands before the frameworks, then each framework.
 
-    >>> pages = split_atlas("# Atlas: all\\n\\nIntroduction.\\n\\n## torch 2.1\\n\\nRows.\\n\\n## keras 3\\n\\nMore.\\n")
+    >>> pages = split_atlas("# Atlas: all\\n\\nWords.\\n\\n## torch 2.1\\n\\nRows.\\n\\n## keras 3\\n\\nMore.\\n")
     >>> list(pages)
     ['atlas', 'atlas_torch', 'atlas_keras']
     >>> print(pages["atlas_torch"])

@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from reflosses import catalogue
 from reflosses.teaching.web.atlas import split_atlas
 from reflosses.teaching.web.code import cited_lines
 from reflosses.teaching.web.markdown import EXTERNAL, Converter, Sheet, equation_numbers
-from reflosses.teaching.web.mathematics import ASSETS, Formulas, filled
+from reflosses.teaching.web.mathematics import ASSETS, Formulas, with_formulas
 from reflosses.teaching.web.movable import MOVABLE, digits_html, figure_of, movable_html, page_script
 from reflosses.teaching.web.reference import reference_sheet
 from reflosses.teaching.web.search import search_script
@@ -48,9 +47,9 @@ def build_site(out: Path, modules: Path) -> list[Sheet]:
     sheets = site_sheets(texts, formulas)
     html = formulas.set(modules)
     for sheet in sheets:
-        sheet.body = filled(sheet.body, html)
+        sheet.body = with_formulas(sheet.body, html)
         for number, heading in enumerate(sheet.headings):
-            sheet.headings[number] = type(heading)(heading.level, heading.anchor, filled(heading.html, html))
+            sheet.headings[number] = type(heading)(heading.level, heading.anchor, with_formulas(heading.html, html))
     groups = list_of_pages(texts, sheets)
     files = {sheet.path: document(sheet, groups) for sheet in sheets}
     images = images_of(sheets)
@@ -76,7 +75,9 @@ def site_sheets(texts: dict[str, str], formulas: Formulas) -> list[Sheet]:
         str(path.relative_to(PACKAGE).as_posix()): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))
     }
     numbers = {stem: equation_numbers(text) for stem, text in texts.items()}
-    pages = {stem: text for stem, text in texts.items() if stem != "atlas"} | split_atlas(texts.get("atlas", "# Atlas\n"))
+    pages = {stem: text for stem, text in texts.items() if stem != "atlas"} | split_atlas(
+        texts.get("atlas", "# Atlas\n")
+    )
     sheets = [page_sheet(stem, text, formulas, sources) for stem, text in pages.items()]
     sheets.append(reference_sheet())
     sheets.append(sources_index(sources))
@@ -147,13 +148,13 @@ def list_of_pages(texts: dict[str, str], sheets: list[Sheet]) -> list[Group]:
     return [
         Group("Start", (("index.html", "How to read the pages"),)),
         *losses,
-        Group("More", tuple((path, short(titles[path])) for path in more)),
-        Group("Measured", tuple((path, short(titles[path])) for path in measured)),
+        Group("More", tuple((path, short_title(titles[path])) for path in more)),
+        Group("Measured", tuple((path, short_title(titles[path])) for path in measured)),
         Group("Reference", (("api.html", "API"), ("source/index.html", "Source"))),
     ]
 
 
-def short(title: str) -> str:
+def short_title(title: str) -> str:
     """A title for the list of pages, without what stands behind its colon."""
     return title.partition(":")[0]
 
@@ -239,14 +240,3 @@ def fonts(folder: Path, modules: Path) -> str:
                 shutil.copy(package / "files" / name, folder / "fonts" / name)
                 rules.append(rule.replace("./files/", "fonts/"))
     return "\n".join(rules) + "\n"
-
-
-def described(out: Path, sheets: list[Sheet], formulas: int) -> str:
-    """One line about what was built."""
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    return f"{out}/index.html: {len(sheets)} pages, {formulas} formulas, {size / 1e6:.1f} MB"
-
-
-def losses_without_figure() -> set[str]:
-    """The stems of losses that have no figure to move; a test keeps it empty."""
-    return {catalogue.stem(cls) for cls in catalogue.losses().values()} - set(MOVABLE)

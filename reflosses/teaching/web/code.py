@@ -1,4 +1,4 @@
-"""Code as HTML: sessions with their prompts, and whole files line by line. Comments that cite equations become links."""
+"""Code as HTML: sessions with their prompts, and whole files line by line. Comments link to equations."""
 
 from __future__ import annotations
 

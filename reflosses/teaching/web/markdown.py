@@ -21,6 +21,8 @@ from reflosses.teaching.web.mathematics import MARK, Formulas
 CHECKED = re.compile(r"\[(A machine has checked these steps)\]\([^)]*\):\n\n$")
 TAG = re.compile(r"\s*\\tag\{(\d+)\}")
 BLOCK_MARK = re.compile("<p>\ue000b(\\d+)\ue001</p>")
+TABLE = re.compile(r"<table>(.*?</tr>)(.*?)</table>", re.S)
+COLUMNS = 6  # a table with more is as wide as it needs
 EXTERNAL = re.compile(r"[a-z]+:")
 
 
@@ -105,7 +107,7 @@ class Converter:
         for token in tokens:
             self.change(token)
         body = self.reader.renderer.render(tokens, self.reader.options, {})
-        body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+        body = TABLE.sub(_framed, body)
         sheet.body = BLOCK_MARK.sub(lambda found: self.blocks[int(found[1])], body)
         return sheet
 
@@ -144,11 +146,14 @@ class Converter:
         mark = self.formulas.mark(TAG.sub("", text), self.name, line, display=True)
         if not numbers:
             return f'<div class="equation"><div class="formula">{mark}</div></div>'
-        (number,) = numbers
+        if len(numbers) > 1:
+            raise ValueError(f"{self.name}:{line}: one display has the numbers {numbers}")
+        number = numbers[0]
         side = f'<a class="number" href="#eq-{number}" aria-label="equation {number}">({number})</a>'
         for address, words in self.citing.get(number, ()):
             side += f'<a class="cited" href="{address}">{html.escape(words)}</a>'
-        return f'<div class="equation" id="eq-{number}"><div class="formula">{mark}</div><div class="side">{side}</div></div>'
+        formula = f'<div class="formula">{mark}</div><div class="side">{side}</div>'
+        return f'<div class="equation" id="eq-{number}">{formula}</div>'
 
     def code(self, text: str, language: str) -> str:
         """A block of code."""
@@ -210,6 +215,12 @@ class Converter:
             elif part:
                 pieces.append(Token("text", "", 0, content=part))
         return pieces
+
+
+def _framed(found: re.Match[str]) -> str:
+    """A table in a frame that scrolls."""
+    kind = ' class="wide"' if found[1].count("<th") > COLUMNS + 1 else ""  # <thead> is one of them
+    return f'<div class="table"><table{kind}>{found[1]}{found[2]}</table></div>'
 
 
 def _plain(formulas: Formulas, token: Token) -> str:

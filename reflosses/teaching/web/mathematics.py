@@ -11,6 +11,8 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 MARK = re.compile("\ue000f(\\d+)\ue001")  # stands for a formula until it is set; no page has these letters
 
+GLUED = re.compile("(\\(?\ue000f\\d+\ue001[.,;:!?)]+|\\(\ue000f\\d+\ue001)")
+
 
 class Formulas:
     """The formulas of a site, each once. A mark stands for one until all are set."""
@@ -67,6 +69,7 @@ class Formulas:
         return [answer["html"] for answer in answers]
 
 
-def filled(marked: str, html: list[str]) -> str:
-    """A page with its formulas in place of their marks."""
+def with_formulas(marked: str, html: list[str]) -> str:
+    """A page with its formulas in place of their marks. No line breaks between a formula and a sign behind it."""
+    marked = GLUED.sub(r'<span class="glued">\1</span>', marked)
     return MARK.sub(lambda found: html[int(found[1])], marked)

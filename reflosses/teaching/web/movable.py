@@ -179,7 +179,7 @@ MOVABLE: dict[str, Movable] = {
         {"p": [0.5, 0.25], "y": [1, 0], "N": 2},
         (0,),
         value=r"\sum_n \ell_n",
-        note="The slope holds the weight w constant. So the line is steeper or flatter than the curve, whose w moves with p₁.",
+        note="The slope holds the weight w constant, the curve does not: w moves with p₁. So the line is no tangent.",
         steepest=12,
     ),
     "dice": Movable("p", "p₁", 0, 1, 0.005, 0.75, SMOOTH, PIXELS, (0,), note=SAID),
@@ -227,7 +227,7 @@ class Figure:
 
 
 def figure_of(stem: str, text: str) -> Figure:
-    """The figure of a page, from its Markdown. KeyError if the page has none, NotReadError if it cannot be translated."""
+    """The figure of a page, from its Markdown. NotReadError if it has no translation."""
     movable = MOVABLE[stem]
     place = displayed(text, stem)[movable.code]
     formulas = {"value": movable.value or place.code["value"], "grad": movable.grad or place.code["grad"]}
@@ -237,7 +237,7 @@ def figure_of(stem: str, text: str) -> Figure:
     return Figure(stem, movable, place, script, equations)
 
 
-def loss_of(figure: Figure, at: Given) -> tuple[Loss, Any, Any]:
+def library_loss(figure: Figure, at: Given) -> tuple[Loss, Any, Any]:
     """The loss of a figure with its target and prediction at some numbers, by identifier: what the library is asked."""
     code = figure.place.code
     letters = {name: at[identifier(letter)] for name, letter in code.get("parameters", {}).items()}
@@ -265,7 +265,7 @@ def moved(figure: Figure, at: Given, x: float) -> Given:
 
 def numbers_of_library(figure: Figure, at: Given) -> tuple[float, float]:
     """Value and slope of the shipped loss, at the moving prediction."""
-    loss, y, yhat = loss_of(figure, at)
+    loss, y, yhat = library_loss(figure, at)
     value, grad = loss.value_and_grad(y, np.asarray(yhat, float))
     return float(np.sum(value)), float(np.asarray(grad)[figure.movable.place])
 
@@ -277,7 +277,7 @@ def table(figure: Figure) -> dict[str, list[float | None]]:
     start = {identifier(letter): value for letter, value in figure.start.items()}
     for x in figure.movable.wide.positions:
         at = moved(figure, start, x)
-        loss, y, yhat = loss_of(figure, at)
+        loss, y, yhat = library_loss(figure, at)
         value, grad = reflosses.certify(loss, y, np.asarray(yhat, float))
         ours = numbers_of_library(figure, at)
         numbers = (x, float(np.sum(value)), float(np.asarray(grad)[figure.movable.place]), *ours)
@@ -332,9 +332,9 @@ def movable_html(figure: Figure) -> str:
     words = [caption]
     if figure.movable.note:
         words.append(figure.movable.note)
-    by = _by(figure)
+    by, label = _by(figure), f"The loss as a function of {figure.movable.label}"
     return (
-        f'<figure class="movable" id="movable" aria-label="The loss as a function of {html.escape(figure.movable.label)}">'
+        f'<figure class="movable" id="movable" aria-label="{html.escape(label)}">'
         f'<div class="drawing"></div><div class="readout"></div><div class="sliders"></div>'
         f"<figcaption>{html.escape(' '.join(words))} {by}</figcaption>"
         "<noscript><p>This figure needs JavaScript.</p></noscript></figure>"
@@ -344,8 +344,8 @@ def movable_html(figure: Figure) -> str:
 def digits_html(figure: Figure) -> str:
     """The place of the figure that compares the displayed formula with certified numbers."""
     caption = (
-        "The displayed formula as it stands, computed in float64, against certified numbers: the relative error of value "
-        f"and slope. At 1 no digit is left. Drag {figure.movable.label}, or use the arrow keys."
+        "The displayed formula as it stands, computed in float64, against certified numbers: the relative error of "
+        f"value and slope. At 1 no digit is left. Drag {figure.movable.label}, or use the arrow keys."
     )
     return (
         '<figure class="digits" id="digits" aria-label="The relative error of the displayed formula in float64">'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import inspect
 import re
-from types import ModuleType
 from typing import Any
 
 import reflosses
@@ -13,10 +12,21 @@ from reflosses import catalogue
 from reflosses.evaluation.loss import Loss
 from reflosses.teaching.web.code import highlighted
 from reflosses.teaching.web.markdown import Heading, Section, Sheet
-from reflosses.teaching.web.sources import source_path
+from reflosses.teaching.web.sources import PAGE, page_link, source_path
 
-LABEL = re.compile(r"^([A-Z][a-z]+(?: errors)?)(:|,| )")
-LABELS = ("Formula", "Shapes", "Domain", "Kinks", "Limits", "Accuracy", "Source", "Units", "Scale", "Raises", "Reduction")
+LABELS = (
+    "Formula",
+    "Shapes",
+    "Domain",
+    "Kinks",
+    "Limits",
+    "Accuracy",
+    "Source",
+    "Units",
+    "Scale",
+    "Raises",
+    "Reduction",
+)
 
 
 def reference_sheet() -> Sheet:
@@ -63,7 +73,9 @@ def _entry(sheet: Sheet, name: str, thing: Any) -> str:
     if isinstance(thing, type) and issubclass(thing, Loss):
         links.append(f'<a href="{catalogue.stem(thing)}.html">derivation</a>')
     head = f'<h3 id="{name}"><code>{html.escape(name)}</code></h3>'
-    signature = f'<pre class="code signature"><code>{highlighted(_signature(name, thing), "python").strip()}</code></pre>'
+    signature = (
+        f'<pre class="code signature"><code>{highlighted(_signature(name, thing), "python").strip()}</code></pre>'
+    )
     below = f'<p class="links">{" · ".join(links)}</p>' if links else ""
     return f'<section class="entry">{head}\n{signature}\n{_documented(thing)}\n{below}</section>'
 
@@ -103,12 +115,13 @@ def _documented(thing: Any) -> str:
     for paragraph in re.split(r"\n\s*\n", text):
         if paragraph.lstrip().startswith(">>>"):
             close()
-            code = highlighted(inspect.cleandoc(paragraph) + "\n", "python")
-            parts.append(f'<pre class="code"><code>{code}</code></pre>')
+            parts.append(_code(highlighted(inspect.cleandoc(paragraph) + "\n", "python")))
         elif paragraph.startswith("    "):
             close()
-            parts.append(f'<pre class="code"><code>{html.escape(inspect.cleandoc(paragraph), quote=False)}</code></pre>')
-        elif all(LABEL.match(line) for line in paragraph.splitlines()[:1]) and _starts_with_label(paragraph):
+            parts.append(
+                f'<pre class="code"><code>{html.escape(inspect.cleandoc(paragraph), quote=False)}</code></pre>'
+            )
+        elif paragraph.startswith(LABELS):
             labelled += [_label(entry) for entry in _entries(paragraph)]
         else:
             close()
@@ -117,8 +130,8 @@ def _documented(thing: Any) -> str:
     return "\n".join(parts)
 
 
-def _starts_with_label(paragraph: str) -> bool:
-    return not isinstance(paragraph, ModuleType) and paragraph.startswith(LABELS)
+def _code(spans: str) -> str:
+    return f'<pre class="code"><code>{spans}</code></pre>'
 
 
 def _entries(paragraph: str) -> list[str]:
@@ -139,5 +152,6 @@ def _label(entry: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """A paragraph with its code marked."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(" ".join(text.split()), quote=False))
+    """A paragraph with its code marked, and with links to the pages that it names."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(" ".join(text.split()), quote=False))
+    return PAGE.sub(page_link, marked)

@@ -11,7 +11,12 @@ from reflosses.teaching.web.markdown import Sheet
 def search_script(sheets: Iterable[Sheet]) -> str:
     """The index as JavaScript: one row for each section, its address, page, heading and words."""
     rows = [
-        [f"{sheet.path}#{section.anchor}" if section.anchor else sheet.path, sheet.title, section.heading, section.words]
+        [
+            f"{sheet.path}#{section.anchor}" if section.anchor else sheet.path,
+            sheet.title,
+            section.heading,
+            section.words,
+        ]
         for sheet in sheets
         for section in sheet.sections
     ]

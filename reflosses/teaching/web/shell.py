@@ -11,6 +11,7 @@ from reflosses.teaching.web.markdown import Sheet
 
 GROUP = re.compile(r"^\| \*\*(.+?)\*\* \|", re.M)
 ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \|", re.M)
+MOST = 60  # headings in a list of contents
 THEME = 'try{document.documentElement.dataset.theme=localStorage.getItem("theme")||""}catch(error){}'
 
 
@@ -41,6 +42,7 @@ def document(sheet: Sheet, groups: Sequence[Group]) -> str:
     scripts = f'<script src="{root}assets/page.js"></script>'
     if sheet.script:
         scripts += f'\n<script src="{root}assets/figure.js"></script>\n<script>\n{sheet.script}</script>'
+    contents = _contents(sheet)
     return f"""<!doctype html>
 <html lang="en" data-root="{root}">
 <head>
@@ -63,7 +65,7 @@ def document(sheet: Sheet, groups: Sequence[Group]) -> str:
 </div>
 <button id="theme" type="button">Theme: auto</button>
 </header>
-<div class="columns">
+<div class="columns{"" if contents else " broad"}">
 <nav class="pages" aria-label="Pages">
 <details open><summary>All pages</summary>
 {_list_of_pages(sheet, groups)}
@@ -72,7 +74,7 @@ def document(sheet: Sheet, groups: Sequence[Group]) -> str:
 <main id="content">
 {sheet.body}
 </main>
-{_contents(sheet)}
+{contents}
 </div>
 {scripts}
 </body>
@@ -93,13 +95,12 @@ def _list_of_pages(sheet: Sheet, groups: Sequence[Group]) -> str:
 
 
 def _contents(sheet: Sheet) -> str:
-    """The headings of the page, as links; nothing for a page of few."""
+    """The headings of the page as links; nothing for a page that has too few or too many."""
     top = [heading for heading in sheet.headings if heading.level == 2]
-    shown = [heading for heading in sheet.headings if heading.level <= (3 if len(top) < 6 else 2)]
-    if len(shown) < 3 or len(shown) > 80:
-        shown = top
-    if len(shown) < 3:
-        return '<div class="contents"></div>'
+    below = [heading for heading in sheet.headings if heading.level <= 3]
+    shown = below if len(top) < 6 and len(below) <= MOST else top
+    if not 3 <= len(shown) <= MOST:
+        return ""
     rows = "".join(
         f'<li class="level{heading.level}"><a href="#{heading.anchor}">{heading.html}</a></li>' for heading in shown
     )

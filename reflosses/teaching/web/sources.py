@@ -31,7 +31,7 @@ def source_sheet(module: str, source: str, numbers: dict[str, set[int]]) -> Shee
     for number, spans in enumerate(source_lines(source), 1):
         if page:
             spans = with_citations(spans, numbers[stem], page)
-        spans = PAGE.sub(lambda found: _link(found, sheet.root, numbers), spans)
+        spans = PAGE.sub(lambda found: page_link(found, sheet.root) if found[1] in numbers else found[0], spans)
         rows.append(f'<span class="line" id="L{number}"><a class="no" href="#L{number}">{number}</a>{spans}</span>')
     lead = f'<p class="lead">{html.escape(_first_line(source))}</p>'
     if page:
@@ -64,9 +64,10 @@ def sources_index(modules: dict[str, str]) -> Sheet:
     return sheet
 
 
-def _link(found: re.Match[str], root: str, numbers: dict[str, set[int]]) -> str:
+def page_link(found: re.Match[str], root: str = "") -> str:
+    """A link to the page that a match of PAGE names."""
     page = "index" if found[1] == "README" else found[1]
-    return f'<a href="{root}{page}.html">{found[0]}</a>' if found[1] in numbers else found[0]
+    return f'<a href="{root}{page}.html">{found[0]}</a>'
 
 
 def _first_line(source: str) -> str:

@@ -63,9 +63,9 @@
   // ---- a panel: two axes in a part of the drawing
 
   class Panel {
-    constructor(drawing, box, x, y) {
-      Object.assign(this, { drawing, box, x, y });
-      this.group = element("g", {}, drawing);
+    constructor(plot, box, x, y) {
+      Object.assign(this, { box, x, y });
+      this.group = element("g", {}, plot);
       this.clip = `clip${clips++}`;
       const path = element("clipPath", { id: this.clip }, this.group);
       element("rect", { x: box.left, y: box.top, width: box.width, height: box.height }, path);
@@ -160,7 +160,6 @@
 
     show(number, left, top, value, text) {
       this.number = number;
-      this.drawing.append(this.group);  // above the curves
       this.group.setAttribute("transform", `translate(${left.toFixed(2)} ${top.toFixed(2)})`);
       this.group.setAttribute("aria-valuenow", number);
       this.group.setAttribute("aria-valuetext", text);
@@ -179,7 +178,7 @@
   function drawingIn(figure, label) {
     const drawing = element("svg", { role: "group", "aria-label": label });
     figure.querySelector(".drawing").append(drawing);
-    return drawing;
+    return [drawing, element("g", {}, drawing)];  // the plot is drawn anew; the handle stays, and keeps the focus
   }
 
   function redrawn(figure, draw) {
@@ -196,7 +195,7 @@
     const count = Math.round((spec.high - spec.low) / spec.step) + 1;
     const position = (number) => Number((spec.low + number * spec.step).toPrecision(12));
     const given = structuredClone(spec.given);
-    const drawing = drawingIn(figure, figure.getAttribute("aria-label"));
+    const [drawing, plot] = drawingIn(figure, figure.getAttribute("aria-label"));
     const [showX, showValue, showGrad] = readout(figure.querySelector(".readout"), [
       [spec.label, "place"], ["loss", "value"], ["slope", "grad"],
     ]);
@@ -220,7 +219,7 @@
       let high = Math.max(0, ...finite);
       if (most) [low, high] = [Math.max(low, -most), Math.min(high, most)];
       const room = 0.06 * (high - low || 1);
-      return [low < 0 ? low - room : low, high + room];
+      return [low - (most || low < 0 ? room : 3 * room), high + room];
     }
 
     function draw() {
@@ -228,15 +227,15 @@
       const tall = width < 520 ? [190, 120] : [250, 140];
       drawing.setAttribute("width", width);
       drawing.setAttribute("height", tall[0] + tall[1] + 96);
-      drawing.replaceChildren();
+      plot.replaceChildren();
       const points = Array.from({ length: count }, (_, n) => [position(n), numbers(position(n))]);
       const values = points.map(([x, all]) => [x, all.value]);
       const grads = points.map(([x, all]) => [x, all.grad]);
       const across = ticks(spec.low, spec.high, width < 520 ? 4 : 8).map((x) => [x, shown(x, 4)]);
       const box = { left: 48, width: width - 64 };
       const x = [spec.low, spec.high];
-      const upper = new Panel(drawing, { ...box, top: 24, height: tall[0] }, x, bounds(values));
-      const lower = new Panel(drawing, { ...box, top: 24 + tall[0] + 44, height: tall[1] }, x, bounds(grads, spec.steepest));
+      const upper = new Panel(plot, { ...box, top: 24, height: tall[0] }, x, bounds(values));
+      const lower = new Panel(plot, { ...box, top: 24 + tall[0] + 44, height: tall[1] }, x, bounds(grads, spec.steepest));
       const marks = (panel, n) => ticks(...panel.y, n).map((y) => [y, shown(y, 4)]);
       upper.axes(across.map(([at]) => [at, ""]), marks(upper, 5), "loss");
       lower.axes(across, marks(lower, 4), "slope");
@@ -279,7 +278,7 @@
 
   reflosses.digits = (figure, spec, formulas, table) => {
     const count = table.x.length;
-    const drawing = drawingIn(figure, figure.getAttribute("aria-label"));
+    const [drawing, plot] = drawingIn(figure, figure.getAttribute("aria-label"));
     const places = readout(figure.querySelector(".readout"), [
       [spec.label, "place"], ["loss, as displayed", "value"], ["loss, certified", "value"],
       ["loss, reflosses", "value"], ["slope, as displayed", "grad"], ["slope, certified", "grad"],
@@ -313,22 +312,22 @@
     function draw() {
       if (!width) return;
       drawing.setAttribute("width", width);
-      drawing.setAttribute("height", 300);
-      drawing.replaceChildren();
+      drawing.setAttribute("height", 288);
+      plot.replaceChildren();
       const x = [scale(table.x[0]), scale(table.x.at(-1))];
-      const panel = new Panel(drawing, { left: 56, width: width - 72, top: 26, height: 232 }, x, [-17.4, 0.4]);
+      const panel = new Panel(plot, { left: 56, width: width - 72, top: 26, height: 232 }, x, [-17.4, 0.4]);
       const marks = table.marks.map((at) => [scale(at), table.log ? shown(at, 1) : shown(at, 3)]);
       const up = [[-17, "0"], [-16, "1e−16"], [-12, "1e−12"], [-8, "1e−8"], [-4, "1e−4"], [0, "1"]];
       panel.axes(marks, up, "relative error");
       const row = rows[number];
       panel.guide(scale(row.x));
-      rows.forEach(({ x: at, errors }) => {
-        errors.forEach((size, which) => {
-          if (size === null) return;
-          const spot = { cx: panel.left(scale(at)), cy: panel.top(Math.log10(size)), r: 2.2, class: which ? "spot grad" : "spot value" };
-          element("circle", spot, panel.group);
-        });
-      });
+      for (const which of [1, 0]) {
+        for (const { x: at, errors } of rows) {
+          if (errors[which] === null) continue;
+          const spot = { cx: panel.left(scale(at)), cy: panel.top(Math.log10(errors[which])) };
+          element("circle", { ...spot, r: which ? 3.2 : 1.7, class: which ? "spot grad" : "spot value" }, panel.group);
+        }
+      }
       handle.panel = panel;
       const worst = Math.max(row.errors[0] ?? FLOOR, row.errors[1] ?? FLOOR);
       const numbers = [row.value, table.value[number], table.ourValue[number], row.grad, table.grad[number], table.ourGrad[number]];

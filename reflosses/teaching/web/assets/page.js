@@ -23,17 +23,18 @@ const reflosses = {};
 
   const list = document.querySelector("nav.pages details");
   if (!matchMedia("(min-width: 64rem)").matches) list.open = false;
+  const pages = document.querySelector("nav.pages");
+  const here = pages.querySelector("[aria-current]");
+  if (here) pages.scrollTop = here.offsetTop - pages.clientHeight / 2;
 
   // ---- what scrolls can be reached by keyboard
 
   function scrolling() {
-    for (const part of document.querySelectorAll("pre.code, .equation .formula, .table")) {
+    for (const part of document.querySelectorAll("pre.code, .equation .formula, .table, main p")) {
       if (part.scrollWidth > part.clientWidth + 1) {
         part.tabIndex = 0;
-        part.setAttribute("role", "group");
-        part.setAttribute("aria-label", "scrolls sideways");
       } else {
-        for (const name of ["tabindex", "role", "aria-label"]) part.removeAttribute(name);
+        part.removeAttribute("tabindex");
       }
     }
   }
