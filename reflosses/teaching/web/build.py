@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 DERIVATIONS = PACKAGE.parent / "derivations"
 BEFORE_FIGURE = "## The gradient, step by step\n"
 BEFORE_DIGITS = "## Floating point\n"
-MEASURED = ("accuracy", "atlas", "speed")
+MEASURED = ("accuracy", "atlas", "coverage", "speed")
 ANCHOR = re.compile(r'<[a-z][^<>]* id="([^"]+)"')
 TARGET = re.compile(r'<[a-z][^<>]* (?:href|src)="([^"]*)"')
 SUBSETS = ("latin", "latin-ext", "greek")

@@ -22,6 +22,7 @@ CHECKED = re.compile(r"\[(A machine has checked these steps)\]\([^)]*\):\n\n$")
 TAG = re.compile(r"\s*\\tag\{(\d+)\}")
 BLOCK_MARK = re.compile("<p>\ue000b(\\d+)\ue001</p>")
 TABLE = re.compile(r"<table>(.*?</tr>)(.*?)</table>", re.S)
+EMPTY = re.compile(r"<th( [^>]*)?></th>")  # a corner of a table is no heading
 COLUMNS = 6  # a table with more is as wide as it needs
 EXTERNAL = re.compile(r"[a-z]+:")
 
@@ -107,7 +108,7 @@ class Converter:
         for token in tokens:
             self.change(token)
         body = self.reader.renderer.render(tokens, self.reader.options, {})
-        body = TABLE.sub(_framed, body)
+        body = TABLE.sub(_framed, EMPTY.sub(r"<td\1></td>", body))
         sheet.body = BLOCK_MARK.sub(lambda found: self.blocks[int(found[1])], body)
         return sheet
 

@@ -70,8 +70,8 @@ class Movable:
 
 
 def _powers(low: int, high: int) -> tuple[float, ...]:
-    """1, 2, 5 in every decade, a decade out of two."""
-    return tuple(float(f"{digit}e{n}") for n in range(low, high, 2) for digit in (1, 3))
+    """1 and 3 in every decade."""
+    return tuple(float(f"{digit}e{n}") for n in range(low, high) for digit in (1, 3))
 
 
 Y = Slider("y", "y", -3, 3, 0.25, 0)

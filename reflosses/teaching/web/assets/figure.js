@@ -21,11 +21,11 @@
 
   // ---- numbers
 
-  function shown(x, digits = 6) {
+  function shown(x, digits = 6, power = false) {
     if (x === null || Number.isNaN(x)) return "none";
     if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
     const size = Math.abs(x);
-    let text = size !== 0 && (size < 1e-4 || size >= 1e6) ? x.toExponential(digits - 1) : x.toPrecision(digits);
+    let text = size !== 0 && (power || size < 1e-4 || size >= 1e6) ? x.toExponential(digits - 1) : x.toPrecision(digits);
     text = text.replace(/(\.\d*?)0+(e|$)/, "$1$2").replace(/\.(e|$)/, "$1");
     return text.replace("e+", "e").replaceAll("-", "−");
   }
@@ -251,8 +251,9 @@
       const text = `${spec.label} = ${shown(here)}, loss ${shown(value)}, slope ${shown(grad)}`;
       handle.show(number, upper.left(here), upper.top(Math.min(value ?? 0, upper.y[1])), here, text);
       showX.textContent = shown(here);
-      showValue.textContent = shown(value, 8);
-      showGrad.textContent = grad === null ? "none: a kink" : shown(grad, 8);
+      const digits = width < 520 ? 6 : 9;
+      showValue.textContent = shown(value, digits);
+      showGrad.textContent = grad === null ? "none: a kink" : shown(grad, digits);
       figure.dataset.state = JSON.stringify({ at, value, grad });
     }
 
@@ -290,8 +291,12 @@
       const grad = attempt(() => formulas.grad(at, ...spec.indices));
       return { x, value, grad, errors: [error(value, table.value[n]), error(grad, table.grad[n])] };
     });
-    let number = Math.round(count * 0.75);
+    let number = rows.reduce((best, row, n) => (worst(row) < worst(rows[best]) ? n : best), 0);
     let width = 0;
+
+    function worst({ errors }) {  // how far from an error of one per cent, where it is worth looking
+      return Math.abs(Math.log10(Math.max(...errors.map((size) => size ?? FLOOR))) + 2);
+    }
 
     function error(got, exact) {
       if (exact === null) return null;
@@ -316,7 +321,7 @@
       plot.replaceChildren();
       const x = [scale(table.x[0]), scale(table.x.at(-1))];
       const panel = new Panel(plot, { left: 56, width: width - 72, top: 26, height: 232 }, x, [-17.4, 0.4]);
-      const marks = table.marks.map((at) => [scale(at), table.log ? shown(at, 1) : shown(at, 3)]);
+      const marks = table.marks.map((at) => [scale(at), table.log && at !== 1 ? shown(at, 1, true) : shown(at, 3)]);
       const up = [[-17, "0"], [-16, "1e−16"], [-12, "1e−12"], [-8, "1e−8"], [-4, "1e−4"], [0, "1"]];
       panel.axes(marks, up, "relative error");
       const row = rows[number];
@@ -329,12 +334,12 @@
         }
       }
       handle.panel = panel;
-      const worst = Math.max(row.errors[0] ?? FLOOR, row.errors[1] ?? FLOOR);
+      const size = Math.max(...row.errors.map((one) => one ?? FLOOR));
       const numbers = [row.value, table.value[number], table.ourValue[number], row.grad, table.grad[number], table.ourGrad[number]];
       const text = `${spec.label} = ${shown(row.x)}, loss ${shown(row.value)} as displayed, ${shown(table.value[number])} certified`;
-      handle.show(number, panel.left(scale(row.x)), panel.top(Math.log10(worst)), row.x, text);
+      handle.show(number, panel.left(scale(row.x)), panel.top(Math.log10(size)), row.x, text);
       places[0].textContent = shown(row.x);
-      numbers.forEach((value, n) => { places[n + 1].textContent = shown(value, 9); });
+      numbers.forEach((value, n) => { places[n + 1].textContent = shown(value, width < 520 ? 6 : 9); });
       figure.dataset.state = JSON.stringify({
         x: row.x, value: row.value, grad: row.grad, certified: [table.value[number], table.grad[number]],
         ours: [table.ourValue[number], table.ourGrad[number]],
