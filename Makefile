@@ -12,7 +12,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits bench vectors consumers site test-site wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits bench vectors consumers site test-site wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
@@ -41,6 +41,9 @@ hunt: .venv/test  ## search for the worst input of every loss, on each code path
 
 mutants: .venv/test  ## change the package in MUTANTS places (SEED=…) and count what no test notices
 	$(BIN)/python tests/measuring/mutants.py --number $(MUTANTS) --seed $(SEED)
+
+navigation: .venv/test  ## write the last line of every page: before, after, related, in the order of the index
+	$(BIN)/python -m reflosses.teaching.navigation
 
 mutate-pages: .venv/test  ## change formulas of the pages (NUMBER=20 a page, SEED=1) and count what nobody notices
 	$(BIN)/python tests/measuring/page_mutants.py --number $(NUMBER) --seed $(SEED)

@@ -18,6 +18,8 @@ import pytest
 
 from reflosses import catalogue
 from reflosses.evaluation.loss import Loss
+from reflosses.teaching.navigation import RELATED, navigation, page_titles, with_navigation, without_navigation
+from reflosses.teaching.page import BLOCK
 
 DERIVATIONS = Path(__file__).parent.parent / "derivations"
 LOSSES = catalogue.losses()
@@ -27,14 +29,19 @@ SECTIONS = [
     "Definition and domain",
     "The gradient, step by step",
     "Kinks",
-    "Floating point",
     "Reading the gradient",
+    "Floating point",
     "Sources",
+    "Exercises",
 ]
+KINDS = ("Derive", "Predict", "Find the mistake")
+WITH_EXERCISES = [*(catalogue.stem(cls) for cls in LOSSES.values()), "dice_versus_iou", "your_own_loss"]
 CHECKED = "[A machine has checked these steps](README.md#how-the-machine-checks-a-page):\n\n```python\n"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE_MATH = re.compile(r"\$`[^`]+`\$")
+EXERCISE = re.compile(r"^(\d+)\. ", re.M)
+ANSWER = re.compile(r"^<details><summary>Answer</summary>\n\n(.+?)\n\n</details>$", re.M | re.S)
 NEEDS_FLINT = re.compile(r"\bflint\b|\bcertif|reflosses\.(accuracy|truth)\b")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -70,9 +77,52 @@ def structure(text: str, title: str) -> list[str]:
     steps = text.partition(f"## {SECTIONS[2]}\n")[2].partition(f"## {SECTIONS[3]}\n")[0]
     if CHECKED not in steps:
         faults.append(f"no block headed {CHECKED.splitlines()[0]!r} follows the derivation")
+    if not steps.startswith("\n**The smallest example.** "):
+        faults.append("the derivation does not begin with the smallest example")
     numbers = tags(text)
     if numbers[:1] != [1] or len(set(numbers)) < len(numbers):
         faults.append(f"tags must be unique and start at 1: {numbers}")
+    return faults
+
+
+def answers(text: str) -> list[str]:
+    """What a reader asks first: loss, gradient and curvature above the first section, and the lines to write."""
+    top, _, rest = BLOCK.sub("", text).partition("\n## ")
+    faults = [] if list(blocks(top, "math")) else ["no display stands above the first section"]
+    missing = [word for word in ("loss", "gradient", "curvature") if word not in top]
+    faults += [f"above the first section no word is said of: {', '.join(missing)}"] if missing else []
+    derived = [int(n) for n in re.findall(r"\((\d+)\)", top.partition("This page derives")[2])]
+    if not derived or not set(derived) <= set(tags(text)):
+        faults.append(f"above the first section the page says that it derives {derived}")
+    floats = rest.partition(f"## {SECTIONS[5]}\n")[2].partition("\n## ")[0]
+    if "**What to write instead" not in " ".join(floats.split()):
+        faults.append("nothing says what to write instead")
+    return faults
+
+
+def exercises(text: str) -> list[str]:
+    """Three to five exercises of the three kinds, each with a folded answer that runs something and prints it."""
+    section = text.partition("\n## Exercises\n")[2]
+    _, *parts = EXERCISE.split(section)
+    numbers, tasks = parts[::2], parts[1::2]
+    faults = [] if 3 <= len(tasks) <= 5 else [f"there are {len(tasks)} exercises"]
+    if numbers != [str(i + 1) for i in range(len(tasks))]:
+        faults.append(f"the exercises are numbered {numbers}")
+    kinds = [task.partition(".** ")[0].removeprefix("**") for task in tasks]
+    if set(kinds) != set(KINDS):
+        faults.append(f"the kinds are {kinds}: each begins with one of {KINDS} in bold, and all three occur")
+    for number, kind, task in zip(numbers, kinds, tasks, strict=True):
+        folded = ANSWER.findall(task)
+        if len(folded) != 1 or task.count("<details>") != 1:
+            faults.append(f"exercise {number} has {len(folded)} folded answers")
+            continue
+        code = "".join(block for _, block in blocks(folded[0], "python"))
+        if not any(example.want for example in doctest.DocTestParser().get_examples(code)):
+            faults.append(f"the answer of exercise {number} prints nothing")
+        if kind == KINDS[2] and not re.search(r"\b(diagnose|check)\(", code):
+            faults.append(f"the answer of exercise {number} does not ask reflosses.diagnose")
+        if not prose(folded[0]).strip():
+            faults.append(f"the answer of exercise {number} says nothing")
     return faults
 
 
@@ -146,6 +196,17 @@ def test_a_page_has_its_title_its_sections_and_numbered_equations(cls: type[Loss
 
 
 @each_loss
+def test_a_page_answers_what_a_reader_asks_first(cls: type[Loss]) -> None:
+    assert answers(page_of(cls).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("stem", WITH_EXERCISES)
+def test_a_page_ends_with_exercises_that_have_answers(stem: str) -> None:
+    text = (DERIVATIONS / f"{stem}.md").read_text("utf-8")
+    assert exercises(text) == []
+
+
+@each_loss
 def test_the_code_cites_equations_of_its_page(cls: type[Loss]) -> None:
     source = Path(inspect.getfile(cls)).read_text("utf-8")
     assert citations(page_of(cls).read_text("utf-8"), source) == []
@@ -172,37 +233,74 @@ def test_a_page_prints_what_it_says(path: Path) -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_the_index_links_every_page() -> None:
-    index = (DERIVATIONS / "README.md").read_text("utf-8")
-    pages = {path.name for path in DERIVATIONS.glob("*.md")} - {"README.md"}
-    others = {
-        "accuracy.md",
-        "atlas.md",
-        "check.md",
-        "coverage.md",
-        "dice_versus_iou.md",
-        "engine.md",
-        "programs.md",
-        "vectors.md",
-        "your_own_loss.md",
-    }
-    assert pages - {"speed.md"} == {page_of(cls).name for cls in LOSSES.values()} | others
-    assert {name for name in pages if f"]({name})" not in index} == set()
+@each_page
+def test_a_page_that_speaks_of_the_lecture_notes_says_what_they_are(path: Path) -> None:
+    text = prose(path.read_text("utf-8"))
+    linked = "lecture notes](README.md#the-lecture-notes)" in text or "## The lecture notes" in text
+    assert linked == bool(re.search(r"[Tt]he \[?lecture\snotes", text))
 
 
-GOOD = (
-    "# Toy\n\nA toy.\n\n"
-    + "\n\n".join(
-        f"## {head}\n\n" + (f"```math\nx \\tag{{1}}\n```\n\n{CHECKED}>>> 1 + 1\n2\n```" if head == SECTIONS[2] else "…")
-        for head in SECTIONS
+def test_every_page_stands_on_the_index_and_leads_to_its_neighbours() -> None:
+    stems = {path.stem for path in DERIVATIONS.glob("*.md")} - {"README"}
+    assert set(page_titles()) == set(RELATED) == stems
+    wrong = [s for s in stems if not (DERIVATIONS / f"{s}.md").read_text("utf-8").endswith(f"\n\n{navigation(s)}\n")]
+    assert wrong == [], "make navigation writes their last lines"
+
+
+def test_related_pages_are_two_or_three_and_no_neighbours() -> None:
+    order = list(page_titles())
+    for place, stem in enumerate(order):
+        near = set(order[max(place - 1, 0) : place + 2])
+        assert 2 <= len(RELATED[stem]) == len(set(RELATED[stem])) <= 3, stem
+        assert not near & set(RELATED[stem]), stem
+        assert set(RELATED[stem]) <= set(order), stem
+
+
+def test_a_page_gets_its_last_line_once() -> None:
+    once = with_navigation("# Toy\n", "huber")
+    assert once == (
+        "# Toy\n\n← [MeanAbsoluteError](mean_absolute_error.md) · [All pages](README.md#the-pages) "
+        "· [Cauchy](cauchy.md) → "
+        "· related: [MeanSquaredError](mean_squared_error.md), [Write a loss of your own](your_own_loss.md)\n"
     )
-    + "\n"
+    assert with_navigation(once, "cauchy").count("All pages") == 1
+    assert without_navigation(once) == "# Toy\n"
+    assert with_navigation("# Toy\n", "mean_squared_error").startswith("# Toy\n\n[All pages]")  # the first page
+    assert "→" not in with_navigation("# Toy\n", "coverage")  # the last
+    with pytest.raises(ValueError, match="toy"):
+        navigation("toy")
+
+
+ANSWERED = """{number}. **{kind}.** What is 1 + 1?
+
+<details><summary>Answer</summary>
+
+It is 2.
+
+```python
+>>> 1 + 1  # check()
+2
+
+```
+
+</details>
+"""
+BODIES = {
+    "The gradient, step by step": (
+        f"**The smallest example.** One.\n\n```math\nx \\tag{{1}}\n```\n\n{CHECKED}>>> 1 + 1\n2\n```"
+    ),
+    "Floating point": "**What to write instead** is x.",
+    "Exercises": "\n".join(ANSWERED.format(number=i, kind=kind) for i, kind in enumerate(KINDS, 1)),
+}
+TOP = "The loss, its gradient and its curvature are\n\n```math\nx\n```\n\nThis page derives them: (1)."
+GOOD = (
+    f"# Toy\n\nA toy.\n\n{TOP}\n\n" + "\n\n".join(f"## {head}\n\n{BODIES.get(head, '…')}" for head in SECTIONS) + "\n"
 )
 
 
 def test_the_toy_page_has_no_fault() -> None:
     assert structure(GOOD, "Toy") == notation(GOOD) == links(GOOD, DERIVATIONS) == outputs(GOOD, "toy") == []
-    assert citations(GOOD, "x = 1  # (1)\n") == []
+    assert citations(GOOD, "x = 1  # (1)\n") == exercises(GOOD) == answers(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -213,6 +311,8 @@ def test_the_toy_page_has_no_fault() -> None:
         ("## Kinks\n\n…\n\n", ""),
         ("## Kinks", "## Corners"),
         ("## Sources", "## More\n\n## Sources"),
+        ("## Floating point", "## Reading the gradient"),
+        ("**The smallest example.** One.", "One."),
         ("A machine has", "Nobody has"),
         (r"\tag{1}", r"\tag{2}"),
         (r"x \tag{1}", "x \\tag{1}\n```\n\n```math\ny \\tag{1}"),
@@ -221,6 +321,40 @@ def test_the_toy_page_has_no_fault() -> None:
 def test_a_fault_of_structure_is_found(old: str, new: str) -> None:
     assert old in GOOD
     assert structure(GOOD.replace(old, new, 1), "Toy") != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("```math\nx\n```\n\nThis page", "This page"),
+        ("its curvature", "more"),
+        ("derives them: (1)", "derives them: (2)"),
+        ("This page derives them: (1).", ""),
+        ("**What to write instead** is x.", "It fails."),
+    ],
+)
+def test_a_missing_answer_is_found(old: str, new: str) -> None:
+    assert old in GOOD
+    assert answers(GOOD.replace(old, new, 1)) != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ANSWERED.format(number=2, kind=KINDS[1]), ""),
+        ("2. **Predict", "7. **Predict"),
+        ("**Predict.**", "**Derive.**"),
+        ("**Predict.**", "**Guess.**"),
+        ("<summary>Answer</summary>\n\n", "<summary>Answer</summary>\n"),
+        ("It is 2.\n\n", ""),
+        ("2\n\n```\n\n</details>\n\n2.", "```\n\n</details>\n\n2."),
+        ("check()", "nothing is asked"),
+        ("## Exercises", "## Questions"),
+    ],
+)
+def test_a_fault_of_the_exercises_is_found(old: str, new: str) -> None:
+    assert old in GOOD
+    assert exercises(GOOD.replace(old, new)) != []
 
 
 def test_a_fault_of_notation_is_found() -> None:

@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 SIGNS = {
     "alpha": "α",
+    "beta": "β",
     "gamma": "γ",
     "delta": "δ",
     "epsilon": "ε",
@@ -16,6 +17,7 @@ SIGNS = {
     "pi": "π",
     "rho": "ρ",
     "sigma": "σ",
+    "tau": "τ",
     "Omega": "Ω",
     "ell": "ℓ",
     "partial": "∂",
@@ -64,8 +66,9 @@ ONE = re.compile(r"(\d+(\.\d+)?|∂?[^\W\d]\w*[′̂]*|\([^()]*\)|[½⅓⅔¼¾�
 
 
 def plain_page(markdown: str) -> str:
-    """A page whose formulas are plain text: code within a line, or an indented block."""
+    """A page whose formulas are plain text: code within a line, or an indented block. Answers are not folded."""
     text = re.sub(r"```math\n(.*?)\n```", lambda m: _block(m[1]), markdown, flags=re.S)
+    text = text.replace("<details><summary>Answer</summary>\n", "*Answer.*\n").replace("\n</details>\n", "")
     return re.sub(r"\$`(.+?)`\$", lambda m: f"`{plain_formula(m[1])}`", text, flags=re.S)
 
 

@@ -353,7 +353,8 @@ class Point:
                 high, low = self._shifted(given, cell, STEP), self._shifted(given, cell, -STEP)
                 change = summed(high.known(letter, index), multiply(-ONE, low.known(letter, index)))
                 if size(change) > STEP * STEP:
-                    assert isinstance(change, Decimal)
+                    if not isinstance(change, Decimal):
+                        raise NotReadError(f"a derivative by the vector {by[0].printed}")
                     return self._difference(high, low, change, partial, body, by, indices)
         raise NotReadError(f"nothing moves {by[0].printed}")
 

@@ -60,7 +60,7 @@ TOKEN = re.compile(
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow", r"\in", ":="}
 FUNCTIONS = {r"\log", r"\exp", r"\cosh", r"\sinh", r"\tanh", r"\mathrm{sign}"}
 GREEK = {rf"\{n}" for n in ("alpha", "delta", "epsilon", "varepsilon", "ell", "gamma", "lambda", "pi", "rho", "sigma")}
-GREEK |= {r"\Omega"}
+GREEK |= {r"\beta", r"\tau", r"\Omega"}
 CLOSING = {"(": ")", "[": "]", r"\{": r"\}", r"\lvert": r"\rvert"}
 SEPARATORS = {",", r"\quad", r"\qquad"}
 

@@ -26,6 +26,7 @@ from reflosses.reporting.output import to_json
 from reflosses.reporting.rows import FUNCTIONS, Leg, Report, Wanted
 from reflosses.reporting.tables import MARKS, marks_of
 from reflosses.reporting.told import STANDINGS, standing
+from reflosses.teaching.navigation import with_navigation, without_navigation
 
 HUNTED = 2.0  # seconds for the largest errors of a function
 ATLAS = Path(__file__).parents[2] / "derivations" / "atlas.md"
@@ -147,7 +148,7 @@ def section(framework, rows, drawn, skipped):
 
 def written():
     """The line of the head and the section of each framework in the atlas as it stands."""
-    text = ATLAS.read_text("utf-8") if ATLAS.exists() else ""
+    text = without_navigation(ATLAS.read_text("utf-8")) if ATLAS.exists() else ""
     counts = {line.split()[1]: line + "\n" for line in re.findall(r"^\| [a-z]+ \| \d.*", text, re.M)}
     sections = {part.split()[0]: "## " + part.rstrip() + "\n" for part in re.split(r"^## ", text, flags=re.M)[1:]}
     return counts, sections
@@ -180,7 +181,7 @@ def main(out, *names):
     introduction = INTRODUCTION.replace("HUNTED", f"{HUNTED:g}")
     parts = [introduction, machine() + "\n", HEAD + "".join(counts[name] for name in known), legend()]
     parts += [sections[name] for name in known]
-    ATLAS.write_text("\n".join(parts).rstrip() + "\n", "utf-8")
+    ATLAS.write_text(with_navigation("\n".join(parts), ATLAS.stem), "utf-8")
     found = Report(wanted, [Leg(FUNCTIONS, rows, [], time.perf_counter() - start)])
     Path(out).write_text(to_json(found), "utf-8")
     print(f"{len(rows)} rows in {found.legs[0].seconds:.0f} s: {ATLAS.name}, {out}", file=sys.stderr)

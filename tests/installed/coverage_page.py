@@ -12,6 +12,7 @@ from needed import is_elsewhere
 
 from reflosses.frameworks.coverage import KINDS, Coverage, coverage
 from reflosses.frameworks.function import frameworks
+from reflosses.teaching.navigation import with_navigation
 
 PAGE = Path(__file__).parents[2] / "derivations" / "coverage.md"
 
@@ -67,7 +68,7 @@ def page(lines: dict[str, str]) -> str:
     for title, lists in (("Without a row", "without_row"), ("Not ours", "not_covered")):
         entries = [f"- {name}: {why}" for framework in own for name, why in getattr(framework, lists).items()]
         parts.append("\n".join([f"## {title}", "", *entries, ""]))
-    return "\n".join(parts)
+    return with_navigation("\n".join(parts), PAGE.stem)
 
 
 if __name__ == "__main__":

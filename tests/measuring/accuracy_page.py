@@ -18,6 +18,7 @@ from reflosses.comparison.verdict import VERDICTS
 from reflosses.comparison.worst_inputs import QUANTITIES
 from reflosses.reporting.tables import legend, letter_of, marks_of
 from reflosses.reporting.told import standing
+from reflosses.teaching.navigation import with_navigation
 
 PAGE = Path(__file__).parents[2] / "derivations" / "accuracy.md"
 FRAMEWORKS = ("scipy", "sklearn")
@@ -168,7 +169,7 @@ def data(report: dict[str, Any]) -> str:
 
 def page(report: dict[str, Any], seconds: float) -> str:
     rows = known_errors()
-    return TEXT.format(
+    text = TEXT.format(
         known=largest(rows),
         inputs="\n".join(map(line, rows)),
         frameworks=",".join(FRAMEWORKS),
@@ -180,6 +181,7 @@ def page(report: dict[str, Any], seconds: float) -> str:
         functions=functions(report),
         data=data(report),
     )
+    return with_navigation(text, PAGE.stem)
 
 
 def main() -> int:

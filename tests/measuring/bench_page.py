@@ -9,6 +9,8 @@ from typing import Any
 
 from bench_losses import BOTH, GRADIENT, ROWS, VALUE
 
+from reflosses.teaching.navigation import with_navigation
+
 PAIRS = (  # peer, its threads, ours; whether a target asks for this comparison
     ("torch eager", 2, 2, True),
     ("torch compiled", 2, 2, False),
@@ -277,7 +279,7 @@ def page(report: dict[str, Any], figure: str = "speed.svg") -> str:
         memory(report["memory"], times.losses),
     ]
     parts += ["## Files larger than memory\n", files(report["files"])]
-    return "\n".join(parts)
+    return with_navigation("\n".join(parts), "speed")
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

@@ -52,6 +52,11 @@ def test_no_page_keeps_a_command(path: Path) -> None:
     assert "$`" not in shown
 
 
+def test_the_answer_of_an_exercise_is_not_folded() -> None:
+    page = "1. What?\n\n<details><summary>Answer</summary>\n\nThat $`\\beta`$.\n\n</details>\n\n2. Why?\n"
+    assert plain_page(page) == "1. What?\n\n*Answer.*\n\nThat `β`.\n\n2. Why?\n"
+
+
 def test_a_page_keeps_all_that_is_no_formula() -> None:
     page = catalogue.page(catalogue.losses()["Huber"])
     code = re.findall(r"```python\n.*?```", page, re.S)
