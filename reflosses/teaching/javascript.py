@@ -73,6 +73,7 @@ class Script:
         self.functions: dict[str, str] = {}  # by identifier, in the order in which they are used
         self.open: set[str] = set()
         self.bound: set[str] = set()  # the indices that have a number here
+        self.arguments: set[str] = set()  # the letters that are arguments of the functions that are translated
         self.chosen: dict[Term, int] = {}  # for a derivative, the number of the equation to take
         self.numbers: dict[Term, int] = {}  # of the equations that derivatives were taken from
         self.formal = {name for definition in place.definitions.values() for name in definition.arguments}
@@ -203,7 +204,7 @@ class Script:
         if letter in self.given:
             return given
         if letter not in self.place.definitions:
-            if letter in self.formal and letter not in scope.domains:
+            if letter in self.arguments:
                 return given
             raise NotReadError(f"{letter} has no definition and is not given")
         defined = self.defined(letter, ["at", *indices])
@@ -248,9 +249,10 @@ class Script:
             raise NotReadError(f"{letter} is an index, and has a definition")
         if name not in self.functions:
             self.open.add(letter)
-            before, self.bound = self.bound, set(definition.indices)
+            before = self.bound, self.arguments
+            self.bound, self.arguments = set(definition.indices), self.arguments | set(definition.arguments)
             code = self.function(definition)
-            self.bound = before
+            self.bound, self.arguments = before
             self.open.remove(letter)
             self.functions[name] = code
         return f"{name}({', '.join(arguments)})"
@@ -268,11 +270,11 @@ class Script:
         for term, number in reversed(self.place.equal_to(node)):
             if chosen is not None and number != chosen:
                 continue
-            before = dict(self.functions), set(self.open), set(self.bound)
+            before = dict(self.functions), set(self.open), set(self.bound), set(self.arguments)
             try:
                 text = self.of(term)
             except NotReadError as error:
-                self.functions, self.open, self.bound = before
+                self.functions, self.open, self.bound, self.arguments = before
                 reason = str(error)
                 continue
             self.numbers[node] = number

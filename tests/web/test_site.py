@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+import reflosses
 from reflosses import catalogue
+from reflosses.teaching.web.mathematics import Formulas
 from reflosses.teaching.web.movable import MOVABLE, Figure, figure_of, library_loss, numbers_of_library
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +63,23 @@ def test_there_is_a_site() -> None:
     assert len(PAGES) > 100, f"{SITE} has no site: `make site` builds it"
     assert {"index.html", "api.html", "accuracy.html", "speed.html", "atlas.html", "check.html"} <= set(PAGES)
     assert {f"{catalogue.stem(cls)}.html" for cls in catalogue.losses().values()} <= set(PAGES)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    body = (SITE / "api.html").read_text("utf-8")
+    assert len(reflosses.__all__) > 20
+    for name in {*reflosses.__all__, "Loss.value_and_grad", "overlap.hard_dice"} - {"Loss", "overlap"}:
+        assert f'<h3 id="{name}">' in body
+
+
+def test_a_formula_that_cannot_be_set_stops_the_build_and_is_named() -> None:
+    formulas = Formulas()
+    formulas.mark("x^2", "derivations/huber.md", 3)
+    formulas.mark(r"\frc{1}{2}", "derivations/huber.md", 7)
+    formulas.mark("½", "derivations/dice.md", 9, display=True)
+    with pytest.raises(ValueError, match=r"(?s)huber\.md:7: .*\\frc\{1\}\{2\}.*dice\.md:9: ") as raised:
+        formulas.set(MODULES)
+    assert "huber.md:3" not in str(raised.value)
 
 
 @each_page

@@ -19,8 +19,9 @@ from reflosses.teaching.web.sources import source_path, source_sheet, sources_in
 
 PACKAGE = Path(__file__).resolve().parents[2]
 DERIVATIONS = PACKAGE.parent / "derivations"
-BEFORE_FIGURE = "## The gradient, step by step\n"
-BEFORE_DIGITS = "## Floating point\n"
+AT_FIGURE = "the-gradient-step-by-step"
+AT_DIGITS = "floating-point"
+ABOUT = "about.html"  # the README of the project
 MEASURED = ("accuracy", "atlas", "coverage", "speed")
 ANCHOR = re.compile(r'<[a-z][^<>]* id="([^"]+)"')
 TARGET = re.compile(r'<[a-z][^<>]* (?:href|src)="([^"]*)"')
@@ -79,6 +80,8 @@ def site_sheets(texts: dict[str, str], formulas: Formulas) -> list[Sheet]:
         texts.get("atlas", "# Atlas\n")
     )
     sheets = [page_sheet(stem, text, formulas, sources) for stem, text in pages.items()]
+    readme = (DERIVATIONS.parent / "README.md").read_text("utf-8")
+    sheets.append(Converter("README.md", formulas, address_from_root, {}).convert(readme, ABOUT))
     sheets.append(reference_sheet())
     sheets.append(sources_index(sources))
     sheets += [source_sheet(module, source, numbers) for module, source in sources.items()]
@@ -87,31 +90,27 @@ def site_sheets(texts: dict[str, str], formulas: Formulas) -> list[Sheet]:
 
 def page_sheet(stem: str, text: str, formulas: Formulas, sources: dict[str, str]) -> Sheet:
     """A derivation page, with its figures if it is that of a loss."""
-    script = ""
-    converted = text
-    if stem in MOVABLE:
-        figure = figure_of(stem, text)
-        converted = with_block(converted, stem, BEFORE_FIGURE, movable_html(figure), before=True)
-        if figure.movable.wide is not None:
-            converted = with_block(converted, stem, BEFORE_DIGITS, digits_html(figure), before=False)
-        script = page_script(figure)
     citing: dict[int, list[tuple[str, str]]] = {}
     if (module := f"losses/{stem}.py") in sources:
         for number, lines in cited_lines(sources[module]).items():
             citing[number] = [(f"{source_path(module)}#L{line}", f"code, line {line}") for line in lines]
-    sheet = Converter(f"derivations/{stem}.md", formulas, site_address, citing).convert(converted, page_path(stem))
-    sheet.script = script
+    sheet = Converter(f"derivations/{stem}.md", formulas, site_address, citing).convert(text, page_path(stem))
+    if stem in MOVABLE:
+        figure = figure_of(stem, text)
+        insert(sheet, AT_FIGURE, movable_html(figure), before=True)
+        if figure.movable.wide is not None:
+            insert(sheet, AT_DIGITS, digits_html(figure), before=False)
+        sheet.script = page_script(figure)
     return sheet
 
 
-def with_block(text: str, stem: str, heading: str, block: str, before: bool) -> str:
-    """The text with a block of HTML before or after a heading. ValueError if the page has no such heading.
-
-    No line is added above a formula but those of the block, so the lines that errors name are near.
-    """
-    if text.count(heading) != 1:
-        raise ValueError(f"derivations/{stem}.md: {heading.strip()!r} stands there {text.count(heading)} times")
-    return text.replace(heading, f"{block}\n\n{heading}" if before else f"{heading}\n{block}\n\n")
+def insert(sheet: Sheet, anchor: str, block: str, before: bool) -> None:
+    """Put a block before or after a heading of the second level. ValueError if the page has no such heading."""
+    heading = re.search(rf'<h2 id="{anchor}">.*?</h2>', sheet.body)
+    if heading is None:
+        raise ValueError(f"{sheet.path} has no heading #{anchor}, at which its figure stands")
+    place = heading.start() if before else heading.end()
+    sheet.body = f"{sheet.body[:place]}\n{block}\n{sheet.body[place:]}"
 
 
 def page_path(stem: str) -> str:
@@ -124,12 +123,21 @@ def site_address(target: str) -> str:
     if EXTERNAL.match(target) or target.startswith("#"):
         return target
     address, mark, anchor = target.partition("#")
+    if address == "../README.md":
+        return ABOUT + mark + anchor
     if address.startswith("../reflosses"):
         module = address.removeprefix("../reflosses").strip("/")
         return source_path(module) + mark + anchor if module.endswith(".py") else f"source/index.html#{folder(module)}"
     if address.endswith(".md") and "/" not in address:
         return page_path(address.removesuffix(".md")) + mark + anchor
     return target
+
+
+def address_from_root(target: str) -> str:
+    """Where the site has the target of a link of the README."""
+    if EXTERNAL.match(target) or target.startswith("#"):
+        return target
+    return site_address(target.removeprefix("derivations/") if target.startswith("derivations/") else f"../{target}")
 
 
 def folder(module: str) -> str:
@@ -145,13 +153,14 @@ def list_of_pages(texts: dict[str, str], sheets: list[Sheet]) -> list[Group]:
     others = [page_path(stem) for stem in texts if stem != "README" and page_path(stem) not in named]
     measured = [page_path(stem) for stem in MEASURED if page_path(stem) in others]
     more = [path for path in others if path not in measured]
-    return [
-        Group("Start", (("index.html", "How to read the pages"),)),
+    groups = [
+        Group("Start", (("index.html", "How to read the pages"), (ABOUT, "The library"))),
         *losses,
         Group("More", tuple((path, short_title(titles[path])) for path in more)),
         Group("Measured", tuple((path, short_title(titles[path])) for path in measured)),
         Group("Reference", (("api.html", "API"), ("source/index.html", "Source"))),
     ]
+    return [group for group in groups if group.pages]
 
 
 def short_title(title: str) -> str:

@@ -20,6 +20,7 @@ from reflosses import catalogue
 from reflosses.evaluation.loss import Loss
 from reflosses.teaching.displayed import Displayed, displayed
 from reflosses.teaching.javascript import PRELUDE, identifier, javascript
+from reflosses.teaching.tree import NotReadError
 
 Given = dict[str, Any]  # numbers, rows and tables by the letters of the page
 
@@ -233,7 +234,10 @@ def figure_of(stem: str, text: str) -> Figure:
     formulas = {"value": movable.value or place.code["value"], "grad": movable.grad or place.code["grad"]}
     given = {*movable.given, *(slider.letter for slider in movable.sliders), movable.letter}
     chosen = {"grad": movable.equation} if movable.equation else {}
-    script, equations = javascript(place, formulas, given, chosen)
+    try:
+        script, equations = javascript(place, formulas, given, chosen)
+    except NotReadError as reason:
+        raise NotReadError(f"derivations/{stem}.md, the figure to move: {reason}") from None
     return Figure(stem, movable, place, script, equations)
 
 

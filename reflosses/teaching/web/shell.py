@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reflosses.teaching.web.markdown import Sheet
 
 GROUP = re.compile(r"^\| \*\*(.+?)\*\* \|", re.M)
-ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \|", re.M)
+ROW = re.compile(r"^\| \[([^\]]+)\]\((\w+)\.md\) \|", re.M)
 MOST = 60  # headings in a list of contents
 THEME = 'try{document.documentElement.dataset.theme=localStorage.getItem("theme")||""}catch(error){}'
 
@@ -30,7 +30,7 @@ def loss_groups(index: str) -> list[Group]:
         if found := GROUP.match(line):
             groups.append((found[1], []))
         elif groups and (found := ROW.match(line)):
-            groups[-1][1].append((f"{found[2]}.html", found[1]))
+            groups[-1][1].append((f"{found[2]}.html", found[1].replace("`", "")))
     if not groups:
         raise ValueError("derivations/README.md has no table of pages with groups in bold")
     return [Group(title, tuple(pages)) for title, pages in groups]
