@@ -12,6 +12,7 @@ from pygments.util import ClassNotFound
 
 LARGE = 20_000  # a page with more code than this keeps it plain
 COMMENT = re.compile(r'<span class="c1">.*?</span>')
+PLAIN = re.compile(r'<span class="(?:n|nb|nn|o|p|w|si|se|err)">([^<]*)</span>')
 CITED = re.compile(r"\((\d+)\)")
 
 
@@ -24,7 +25,12 @@ def highlighted(text: str, language: str) -> str:
             lexer = get_lexer_by_name(language or "text", stripnl=False)
         except ClassNotFound:
             return html.escape(text, quote=False)
-    return str(pygments.highlight(text, lexer, HtmlFormatter(nowrap=True)))
+    return _lean(str(pygments.highlight(text, lexer, HtmlFormatter(nowrap=True))))
+
+
+def _lean(spans: str) -> str:
+    """Highlighted code without the spans that have no style: names, brackets, operators, spaces."""
+    return PLAIN.sub(r"\1", spans)
 
 
 def with_citations(spans: str, numbers: set[int], page: str = "") -> str:
@@ -52,4 +58,5 @@ def cited_lines(source: str) -> dict[int, list[int]]:
 
 def source_lines(source: str) -> list[str]:
     """The lines of a Python file, highlighted."""
-    return str(pygments.highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))).splitlines()
+    spans = str(pygments.highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)))
+    return _lean(spans).splitlines()

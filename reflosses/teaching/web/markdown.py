@@ -23,6 +23,7 @@ TAG = re.compile(r"\s*\\tag\{(\d+)\}")
 BLOCK_MARK = re.compile("<p>\ue000b(\\d+)\ue001</p>")
 TABLE = re.compile(r"<table>(.*?</tr>)(.*?)</table>", re.S)
 EMPTY = re.compile(r"<th( [^>]*)?></th>")  # a corner of a table is no heading
+HEAD = re.compile("<th( [^>]*)?>(\ue000f\\d+\ue001)</th>")  # a heading that is nothing but a formula
 COLUMNS = 6  # a table with more is as wide as it needs
 EXTERNAL = re.compile(r"[a-z]+:")
 
@@ -108,7 +109,8 @@ class Converter:
         for token in tokens:
             self.change(token)
         body = self.reader.renderer.render(tokens, self.reader.options, {})
-        body = TABLE.sub(_framed, EMPTY.sub(r"<td\1></td>", body))
+        body = HEAD.sub(self.labelled, EMPTY.sub(r"<td\1></td>", body))
+        body = TABLE.sub(_framed, body)
         sheet.body = BLOCK_MARK.sub(lambda found: self.blocks[int(found[1])], body)
         return sheet
 
@@ -186,6 +188,12 @@ class Converter:
                 words.append(_plain(self.formulas, token))
                 last = sheet.sections[-1]
                 sheet.sections[-1] = Section(last.anchor, last.heading, " ".join(words))
+
+    def labelled(self, found: re.Match[str]) -> str:
+        """A heading of a table that is nothing but a formula, with a name for screen readers."""
+        name = html.escape(self.formulas.text(found[2]))
+        spoken = f'<span class="spoken">{name}</span><span aria-hidden="true">{found[2]}</span>'
+        return f"<th{found[1] or ''}>{spoken}</th>"
 
     def change(self, token: Token) -> None:
         """Lead links to where the site has them, and make links of the numbers of equations."""

@@ -90,7 +90,7 @@ SMOOTH = (
     Slider("a", "a", 0, 2, 0.25, 0),
     Slider("b", "b", 0.25, 2, 0.25, 0.25),
 )
-LOGITS = tuple(x / 2 for x in range(-160, 161))
+LOGITS = tuple(float(x) for x in range(-80, 81))
 
 MOVABLE: dict[str, Movable] = {
     "mean_squared_error": Movable(r"\hat y", "ŷ", -4, 4, 0.05, 1.5, (Y,)),
