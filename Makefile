@@ -12,7 +12,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits bench vectors consumers site test-site wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits figures bench vectors consumers site test-site wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
@@ -71,6 +71,9 @@ portraits: .cache/frameworks.stamp  ## draw the error of every function at every
 
 portrait: .cache/frameworks.stamp  ## draw the figure of the README: four libraries at every number of bfloat16
 	$(FRAMEWORKS)/python tests/installed/portraits.py readme
+
+figures: .venv/test  ## draw the figures of the pages into derivations/figures/ (seconds)
+	$(BIN)/python tests/measuring/write_figures.py
 
 bench: .cache/frameworks.stamp  ## write derivations/speed.md: what a loss costs, here and elsewhere (15 minutes)
 	$(FRAMEWORKS)/python tests/measuring/bench.py .cache/speed.json

@@ -1,4 +1,4 @@
-"""Commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `hypotheses`, `list`, `show`.
+"""The commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `list`, `show`, `plot` …
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -43,12 +43,14 @@ from reflosses.reporting.portraits import Portrait, suffix_of
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
+from reflosses.teaching.figures.gallery import figure_of
 from reflosses.teaching.page import without_block
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NO_RICH = "rich is not installed, tables are printed as Markdown: pip install 'reflosses[cli]'"
+TAKE_MORE = ("check", "exhaust", "portrait", "hunt", "plot")  # commands that take words behind an option, too
 CRASHES = 20  # of a process, until the number that kills it is found among 65,280
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
 
@@ -60,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal may have no − or Ω
     parser = command_line()
     arguments, more = parser.parse_known_args(argv)
-    if more and (not hasattr(arguments, "candidates") or any(word.startswith("-") for word in more)):
+    if more and (arguments.command not in TAKE_MORE or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     arguments.more = more
     arguments.status = 0
@@ -526,6 +528,26 @@ def _show(arguments: argparse.Namespace) -> None:
         print(page)
 
 
+def _plot(arguments: argparse.Namespace) -> None:
+    if arguments.name is None:
+        print(show.figures_in_words(width_of(sys.stdout)))
+        return
+    out = arguments.out
+    if out and Path(out).suffix.lower() not in ("", ".svg"):
+        _misuse(arguments, f"--out {out}: a figure is SVG, so its file ends with .svg")
+    if out and not _writable(out):
+        _misuse(arguments, f"--out {out}: cannot be written")
+    with _misused(arguments):
+        try:
+            svg = figure_of(arguments.name, asked.read_parameters([*arguments.parameters, *arguments.more])).svg()
+        except ImportError as error:
+            _misuse(arguments, str(error))
+    if out:
+        _write_file("--out", out, svg, arguments)
+    else:
+        sys.stdout.write(svg)
+
+
 RUN = {
     "verify": _verify,
     "check": _check,
@@ -537,6 +559,7 @@ RUN = {
     "hypotheses": _hypotheses,
     "list": _list,
     "show": _show,
+    "plot": _plot,
 }
 
 if __name__ == "__main__":

@@ -139,6 +139,18 @@ def command_line() -> argparse.ArgumentParser:
     command = commands.add_parser("show", help="a loss: definition, domain, kinks, bounds, and its page")
     command.add_argument("name", metavar="NAME")
     command.set_defaults(command="show", misuse=command.error)
+
+    command = commands.add_parser(
+        "plot",
+        usage="reflosses plot [NAME [KEY=VALUE ...]] [-o FILE]",
+        help="draw loss, gradient and curvature as SVG: reflosses plot Huber delta=2 -o huber.svg",
+        description="Draw a loss, its gradient and its curvature, or another figure of the pages, as SVG.",
+        epilog="Without NAME: what there is to draw. It needs no other library; three figures need python-flint.",
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="a loss, or one of the other names")
+    command.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="of the loss, such as delta=2")
+    command.add_argument("-o", "--out", metavar="FILE", help="write it there (default: standard output)")
+    command.set_defaults(command="plot", misuse=command.error)
     return parser
 
 

@@ -66,9 +66,13 @@ ONE = re.compile(r"(\d+(\.\d+)?|∂?[^\W\d]\w*[′̂]*|\([^()]*\)|[½⅓⅔¼¾�
 
 
 def plain_page(markdown: str) -> str:
-    """A page whose formulas are plain text: code within a line, or an indented block. Answers are not folded."""
+    """A page whose formulas are plain text: code within a line, or an indented block. Answers are not folded.
+
+    In place of a figure stands its file, and what one sees on it.
+    """
     text = re.sub(r"```math\n(.*?)\n```", lambda m: _block(m[1]), markdown, flags=re.S)
     text = text.replace("<details><summary>Answer</summary>\n", "*Answer.*\n").replace("\n</details>\n", "")
+    text = re.sub(r"!\[(.*?)\]\((.*?)\)", r"*Figure* (\2): \1", text)
     return re.sub(r"\$`(.+?)`\$", lambda m: f"`{plain_formula(m[1])}`", text, flags=re.S)
 
 

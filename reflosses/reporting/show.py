@@ -14,6 +14,7 @@ from reflosses.diagnosis.model import Hypothesis, means_something, ours, remembe
 from reflosses.diagnosis.moderate import moderate_questions
 from reflosses.evaluation.loss import Loss
 from reflosses.reporting.widths import filled, folded_code, refilled
+from reflosses.teaching.figures.gallery import TOPICS
 
 
 def listing(width: int | None) -> str:
@@ -42,6 +43,18 @@ def loss_in_words(cls: type[Loss], width: int | None) -> str:
         given = ", ".join(f"{k}={v!r}" for k, v in example.items()) or "defaults"
         numbers = ", ".join(f"{bound:g}" for bound in loss.bounds)
         out.append(filled(f"{numbers}    {given}", width, " " * 4, " " * 8))
+    return "\n".join(out)
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def figures_in_words(width: int | None) -> str:
+    """What `reflosses plot` can draw: losses, and other figures with what one sees on them."""
+    out = [filled(f"Loss, gradient and curvature of {', '.join(catalogue.losses())}.", width), "", "Other figures:", ""]
+    for name, draw in TOPICS.items():
+        purpose = inspect.cleandoc(draw.__doc__ or "").partition("\n")[0]
+        out.append(filled(f"{name}: {purpose}", width, "    ", " " * 8))
     return "\n".join(out)
 
 

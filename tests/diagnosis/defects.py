@@ -307,6 +307,13 @@ DEFECTS: dict[str, Commits] = {
     "log of 1 − p": Commits(loss=BCE, candidate=logs_of_rest),
     "log of a sigmoid": Commits(loss=LOGITS, candidate=by_sigmoid),
     "both terms, one times 0": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=both_labels),
+    "denominator without a slope": Commits(
+        loss=DICE, candidate=lambda y, p: (overlap(y, p)[0], -2 * y / (p + y).sum(axis=-1, keepdims=True))
+    ),
+    "t for 2t": Commits(
+        loss=DICE,
+        candidate=lambda y, p: (overlap(y, p)[0], overlap(y, p)[1] + y / (p + y).sum(axis=-1, keepdims=True)),
+    ),
     "log of p_t": Commits(loss=FocalWithLogits(gamma=2.0, **NONE), candidate=log_of_p_t),
     "log Σ exp less the logit": Commits(loss=ENTROPY, candidate=less_logit),
     "gradient y/p": Commits(loss=BCE, candidate=lambda y, p: (bce(y, p)[0], (1 - y) / (1 - p) - y / p)),

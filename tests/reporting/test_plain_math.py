@@ -57,6 +57,11 @@ def test_the_answer_of_an_exercise_is_not_folded() -> None:
     assert plain_page(page) == "1. What?\n\n*Answer.*\n\nThat `β`.\n\n2. Why?\n"
 
 
+def test_a_figure_is_said_in_words() -> None:
+    page = "First.\n\n![A V over r.](figures/mean_absolute_error.svg)\n\nThen.\n"
+    assert plain_page(page) == "First.\n\n*Figure* (figures/mean_absolute_error.svg): A V over r.\n\nThen.\n"
+
+
 def test_a_page_keeps_all_that_is_no_formula() -> None:
     page = catalogue.page(catalogue.losses()["Huber"])
     code = re.findall(r"```python\n.*?```", page, re.S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +12,18 @@ from scipy.special import expit
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import count, divisor, multiplied
 from reflosses.diagnosis.formulas import formula, stable, target_rows
-from reflosses.diagnosis.model import Family, Model, Question
+from reflosses.diagnosis.model import Change, Family, Model, Question
 from reflosses.diagnosis.tape import Node, Tape
 from reflosses.evaluation.domain import Classes, Floats
+from reflosses.evaluation.loss import Loss
 from reflosses.losses.binary_cross_entropy import BinaryCrossEntropy
 from reflosses.losses.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogits
 from reflosses.losses.cauchy import Cauchy
+from reflosses.losses.dice import Dice
 from reflosses.losses.focal import Focal
 from reflosses.losses.focal_with_logits import FocalWithLogits
 from reflosses.losses.huber import Huber
+from reflosses.losses.iou import IoU
 from reflosses.losses.mean_squared_error import MeanSquaredError
 from reflosses.losses.sparse_categorical_cross_entropy import SparseCategoricalCrossEntropy
 
@@ -156,6 +160,53 @@ FAMILY.defect(
     seen_of=("Huber", "Cauchy", "MeanSquaredError"),
     about="gradient",
     change=weight_of_residual,
+)
+
+
+def own_value(*losses: type[Loss], slopes: Callable[[Any, Floats, Floats], Floats]) -> Change:
+    """Our own value, with other slopes: those of a loss, targets and predictions, one loss a row."""
+
+    def write(t: Tape, loss: Any, y: Any, x: Node) -> tuple[Node, Floats]:
+        return t.sum(x), slopes(loss, y, x.value)  # only the slopes are used
+
+    wrong = formula(dict.fromkeys(losses, write))
+
+    def change(q: Question, model: Model) -> Answer | None:
+        found = wrong(q, model)
+        return None if found is None else Answer(model(q).value, found.grad)
+
+    return change
+
+
+def over_fixed_denominator(loss: Any, y: Floats, p: Floats) -> Floats:
+    """−2t/(P + T + b) for Dice, −t/(P + T − I + b) for IoU."""
+    whole = (p + y).sum(axis=1, keepdims=True) + loss.smooth_dr
+    if isinstance(loss, IoU):
+        return np.asarray(-y / (whole - (p * y).sum(axis=1, keepdims=True)))
+    return np.asarray(-2 * y / whole)
+
+
+FAMILY.defect(
+    "denominator without a slope",
+    says="holds the denominator of the score constant in its gradient",
+    seen_in="denominators that are detached",
+    about="gradient",
+    change=own_value(Dice, IoU, slopes=over_fixed_denominator),
+)
+
+
+def without_the_two(loss: Any, y: Floats, p: Floats) -> Floats:
+    """(D − t)/(P + T + b), where D − 2t is due."""
+    whole = (p + y).sum(axis=1, keepdims=True) + loss.smooth_dr
+    score = (2 * (p * y).sum(axis=1, keepdims=True) + loss.smooth_nr) / whole
+    return np.asarray((score - y) / whole)
+
+
+FAMILY.defect(
+    "t for 2t",
+    says="leaves out the 2 of D − 2t in its gradient",
+    about="gradient",
+    change=own_value(Dice, slopes=without_the_two),
 )
 
 
