@@ -12,7 +12,7 @@ from reflosses import catalogue
 from reflosses.teaching.displayed import Displayed, displayed
 from reflosses.teaching.javascript import PRELUDE, identifier, javascript
 from reflosses.teaching.tree import NotReadError
-from reflosses.teaching.web.movable import MOVABLE, figure_of, moved
+from reflosses.teaching.web.movable import MOVABLE, movable_figure, moved
 
 PAGE = r"""# A page
 
@@ -152,7 +152,7 @@ def test_every_loss_has_a_figure_whose_formulas_translate() -> None:
     losses = {catalogue.stem(cls): cls for cls in catalogue.losses().values()}
     assert set(MOVABLE) == set(losses)
     for stem, cls in losses.items():
-        figure = figure_of(stem, catalogue.page(cls))
+        figure = movable_figure(stem, catalogue.page(cls))
         assert "value: (at" in figure.script
         assert "grad: (at" in figure.script
 
@@ -171,7 +171,7 @@ def test_node_computes_the_same_numbers_as_fractions() -> None:
         pytest.skip("node is not installed: what the text computes is not checked here")
     scripts = {}
     for stem in ("huber", "dice"):
-        figure = figure_of(stem, catalogue.page(catalogue.find_loss(stem.title())))
+        figure = movable_figure(stem, catalogue.page(catalogue.find_loss(stem.title())))
         scripts[stem] = f"{PRELUDE} const it = {figure.script};"
     calls = []
     for at, _ in POINTS:
@@ -188,7 +188,7 @@ def test_node_computes_the_same_numbers_as_fractions() -> None:
 
 
 def test_the_moving_prediction_is_one_entry() -> None:
-    figure = figure_of("generalized_dice", catalogue.page(catalogue.find_loss("GeneralizedDice")))
+    figure = movable_figure("generalized_dice", catalogue.page(catalogue.find_loss("GeneralizedDice")))
     at = {"p": [[0.5, 0.25, 0.25], [0.5, 0.75, 0.75]], "y": [[1, 0, 0], [0, 1, 1]]}
     assert moved(figure, at, 0.125)["p"] == [[0.125, 0.25, 0.25], [0.5, 0.75, 0.75]]
     assert at["p"][0][0] == 0.5

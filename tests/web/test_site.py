@@ -18,7 +18,7 @@ import pytest
 import reflosses
 from reflosses import catalogue
 from reflosses.teaching.web.mathematics import Formulas
-from reflosses.teaching.web.movable import MOVABLE, Figure, figure_of, library_loss, numbers_of_library
+from reflosses.teaching.web.movable import MOVABLE, Figure, library_loss, movable_figure, numbers_of_library
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("REFLOSSES_SITE", ROOT / ".cache" / "site"))
@@ -132,7 +132,7 @@ def test_search_finds_a_page_and_opens_it(seen: dict[str, Any]) -> None:
 
 @cache
 def figure(stem: str) -> Figure:
-    return figure_of(stem, (ROOT / "derivations" / f"{stem}.md").read_text("utf-8"))
+    return movable_figure(stem, (ROOT / "derivations" / f"{stem}.md").read_text("utf-8"))
 
 
 def close(got: float, exact: float) -> bool:

@@ -11,7 +11,7 @@ from reflosses.teaching.web.atlas import split_atlas
 from reflosses.teaching.web.code import cited_lines
 from reflosses.teaching.web.markdown import EXTERNAL, Converter, Sheet, equation_numbers
 from reflosses.teaching.web.mathematics import ASSETS, Formulas, with_formulas
-from reflosses.teaching.web.movable import MOVABLE, digits_html, figure_of, movable_html, page_script
+from reflosses.teaching.web.movable import MOVABLE, digits_html, movable_figure, movable_html, page_script
 from reflosses.teaching.web.reference import reference_sheet
 from reflosses.teaching.web.search import search_script
 from reflosses.teaching.web.shell import Group, document, loss_groups
@@ -96,7 +96,7 @@ def page_sheet(stem: str, text: str, formulas: Formulas, sources: dict[str, str]
             citing[number] = [(f"{source_path(module)}#L{line}", f"code, line {line}") for line in lines]
     sheet = Converter(f"derivations/{stem}.md", formulas, site_address, citing).convert(text, page_path(stem))
     if stem in MOVABLE:
-        figure = figure_of(stem, text)
+        figure = movable_figure(stem, text)
         insert(sheet, AT_FIGURE, movable_html(figure), before=True)
         if figure.movable.wide is not None:
             insert(sheet, AT_DIGITS, digits_html(figure), before=False)

@@ -227,7 +227,7 @@ class Figure:
         return found
 
 
-def figure_of(stem: str, text: str) -> Figure:
+def movable_figure(stem: str, text: str) -> Figure:
     """The figure of a page, from its Markdown. NotReadError if it has no translation."""
     movable = MOVABLE[stem]
     place = displayed(text, stem)[movable.code]
