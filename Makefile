@@ -92,9 +92,9 @@ site: .venv/site .cache/web/stamp  ## build the pages as a site into .cache/site
 	$(BIN)/python -m reflosses.teaching.web .cache/site --modules .cache/web/node_modules
 
 test-site: site  ## drive the site in Chromium: errors, formulas, figures against the library, contrast, size, phones
-	@command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || { \
-	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install -y -q --no-install-recommends chromium; } || { \
-	    echo 'no Chromium: apt-get install chromium as root, or set CHROMIUM to one' >&2; exit 1; }
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome; do command -v "$$name" >/dev/null && exit 0; done; \
+	    [ "$$(id -u)" = 0 ] && apt-get install -y -q --no-install-recommends chromium && exit 0; \
+	    echo 'no Chromium: apt-get install chromium as root, or set CHROMIUM to the path of one' >&2; exit 1
 	$(BIN)/python -m pytest -q tests/web/test_site.py
 
 wheel: .venv/check  ## build the wheel into .cache/wheel

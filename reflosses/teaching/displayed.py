@@ -5,6 +5,7 @@ r"""What a page displays, without asserting it: the definitions that hold at a p
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -65,9 +66,8 @@ class _Collector(Walk):
         self.equations: list[Equation] = []
 
     def compare(self, code: dict[str, Any]) -> None:
-        here = Scope(self.stem)
-        here.__dict__.update({name: _copied(value) for name, value in vars(self.scope).items()})
-        self.places.append(Displayed(code, here, dict(self.scope.definitions), self.equations))
+        here = copy.deepcopy(self.scope)  # later places change it
+        self.places.append(Displayed(code, here, here.definitions, self.equations))
 
     def formula(self, formula: Formula, clauses: list[Clause], define: bool = True) -> None:
         number = re.search(r"\\tag\{(\d+)\}", formula.text)
@@ -76,13 +76,6 @@ class _Collector(Walk):
                 self.defined(clause)
             if not formula.inline:
                 self.equations.append(Equation(clause, int(number[1]) if number else 0))
-
-
-def _copied(value: Any) -> Any:
-    """A container that later places do not change."""
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return set(value) if isinstance(value, set) else value
 
 
 def displayed(text: str, stem: str) -> list[Displayed]:

@@ -1,5 +1,6 @@
 """Displayed formulas as JavaScript: the text for small pages, and with node the numbers, against fractions."""
 
+import doctest
 import json
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import reflosses.teaching.displayed
+import reflosses.teaching.javascript
 from reflosses import catalogue
 from reflosses.teaching.displayed import Displayed, displayed
 from reflosses.teaching.javascript import PRELUDE, identifier, javascript
@@ -140,6 +143,12 @@ def test_an_argument_is_a_given_number_and_cases_are_choices() -> None:
 def test_what_has_no_translation_says_why(formula: str, reason: str) -> None:
     with pytest.raises(NotReadError, match=reason):
         javascript(place(), {"it": formula})
+
+
+def test_the_examples_of_docstrings_are_right() -> None:
+    for module in (reflosses.teaching.displayed, reflosses.teaching.javascript):
+        failed, tried = doctest.testmod(module)
+        assert (failed, tried > 0) == (0, True)
 
 
 def test_only_numbers_that_are_given_are_used() -> None:

@@ -1,5 +1,7 @@
 """The pages as HTML, without KaTeX and without a browser: anchors, links, folded checks, what the build refuses."""
 
+import doctest
+import importlib
 import re
 
 import pytest
@@ -144,6 +146,12 @@ def test_a_source_links_to_the_equations_that_its_comments_cite() -> None:
     assert '# <a href="../../huber.html#eq-2">(2)</a>, (8)' in body
     assert '<a href="../../huber.html">derivations/huber.md</a>' in body
     assert 'id="L3"' in body
+
+
+@pytest.mark.parametrize("name", ["atlas", "code", "markdown", "sources"])
+def test_the_examples_of_docstrings_are_right(name: str) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(f"reflosses.teaching.web.{name}"))
+    assert (failed, tried > 0) == (0, True)
 
 
 def test_the_list_of_pages_follows_the_index() -> None:
