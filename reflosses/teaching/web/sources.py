@@ -33,7 +33,7 @@ def source_sheet(module: str, source: str, numbers: dict[str, set[int]]) -> Shee
             spans = with_citations(spans, numbers[stem], page)
         spans = PAGE.sub(lambda found: page_link(found, sheet.root) if found[1] in numbers else found[0], spans)
         rows.append(f'<span class="line" id="L{number}"><a class="no" href="#L{number}">{number}</a>{spans}</span>')
-    lead = f'<p class="lead">{html.escape(_first_line(source))}</p>'
+    lead = f'<p class="lead">{_first_line(source)}</p>'
     if page:
         lead += f'<p>The numbers in its comments are the equations of <a href="{page}">its derivation</a>.</p>'
     code = "\n".join(rows)
@@ -54,7 +54,7 @@ def sources_index(modules: dict[str, str]) -> Sheet:
         sheet.headings.append(Heading(2, anchor, html.escape(name)))
         rows = "".join(
             f'<dt><a href="{sheet.root}{source_path(file)}">{Path(file).name}</a></dt>'
-            f"<dd>{html.escape(_first_line(modules[file]))}</dd>"
+            f"<dd>{_first_line(modules[file])}</dd>"
             for file in sorted(files)
         )
         parts.append(f'<h2 id="{anchor}">{html.escape(name)}</h2>\n<dl class="files">{rows}</dl>')
@@ -71,4 +71,6 @@ def page_link(found: re.Match[str], root: str = "") -> str:
 
 
 def _first_line(source: str) -> str:
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    """The first line of a file's docstring, as HTML with its code marked."""
+    line = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(line, quote=False))
