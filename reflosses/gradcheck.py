@@ -21,8 +21,8 @@ from math import fsum
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import approx_fprime
 
 from reflosses.evaluation.call import Block, Call
 from reflosses.evaluation.domain import REAL, Floats
@@ -255,7 +255,7 @@ class _Point:
         if not self.flat.size:
             return self.flat
         with np.errstate(all="ignore"):
-            jacobian = np.atleast_2d(approx_fprime(self.flat, self._losses, h))
+            jacobian = np.atleast_2d(scipy.optimize.approx_fprime(self.flat, self._losses, h))
         if self.loss.reduction != "none" or self.loss.reads_all_predictions:
             return np.asarray(jacobian.sum(axis=0))
         own = self.own, np.arange(self.flat.size)
@@ -277,7 +277,7 @@ class _Point:
 
         def difference(h: Floats) -> Floats:
             with np.errstate(all="ignore"):
-                return np.diagonal(np.atleast_2d(approx_fprime(self.flat, self._slopes, h)))
+                return np.diagonal(np.atleast_2d(scipy.optimize.approx_fprime(self.flat, self._slopes, h)))
 
         sides = difference(self.h), difference(-self.h)
         mean = sides[0] / 2 + sides[1] / 2

@@ -279,11 +279,16 @@ def run(code: str) -> str:
 
 
 def test_importing_the_library_imports_nothing_optional() -> None:
-    code = "import sys, reflosses; {}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    seen = run(code.format("[getattr(reflosses, name) for name in reflosses.__all__]")).split()
-    assert {"reflosses", "numpy", "scipy"} <= set(seen)
-    assert not set(OPTIONAL) & set(seen)
+    code = "import sys, reflosses; {}; print(*sys.modules)"
+    names = "[getattr(reflosses, name) for name in reflosses.__all__]"
+    seen = set(run(code.format(f"{names}; import reflosses.__main__")).split())
+    assert {"reflosses", "numpy", "scipy"} <= seen
+    assert not set(OPTIONAL) & {name.partition(".")[0] for name in seen}
+    assert not {"scipy.special", "scipy.optimize"} & seen  # they take longer than all the rest
     assert not {"numpy", "scipy"} & set(run(code.format("pass")).split())  # nothing before it is used
+    alone = set(run(code.format("import reflosses.frameworks.isolation")).split())
+    assert "numpy" in alone
+    assert not {"scipy", "reflosses.losses"} & alone  # a process for somebody's function needs none of our losses
 
 
 def test_the_library_works_with_numpy_and_scipy_alone() -> None:

@@ -232,8 +232,9 @@ def _products(a: Floats, b: Floats) -> Fraction:
     return sum((n * Fraction(p) * Fraction(q) for (p, q), n in times.items()), Fraction(0))
 
 
-def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:
-    """How far values and gradients move when the loss's parameters are rounded to a format; None: not at all."""
+@lru_cache(maxsize=64)
+def _with_rounded_parameters(loss: Loss, form: Format) -> tuple[Loss, Loss] | None:
+    """A loss, unreduced, and the same with its parameters rounded to a format; None if that changes nothing."""
     rounded: dict[str, Any] = {}
     for f in fields(loss):
         given = getattr(loss, f.name)
@@ -244,11 +245,18 @@ def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) ->
     if not rounded or loss.reads_all_predictions:
         return None
     try:
-        other = replace(loss, **rounded, reduction="none")
+        return replace(loss, reduction="none"), replace(loss, **rounded, reduction="none")
     except ValueError:
         return None
+
+
+def rounding_of_parameters(loss: Loss, y: Floats, yhat: Floats, form: Format) -> tuple[Floats, Floats] | None:
+    """How far values and gradients move when the loss's parameters are rounded to a format; None: not at all."""
+    both = _with_rounded_parameters(loss, form)
+    if both is None:
+        return None
     a, b = unstack(loss, y, yhat)
-    (v, g), (v2, g2) = replace(loss, reduction="none").value_and_grad(a, b), other.value_and_grad(a, b)
+    (v, g), (v2, g2) = (one.value_and_grad(a, b) for one in both)
     with np.errstate(all="ignore"):
         apart = np.abs(np.asarray(v) - v2).reshape(-1), np.abs(per_loss(loss, g - g2))
     return np.nan_to_num(apart[0], posinf=0.0), np.nan_to_num(apart[1], posinf=0.0)

@@ -437,10 +437,10 @@ class Interview:
         numbers = numbers._replace(size=np.fmax(numbers.size, self.unit))
         regimes = question.regimes[: len(numbers.got)]
         right, ulps, slack = judged(numbers, bound, np.isin(regimes, LENIENT), self.form)
-        for regime in dict.fromkeys(regimes):
+        for regime in dict.fromkeys(regimes.tolist()):
             here = known & (regimes == regime)
             worst = ulps[here][right[here]].max(initial=0.0)
-            self._count(str(regime), what, int(right[here].size), float(worst))
+            self._count(regime, what, int(right[here].size), float(worst))
         i, j = np.nonzero(known[:, None] & ~right)
         kinds = verdicts(what, regimes[i], numbers.got[i, j], numbers.exact[i, j], numbers.size[i, j], self.form)
         seen: set[tuple[int, int]] = set()

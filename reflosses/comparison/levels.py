@@ -49,8 +49,8 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
     """Deviations of one candidate of factor · loss, each with its level. Inputs of a clip are judged together."""
     clipped: dict[bytes, str] = {}
     held: dict[tuple[float, float], list[tuple[Deviation, float]]] = {}
-    for d in found:
-        depth = _depth(d, loss, form)
+    depths = [_depth(d, loss, form) for d in found]
+    for d, depth in zip(found, depths, strict=True):
         if depth is None or not _is_hard_value(d):
             continue
         dense = d.name.endswith((ONE_OF_ALL, NEXT_TO_A_BORDER))
@@ -66,7 +66,7 @@ def with_levels(found: Sequence[Deviation], loss: Loss, form: Format, factor: fl
             clipped |= {_input(d): level for d, _ in group}
     if "formula" in clipped.values():  # one clip, seen at many inputs
         clipped = dict.fromkeys(clipped, "formula")
-    return [replace(d, level=_level_of(d, clipped, _depth(d, loss, form), loss, form)) for d in found]
+    return [replace(d, level=_level_of(d, clipped, depth, loss, form)) for d, depth in zip(found, depths, strict=True)]
 
 
 def _level_of(d: Deviation, clipped: dict[bytes, str], depth: float | None, loss: Loss, form: Format) -> str:

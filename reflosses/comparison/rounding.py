@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from inspect import signature
 from math import inf, nan
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reflosses.comparison.formats import Format
 from reflosses.comparison.judging import NumberJudge
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
 from reflosses.evaluation.stack import per_loss, unstack
+from reflosses.evaluation.sums import rounded
 from reflosses.truth.arithmetic import CannotCertifyError
 from reflosses.truth.proof import certified
 
@@ -27,6 +30,13 @@ def correctly_rounded(judge: NumberJudge, what: str, places: NDArray[np.int64]) 
     assert loss is not None
     numbers = form.numbers_at(places)
     y, yhat = unstack(loss, *judge.one.at(numbers))
+    if what == "value" and not loss.layout.groups:
+        due = fractions(loss, np.ravel(y), np.ravel(yhat))
+        if due is not None:
+            due = [Fraction(judge.factor) * d for d in due]
+            near = np.array([rounded(d) for d in due])[:, None]
+            beside = np.array([(d > n) - (d < n) for d, n in zip(due, near[:, 0].tolist(), strict=True)])[:, None]
+            return nearest(form, near, beside * 5e-324, form.round(near))
     weight = None if judge.factor == 1 else np.full(loss.layout.bind(np.shape(yhat)).value_shape, judge.factor)
     try:
         truth = certified(loss, y, yhat, weight, strict=False, slopes=what == "gradient")
@@ -37,19 +47,19 @@ def correctly_rounded(judge: NumberJudge, what: str, places: NDArray[np.int64]) 
     )
     if what == "gradient":
         near, rest = (per_loss(loss, a) for a in (near, rest))
-    near, rest = near.reshape(len(places), -1), rest.reshape(len(places), -1)
+    return nearest(form, near.reshape(len(places), -1), rest.reshape(len(places), -1), nan)
+
+
+def nearest(form: Format, near: Floats, rest: Floats, tie: Any) -> Floats:
+    """The numbers of a format nearest to near + rest, if near is rounded; tie: what is returned at the midpoint of two.
+
+    The sign of a rest is enough: it decides only where the float64 next to the result is a midpoint.
+    """
     with np.errstate(all="ignore"):
         below, above = form.round(np.nextafter(near, -inf)), form.round(np.nextafter(near, inf))
         middle = (below + above) / 2
         side = np.sign((near - middle) + rest)
-    found = np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, nan)))
-    if what == "value" and not loss.layout.groups:
-        for i in np.flatnonzero(np.isnan(found[:, 0])).tolist():
-            due = exact_fraction(loss, np.ravel(y)[i], np.ravel(yhat)[i])
-            if due is not None:
-                beside = (due * Fraction(judge.factor)) - Fraction(float(middle[i, 0]))
-                found[i, 0] = form.round(near)[i, 0] if beside == 0 else (above if beside > 0 else below)[i, 0]
-    return found
+    return np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, tie)))
 
 
 class _NoFunctions:
@@ -59,14 +69,20 @@ class _NoFunctions:
         raise NotImplementedError(name)
 
 
-def exact_fraction(loss: Loss, y: float, yhat: float) -> Fraction | None:
-    """One loss as a fraction, by its definition; None if this has an exponential, a root or a logarithm."""
-    names = list(signature(loss.definition).parameters)[3:]
-    parameters = [getattr(loss, name) for name in names]
-    if not all(isinstance(p, int | float) for p in parameters):
+@lru_cache(maxsize=64)
+def _parameters(loss: Loss) -> tuple[Fraction, ...] | None:
+    """The parameters of a definition as fractions; None if one is no number."""
+    given = [getattr(loss, name) for name in list(signature(loss.definition).parameters)[3:]]
+    return tuple(map(Fraction, given)) if all(isinstance(p, int | float) for p in given) else None
+
+
+def fractions(loss: Loss, y: Floats, yhat: Floats) -> list[Fraction] | None:
+    """Losses of one prediction each as fractions, by their definition; None if one has an exponential or the like."""
+    parameters = _parameters(loss)
+    if parameters is None:
         return None
     try:
-        found = loss.definition(_NoFunctions(), *map(Fraction, (float(y), float(yhat), *parameters)))
+        pairs = zip(y.tolist(), yhat.tolist(), strict=True)
+        return [Fraction(loss.definition(_NoFunctions(), Fraction(a), Fraction(b), *parameters)) for a, b in pairs]
     except NotImplementedError:
         return None
-    return Fraction(found)

@@ -76,6 +76,8 @@ def judged(numbers: Numbers, bound: float, lenient: Any, form: Format) -> tuple[
 
 def verdicts(what: str, regimes: Any, got: Floats, exact: Floats, size: Floats, form: Format) -> NDArray[np.int64]:
     """The names for numbers that are not right, as indices of VERDICTS; errors are relative to `size`."""
+    if not got.size:  # most calls have no wrong number
+        return np.zeros(np.shape(got), np.int64)
     half = form.eps**0.5
     with np.errstate(all="ignore"):
         dead = (np.abs(exact) > half) & (np.abs(got) <= half * np.fmin(np.abs(exact), 1)) & (what == "gradient")

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
+import scipy
 
 from reflosses.catalogue import losses
 from reflosses.comparison.battery import family
@@ -397,7 +397,8 @@ def closest_constant(gaps: Callable[[Any], Floats], grid: Any) -> float:
     found, inner = float(grid[best]), 0.02 * (high - low)
     if errors[best] > 1e-12:
         start, exact = min(max(found, low + inner), high - inner), {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-        found = float(least_squares(gaps, [start], bounds=([low], [high]), max_nfev=25, **exact).x[0])
+        fit = scipy.optimize.least_squares(gaps, [start], bounds=([low], [high]), max_nfev=25, **exact)
+        found = float(fit.x[0])
     beside = found + inner if found + inner <= high else found - inner
     if (gaps(found) == gaps(beside)).all():
         raise ValueError("not the only one")

@@ -74,7 +74,7 @@ def usual_axes(run: Interview, cases: list[Case]) -> list[Case]:
 def hard_cases(run: Interview, cases: list[Case]) -> Iterator[Case]:
     """All other calls, with targets shaped as in `cases`."""
     by_prediction = {np.ndim(c.question.y) == c.question.yhat.ndim for c in cases}
-    regimes = {str(r) for a in run.record for r in a.regimes} - {"moderate"}
+    regimes = {r for a in run.record for r in a.regimes.tolist()} - {"moderate"}
     for answered in _few(run.record, regimes):
         if answered.yhat.size > LONG and run.form.top > 16:  # such a sum overflows in a narrow format only
             continue
@@ -95,7 +95,7 @@ def _few(record: list[Answered], regimes: set[str]) -> Iterator[Answered]:
     """Of each block in these regimes, at most PER_BLOCK calls, spread over the block; and no tame call."""
     blocks: dict[tuple[str, str], list[Answered]] = {}
     for a in record:
-        if not a.tame and len(a.regimes) and set(a.regimes) & regimes:
+        if not a.tame and not regimes.isdisjoint(a.regimes.tolist()):
             blocks.setdefault((str(a.regimes[0]), a.name), []).append(a)
     for calls in blocks.values():
         step = -(-len(calls) // PER_BLOCK)

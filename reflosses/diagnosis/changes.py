@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.model import Change, Model, Question
@@ -181,7 +181,7 @@ def with_yhat(f: Callable[[Floats, int], Floats], back: Callable[[Floats, Floats
 
 def sigmoid_back(z: Floats, g: Floats, axis: int) -> Floats:
     """The gradient by z from the gradient by σ(z)."""
-    return np.asarray(g * expit(z) * expit(-z))
+    return np.asarray(g * scipy.special.expit(z) * scipy.special.expit(-z))
 
 
 def classes(q: Question) -> int:

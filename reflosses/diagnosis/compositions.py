@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
@@ -64,7 +64,7 @@ ANYWHERE: tuple[tuple[str, Function], ...] = (
     ("log {}", np.log),
     ("the exponential of {}", np.exp),
     ("the root of {}", np.sqrt),
-    ("the sigmoid of {}", expit),
+    ("the sigmoid of {}", lambda x: scipy.special.expit(x)),
     ("tanh of {}", np.tanh),
     ("the sign of {}", np.sign),
     ("rounded {}", np.rint),
@@ -81,7 +81,7 @@ ANYWHERE: tuple[tuple[str, Function], ...] = (
     ("{} less their mean, over their standard deviation", lambda x: (x - x.mean()) / x.std()),
 )
 OF_ROWS: tuple[tuple[str, Function], ...] = (
-    ("the softmax of {} along the last axis", lambda x: softmax(x, axis=-1)),
+    ("the softmax of {} along the last axis", lambda x: scipy.special.softmax(x, axis=-1)),
     ("{} divided by the sum of each row", lambda x: x / x.sum(axis=-1, keepdims=True)),
     ("{} divided by the length of each row", lambda x: x / np.sqrt(np.square(x).sum(axis=-1, keepdims=True))),
     ("{} less the mean of each row", lambda x: x - x.mean(axis=-1, keepdims=True)),
@@ -208,7 +208,7 @@ OUTSIDE: tuple[tuple[str, Function], ...] = (
     ("{}/(1 + {})", lambda v: v / (1 + v)),
     ("−log(1 − {})", lambda v: -np.log1p(-v)),
     ("tanh of {}", np.tanh),
-    ("the sigmoid of {}", expit),
+    ("the sigmoid of {}", lambda x: scipy.special.expit(x)),
     ("{} to the power 3/2", lambda v: v**1.5),
     ("{}³", lambda v: v**3),
 )

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
@@ -189,7 +189,7 @@ def _where(loss: Any, v: float, y: float, of: Callable[[float], float]) -> float
         def gap(log_a: float) -> float:
             return float(np.asarray(each.value(np.array([y]), np.array([of(np.exp(log_a))])))[0]) - v
 
-        return float(np.exp(brentq(gap, np.log(1e-300), np.log(high), xtol=1e-13)))
+        return float(np.exp(scipy.optimize.brentq(gap, np.log(1e-300), np.log(high), xtol=1e-13)))
     except NOT_APPLICABLE:
         return np.nan
 

@@ -67,6 +67,8 @@ class Tape:
 
     def rounded(self, a: Any) -> Any:
         """Numbers of the format."""
+        if isinstance(a, np.ndarray) and a.dtype == self.dtype and self.form.name != "bfloat16":
+            return a
         return self.form.round(a) if self.form.name == "bfloat16" else np.asarray(a).astype(self.dtype, copy=False)
 
     def node(self, a: Any) -> Node:

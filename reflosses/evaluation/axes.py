@@ -92,15 +92,19 @@ class Arrangement:
         """The axes of yhat: those outside the units, then those of a unit."""
         return self.outer + tuple(i for g in self.groups for i in g)
 
+    @cached_property
+    def back(self) -> tuple[int, ...]:
+        """The order of axes that undoes `order`."""
+        return tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
+
     def arrange(self, a: NDArray[Any]) -> NDArray[Any]:
         """`a` (shaped like yhat) as (units, *unit_shape)."""
         return a.transpose(self.order).reshape(self.units, *self.unit_shape)
 
     def restore(self, a: NDArray[Any]) -> NDArray[Any]:
         """The inverse of `arrange`, as an array of its own."""
-        order = self.order
-        moved = a.reshape([self.shape[i] for i in order])
-        return np.ascontiguousarray(moved.transpose(np.argsort(order))).reshape(self.shape)
+        moved = a.reshape([self.shape[i] for i in self.order])
+        return np.ascontiguousarray(moved.transpose(self.back)).reshape(self.shape)
 
     def read(self, a: NDArray[Any], box: Box = ()) -> Floats:
         """The units of `a` in a box, as (units, *unit_shape) in float64; a view where that is possible."""

@@ -253,15 +253,17 @@ class Loss(ABC):
         """Copies and pickles are constructed again, so that their arrays are read-only too."""
         return _rebuilt, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
 
+    @cached_property
     def _key(self) -> tuple[Any, ...]:
+        """The parameters as what can be compared and hashed."""
         values = (getattr(self, f.name) for f in fields(self))
         return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
 
     def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, Loss) and type(other) is type(self) else NotImplemented
+        return self._key == other._key if isinstance(other, Loss) and type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((type(self), self._key()))
+        return hash((type(self), self._key))
 
 
 def _rebuilt(cls: type[Loss], parameters: dict[str, Any]) -> Loss:

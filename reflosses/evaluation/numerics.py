@@ -1,6 +1,7 @@
 """Small functions that several losses share, each in a form that keeps its digits.
 
 The reasons, with the inputs where the usual form fails, are in the floating-point sections of `derivations/`.
+`import scipy` alone is quick: a part of SciPy is imported where it is first used, here and in the whole package.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from math import frexp
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from reflosses.evaluation.axes import FEW
 from reflosses.evaluation.domain import MAX, Floats, magnitude, within
@@ -108,12 +109,16 @@ def times(a: Floats, x: Floats) -> Floats:
 
 def xlogy(a: Floats, x: Floats) -> Floats:
     """a·log(x) with 0·log(x) = 0; of float64, or of wider floats, which SciPy does not take."""
-    return np.asarray(special.xlogy(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log(x))
+    if x.itemsize == 8:
+        return np.asarray(scipy.special.xlogy(a, x))
+    return np.where((a == 0) & (x == x), 0.0, a * np.log(x))
 
 
 def xlog1py(a: Floats, x: Floats) -> Floats:
     """a·log(1 + x) with 0·log(1 + x) = 0, as `xlogy`."""
-    return np.asarray(special.xlog1py(a, x)) if x.itemsize == 8 else np.where((a == 0) & (x == x), 0.0, a * np.log1p(x))
+    if x.itemsize == 8:
+        return np.asarray(scipy.special.xlog1py(a, x))
+    return np.where((a == 0) & (x == x), 0.0, a * np.log1p(x))
 
 
 def exp_of_product(a: float, x: Floats) -> Floats:

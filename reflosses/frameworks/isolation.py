@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 from reflosses.comparison.candidate import FRAMEWORKS, Answer, InProcess, NumPy, detect
 from reflosses.comparison.formats import FORMATS
 from reflosses.comparison.inspection import place_of, told
-from reflosses.frameworks.function import find
 from reflosses.frameworks.loading import load_target, split_target
 from reflosses.frameworks.processes import (
     APART,
@@ -319,6 +318,8 @@ class _Served:
         form, self.limit = FORMATS[dtype], limit
         self.unknown = source.given is None and source.framework == "auto"  # the framework is unknown
         if source.given is not None:
+            from reflosses.frameworks.function import find  # no other source needs every loss imported
+
             framework, function = find(source.name)
             self.candidate: Any = framework.candidate(function, source.given, form)
             return

@@ -18,7 +18,7 @@ from reflosses.teaching.tree import Clause, Name, Term
 
 
 @dataclass(frozen=True)
-class Equation:
+class DisplayedEquation:
     """A displayed equation and the number behind it; 0 if it has none."""
 
     clause: Clause
@@ -32,7 +32,7 @@ class Displayed:
     code: dict[str, Any]  # the words of the block: parameters, y, yhat, value, grad
     scope: Scope
     definitions: dict[str, Definition]
-    equations: list[Equation]
+    equations: list[DisplayedEquation]
 
     def term(self, text: str) -> Term:
         """A formula of one side as a tree, with the letters of this place."""
@@ -63,7 +63,7 @@ class _Collector(Walk):
     def __init__(self, text: str, stem: str):
         super().__init__(read_page(text), stem, 0, 0)
         self.places: list[Displayed] = []
-        self.equations: list[Equation] = []
+        self.equations: list[DisplayedEquation] = []
 
     def compare(self, code: dict[str, Any]) -> None:
         here = copy.deepcopy(self.scope)  # later places change it
@@ -73,9 +73,9 @@ class _Collector(Walk):
         number = re.search(r"\\tag\{(\d+)\}", formula.text)
         for clause in clauses:
             if define:
-                self.defined(clause)
+                self.scope.defined(clause)
             if not formula.inline:
-                self.equations.append(Equation(clause, int(number[1]) if number else 0))
+                self.equations.append(DisplayedEquation(clause, int(number[1]) if number else 0))
 
 
 def displayed(text: str, stem: str) -> list[Displayed]:

@@ -100,7 +100,7 @@ class Number(Ordered):
 
     def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:
         if isinstance(other, (int, float)):
-            other = Number(self.m, self.m.exact(other))
+            other = self.m.number(other)
         if not isinstance(other, Number):
             return NotImplemented
         try:
@@ -378,10 +378,14 @@ class Arithmetic:
             return numbers
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number, np.ndarray)):
             return value
-        value = float(value)
-        if value not in self.lifted:
-            self.lifted[value] = Number(self, self.exact(value))
-        return self.lifted[value]
+        return self.number(float(value))
+
+    def number(self, value: float) -> Number:
+        """A finite number as an exact constant, made once."""
+        known = self.lifted.get(value)
+        if known is None:
+            known = self.lifted[value] = Number(self, self.exact(value))
+        return known
 
     def variable(self, value: float) -> Number:
         """The prediction that is differentiated by."""
@@ -472,7 +476,7 @@ class Arithmetic:
     def xlogy(self, a: Any, b: Any) -> Any:
         """a·log b, 0 where a is 0."""
         a = self._number(a)
-        if all(_is_zero(c) for c in a.coefficients()) and a.is_constant():
+        if a.is_constant() and _is_zero(a.coefficient(0)):
             if _sign(self._number(b).coefficient(0)) < 0:
                 raise CannotCertifyError("the logarithm of a negative number")
             return Number(self, self.exact(0))
@@ -481,7 +485,7 @@ class Arithmetic:
     def _number(self, x: Any) -> Number:
         if isinstance(x, Infinite):
             raise CannotCertifyError("a function of ∞")
-        return x if isinstance(x, Number) else Number(self, self.exact(x))
+        return x if isinstance(x, Number) else self.number(x)
 
 
 # ---- rounding --------------------------------------------------------------------------------------------------------

@@ -79,13 +79,15 @@ ONE_LABEL = "sklearn.hinge_loss of labels"  # wrong wherever a call has one labe
 
 @cache
 def found(row: int) -> Comparison:
-    """What is known of a row."""
+    """What is known of a row. `tests/diagnosis` holds the explanations."""
     name, function, given, dtype = ROWS[row]
     if name == "sklearn":
         pytest.importorskip("sklearn", reason="needs the extra [sklearn]: scikit-learn")
     if function.name == "scipy.special.softplus" and not hasattr(scipy.special, "softplus"):
         pytest.skip("this version of SciPy has no softplus")
-    return checked(FRAMEWORKS[name], function, given, dtype)
+    result = checked(FRAMEWORKS[name], function, given, dtype, diagnose=False)
+    result.interview = None  # the record of every call
+    return result
 
 
 def pasted(lines: str) -> dict[str, object]:

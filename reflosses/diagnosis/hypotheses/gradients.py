@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import count, divisor, multiplied
@@ -129,7 +129,7 @@ def by_probability(q: Question, model: Model) -> Answer | None:
     answer = model(q)
     if not isinstance(q.loss, BinaryCrossEntropyWithLogits | FocalWithLogits) or answer.grad is None:
         return None
-    return Answer(answer.value, answer.grad / (expit(q.yhat) * expit(-q.yhat)))
+    return Answer(answer.value, answer.grad / (scipy.special.expit(q.yhat) * scipy.special.expit(-q.yhat)))
 
 
 FAMILY.defect(

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from reflosses.comparison.battery import family
 from reflosses.comparison.candidate import Answer
@@ -85,7 +85,7 @@ FAMILY.convention(
     "sigmoid of probabilities",
     says="takes the sigmoid of what are probabilities already",
     seen_in="SMP, MONAI sigmoid=True",
-    change=only_overlaps(with_yhat(lambda p, axis: expit(p), sigmoid_back)),
+    change=only_overlaps(with_yhat(lambda p, axis: scipy.special.expit(p), sigmoid_back)),
 )
 
 

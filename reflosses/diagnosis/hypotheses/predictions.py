@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 from reflosses.comparison.candidate import Answer
 from reflosses.diagnosis.changes import another, divisor, joined, only_for, sigmoid_back, taking_part, with_yhat
@@ -30,7 +30,9 @@ FAMILY.convention(
     "applies the sigmoid twice",
     says="takes the sigmoid of what is one already",
     seen_in="torch binary_cross_entropy_with_logits after a sigmoid",
-    change=only_for((BinaryCrossEntropyWithLogits, FocalWithLogits), with_yhat(lambda z, axis: expit(z), sigmoid_back)),
+    change=only_for(
+        (BinaryCrossEntropyWithLogits, FocalWithLogits), with_yhat(lambda z, axis: scipy.special.expit(z), sigmoid_back)
+    ),
 )
 
 
@@ -42,7 +44,7 @@ def log_normalised(z: Floats, axis: int) -> Floats:
 
 def log_normalised_back(z: Floats, g: Floats, axis: int) -> Floats:
     """The gradient by z from the gradient by log softmax(z)."""
-    return np.asarray(g - softmax(z, axis=axis) * np.sum(g, axis=axis, keepdims=True))
+    return np.asarray(g - scipy.special.softmax(z, axis=axis) * np.sum(g, axis=axis, keepdims=True))
 
 
 def softmax_of_batch(q: Question, model: Model) -> Answer | None:
@@ -68,7 +70,7 @@ FAMILY.convention(
 
 def softmax_back(z: Floats, g: Floats, axis: int) -> Floats:
     """The gradient by z from the gradient by softmax(z)."""
-    p = softmax(z, axis=axis)
+    p = scipy.special.softmax(z, axis=axis)
     return np.asarray(p * (g - np.sum(g * p, axis=axis, keepdims=True)))
 
 
@@ -76,7 +78,7 @@ FAMILY.convention(
     "applies the softmax twice",
     says="takes the softmax of what is one already",
     seen_in="torch cross_entropy after a softmax",
-    change=only_for((CrossEntropy,), with_yhat(lambda z, axis: softmax(z, axis=axis), softmax_back)),
+    change=only_for((CrossEntropy,), with_yhat(lambda z, axis: scipy.special.softmax(z, axis=axis), softmax_back)),
 )
 
 
