@@ -12,7 +12,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts quiz bare accuracy frameworks atlas coverage portrait portraits figures bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts quiz bare accuracy frameworks atlas coverage portrait portraits figures bench vectors consumers site test-site wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
@@ -91,6 +91,15 @@ consumers: .venv/test  ## prove all vectors again; compile and run their readers
 	$(BIN)/python tests/measuring/write_vectors.py --check
 	REFLOSSES_VECTORS=all $(BIN)/python -m pytest -q tests/test_vectors.py tests/consumers
 
+site: .venv/site .cache/web/stamp  ## build the pages as a site into .cache/site; it opens from there (needs node and npm)
+	$(BIN)/python -m reflosses.teaching.web .cache/site --modules .cache/web/node_modules
+
+test-site: site  ## drive the site in Chromium: errors, formulas, figures against the library, contrast, size, phones
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome; do command -v "$$name" >/dev/null && exit 0; done; \
+	    [ "$$(id -u)" = 0 ] && apt-get install -y -q --no-install-recommends chromium && exit 0; \
+	    echo 'no Chromium: apt-get install chromium as root, or set CHROMIUM to the path of one' >&2; exit 1
+	$(BIN)/python -m pytest -q tests/web/test_site.py
+
 wheel: .venv/check  ## build the wheel into .cache/wheel
 	$(BIN)/python -m build --wheel --outdir .cache/wheel
 
@@ -112,6 +121,17 @@ clean:  ## remove environments and caches
 .venv/check: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install -q -e '.[test,check]'
 	@touch $@ .venv/test .venv/verify
+
+.venv/site: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q -e '.[test,site]'
+	@touch $@ .venv/test .venv/verify
+
+.cache/web/stamp: tests/web/package.json tests/web/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is not on the PATH: the site needs node 18 or newer' >&2; exit 1; }
+	mkdir -p .cache/web
+	cp tests/web/package.json tests/web/package-lock.json .cache/web
+	npm ci --prefix .cache/web --no-audit --no-fund
+	@touch $@
 
 $(ENVIRONMENTS:%=.cache/%.stamp): .cache/%.stamp: pyproject.toml tests/installed/checkers.txt tests/installed/environments/%.txt
 	$(PYTHON) tests/installed/environments.py $*

@@ -51,7 +51,7 @@ class Reading:
     not_steps: list[tuple[str, str]] = field(default_factory=list)  # the others that have a relation, with the reason
 
 
-class _Walk:
+class Walk:
     """Reads a page from top to bottom."""
 
     def __init__(self, source: Page, stem: str, points: int, seed: int):
@@ -70,11 +70,10 @@ class _Walk:
         self.displayed: dict[str, list[Definition]] = {}  # by letter, what displays define
 
     def run(self) -> Reading:
+        """Read the whole page."""
         for kind, what in self.page.events():
             if kind == CODE_HERE:
-                self.arguments_matter()
-                if difference := difference_from_class(self.scope, what, self.stem):
-                    self.reading.false.append(difference)
+                self.compare(what)
             elif kind == WORDS_HERE:
                 self.enter(what)
             elif what.inline:
@@ -87,6 +86,12 @@ class _Walk:
             letter for letter, found in self.displayed.items() if not all(definition.used for definition in found)
         ]
         return self.reading
+
+    def compare(self, code: dict[str, Any]) -> None:
+        """What the page displays against the numbers of the class; code: a [[code]] of the block."""
+        self.arguments_matter()
+        if difference := difference_from_class(self.scope, code, self.stem):
+            self.reading.false.append(difference)
 
     def enter(self, block: dict[str, Any]) -> None:
         """The start of the page, or of a place."""
@@ -102,6 +107,7 @@ class _Walk:
             raise ValueError(f"the block: {reason}") from None
 
     def display(self, formula: Formula) -> None:
+        """Read a displayed formula."""
         self.reading.displays += 1
         try:
             if formula.text.strip() in self.steps_not:
@@ -116,6 +122,7 @@ class _Walk:
             self.reading.unread[formula.text.strip()] = str(reason)
 
     def inline(self, formula: Formula) -> None:
+        """Read a formula in a line of text, if it is a step."""
         text = formula.text
         try:
             if text in self.under:
@@ -230,6 +237,7 @@ class _Walk:
         return any(self.has_pieces(inner, seen) for inner in parts)
 
     def fault_at(self, chain: Chain, point: Point, indices: dict[str, int]) -> str:
+        """What is false at a point, "" if nothing is."""
         sides = [point.value(side, indices) for side in chain.sides]
         for relation, left, right in zip(chain.relations, sides, sides[1:], strict=False):
             if not _holds(relation, left, right):
@@ -292,4 +300,4 @@ def check_page(text: str, stem: str, points: int = 3, seed: int = 0) -> Reading:
     ValueError if the block at its head is wrong.
     """
     with decimal.localcontext(CONTEXT):
-        return _Walk(read_page(text), stem, points, seed).run()
+        return Walk(read_page(text), stem, points, seed).run()
