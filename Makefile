@@ -12,7 +12,7 @@ XDIST := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE  # tests start sixty interpreters: the first compiles for all
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts bare accuracy frameworks atlas coverage portrait portraits figures bench vectors consumers wheel clean
+.PHONY: help verify test check lint types sweep hunt mutants navigation mutate-pages fuzz verdicts quiz bare accuracy frameworks atlas coverage portrait portraits figures bench vectors consumers wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 21
@@ -53,6 +53,9 @@ fuzz: .venv/test  ## a million calls with arguments of every kind: no stray erro
 
 verdicts: .venv/test  ## what `check` says of 75 right and 176 wrong functions in NumPy: alarms, misses, names, false sentences
 	$(BIN)/python tests/measuring/verdicts.py --framework numpy
+
+quiz: .venv/test  ## judge every wrong answer of the quiz's table with the diagnosis, too (half a minute)
+	REFLOSSES_QUIZ=all $(BIN)/python -m pytest -q tests/teaching/test_quiz.py
 
 bare: .cache/bare.stamp  ## run the tests with nothing but numpy, scipy and pytest installed
 	.cache/bare/bin/python -m pytest -q

@@ -1,4 +1,4 @@
-"""The commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `list`, `show`, `plot` …
+"""The commands: `verify`, `check`, `exhaust`, `portrait`, `hunt`, `coverage`, `explain`, `list`, `show`, `quiz` …
 
 Exit status: 0 right; 1 wrong; 2 misuse; 130 interrupted, after a report of the work done so far. `verify` is wrong if
 our own certification does not hold. With --expect, both are wrong if deviations differ from the list. A list that
@@ -40,9 +40,11 @@ from reflosses.reporting.known_deviations import KnownDeviation, dump, read, une
 from reflosses.reporting.options import command_line
 from reflosses.reporting.plain_math import plain_page
 from reflosses.reporting.portraits import Portrait, suffix_of
+from reflosses.reporting.quiz_talk import Talk
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
+from reflosses.reporting.worked_example import inputs_of, worked_text
 from reflosses.teaching.figures.gallery import figure_of
 from reflosses.teaching.page import without_block
 
@@ -509,6 +511,10 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace) -> None:
     cls = _known(arguments.name, arguments)
+    if arguments.words:
+        with _misused(arguments):
+            print(worked_text(inputs_of(arguments.name, arguments.words), width_of(sys.stdout)))
+        return
     print(show.loss_in_words(cls, width_of(sys.stdout)))
     try:
         page = without_block(catalogue.page(cls))
@@ -526,6 +532,12 @@ def _show(arguments: argparse.Namespace) -> None:
         print("To print it here: pip install 'reflosses[cli]'")
     else:
         print(page)
+
+
+def _quiz(arguments: argparse.Namespace) -> None:
+    _known(arguments.name, arguments)
+    talk = Talk(arguments.name, width=width_of(sys.stdout))
+    arguments.status = talk.run() if arguments.answer is None else talk.told(arguments.answer)
 
 
 def _plot(arguments: argparse.Namespace) -> None:
@@ -559,6 +571,7 @@ RUN = {
     "hypotheses": _hypotheses,
     "list": _list,
     "show": _show,
+    "quiz": _quiz,
     "plot": _plot,
 }
 

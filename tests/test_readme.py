@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import io
 import re
 import shlex
 import subprocess
@@ -177,10 +178,12 @@ def test_its_commands_do_what_they_say(
     monkeypatch.chdir(tmp_path)
     lines = [line for line in command_lines() if line.split()[1] != "verify"]
     assert len(lines) >= 4
+    monkeypatch.setattr("sys.stdin", io.StringIO("min(max(yhat - y, -delta), delta)\n"))  # the answer of the quiz
     for line in lines:
         short = line.replace("--seconds 60", "--points 1000")
         assert main(shlex.split(short, comments=True)[1:]) == 0, line
-        assert "uber" in capsys.readouterr().out, line
+        assert "uber" in capsys.readouterr().out or " -o " in line, line
+    assert (tmp_path / "huber.svg").is_file()
 
 
 def test_its_links_resolve() -> None:

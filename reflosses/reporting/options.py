@@ -136,9 +136,30 @@ def command_line() -> argparse.ArgumentParser:
 
     command = commands.add_parser("list", help="every loss in two lines")
     command.set_defaults(command="list", misuse=command.error)
-    command = commands.add_parser("show", help="a loss: definition, domain, kinks, bounds, and its page")
+    command = commands.add_parser(
+        "show",
+        usage="reflosses show NAME [y=NUMBERS yhat=NUMBERS [KEY=VALUE ...]]",
+        help="a loss: definition, domain, kinks, bounds, and its page; with numbers, a worked example",
+        description="Print a loss and its page. With y= and yhat=, print the page as a worked example: each equation "
+        "with its numbers, and at the end value, gradient and curvature in several ways.",
+        epilog="Examples: reflosses show Huber. reflosses show Huber y=0 yhat=3 delta=2. "
+        "reflosses show Dice y=1,0,1 yhat=0.75,0.25,0.5. Rows are separated by a semicolon, in quotes: 'y=1,0;0,1'.",
+    )
     command.add_argument("name", metavar="NAME")
+    command.add_argument("words", nargs="*", metavar="KEY=VALUE", help="y=, yhat=, and parameters such as delta=2")
     command.set_defaults(command="show", misuse=command.error)
+
+    command = commands.add_parser(
+        "quiz",
+        help="what is the gradient? an answer, such as r if abs(r) < delta else delta*sign(r), is read and judged",
+        description="Ask for the gradient of a loss in the letters of its page, and say of a wrong answer what is "
+        "missing. Without --answer it asks until the answer is right: ? is a hint, Ctrl-D shows the answer.",
+        epilog="Exit status: 0 right, 1 wrong or not answered, 2 not readable, 130 interrupted. An answer that begins "
+        "with a minus needs the equals sign: --answer='-y/p'.",
+    )
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("--answer", metavar="TEXT", help="judge this answer and end; LaTeX is read, too")
+    command.set_defaults(command="quiz", misuse=command.error)
 
     command = commands.add_parser(
         "plot",

@@ -99,17 +99,25 @@ def distance(a: Value, b: Value) -> Decimal:
     return size(summed(a, multiply(-ONE, b)))
 
 
-@lru_cache(1 << 14)  # a difference quotient moves one letter; the exponentials of all others stay
 def exponential(x: Decimal) -> Decimal:
     """The exponential of a number."""
-    return x.exp()
+    return _exponential(x, decimal.getcontext().prec)
 
 
-@lru_cache(1 << 14)
 def logarithm(x: Decimal) -> Decimal:
     """The logarithm of a positive number; `decimal` alone would call the one of 0 minus infinity."""
     if x <= 0:
         raise decimal.InvalidOperation(f"the logarithm of {x:.6g}")
+    return _logarithm(x, decimal.getcontext().prec)
+
+
+@lru_cache(1 << 14)  # a difference quotient moves one letter; the exponentials of all others stay
+def _exponential(x: Decimal, digits: int) -> Decimal:
+    return x.exp()
+
+
+@lru_cache(1 << 14)
+def _logarithm(x: Decimal, digits: int) -> Decimal:
     return x.ln()
 
 

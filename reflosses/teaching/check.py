@@ -14,7 +14,7 @@ from typing import Any
 
 from reflosses.teaching.arithmetic import CONTEXT, EXACT, Array, Value, distance, size
 from reflosses.teaching.evaluate import Definition, Point, UndefinedError
-from reflosses.teaching.page import Formula, Page, read_page
+from reflosses.teaching.page import CODE_HERE, WORDS_HERE, Formula, Page, read_page
 from reflosses.teaching.points import Scope, has_letters, is_part
 from reflosses.teaching.shipped import difference_from_class
 from reflosses.teaching.tree import (
@@ -70,18 +70,12 @@ class _Walk:
         self.displayed: dict[str, list[Definition]] = {}  # by letter, what displays define
 
     def run(self) -> Reading:
-        block = self.page.block
-        events: list[tuple[int, int, Any]] = [(0, 1, block)]  # at one line the class comes first, then a place
-        events += [(self.page.place(place["at"]), 1, place) for place in block.get("place", ())]
-        events += [(formula.start, 2, formula) for formula in self.page.formulas]
-        for code in block.get("code", ()):
-            events.append((self.page.place(code["at"]) if "at" in code else len(self.page.text), 0, code))
-        for _, kind, what in sorted(events, key=lambda event: event[:2]):
-            if kind == 0:
+        for kind, what in self.page.events():
+            if kind == CODE_HERE:
                 self.arguments_matter()
                 if difference := difference_from_class(self.scope, what, self.stem):
                     self.reading.false.append(difference)
-            elif kind == 1:
+            elif kind == WORDS_HERE:
                 self.enter(what)
             elif what.inline:
                 self.inline(what)
@@ -103,7 +97,7 @@ class _Walk:
                 if self.page.stands(text):
                     self.quotes.add(text)
                 for clause in self.scope.read(text):
-                    self.defined(clause)
+                    self.scope.defined(clause)
         except NotReadError as reason:
             raise ValueError(f"the block: {reason}") from None
 
@@ -162,7 +156,7 @@ class _Walk:
 
     def formula(self, formula: Formula, clauses: list[Clause], define: bool = True) -> None:
         """Define what is new, then assert the rest."""
-        rest = [clause for clause in clauses if not (define and self.defined(clause))]
+        rest = [clause for clause in clauses if not (define and self.scope.defined(clause))]
         for clause in rest:
             if not clause.chain.relations:
                 raise NotReadError("no equation")
@@ -177,35 +171,6 @@ class _Walk:
             if fault:
                 self.reading.false.append(f"line {formula.line}: {formula.text.strip()}\n    {fault}")
                 return
-
-    def defined(self, clause: Clause) -> bool:
-        """Whether the clause is a definition and nothing else; of a longer chain the sides are asserted as well.
-
-        A name that is defined under conditions can get one more case.
-        """
-        scope, (head, *sides) = self.scope, clause.chain.sides
-        if clause.other or not isinstance(head, Name) or clause.chain.relations[:1] not in (("=",), (":=",)):
-            return clause.other
-        key = head.printed if head.printed in scope.words["labels"] else head.letter
-        rows = scope.definitions[key].rows if key in scope.definitions else ()
-        conditions = [condition for _, condition in rows]
-        if key in scope.domains or key in scope.constants or Condition() in conditions:
-            return False
-        if rows and clause.condition in (Condition(), *conditions):
-            return False
-        if head.primes or (head.letter == r"\delta" and len(head.subscripts) == 2):
-            return False
-        subscripts = () if key == head.printed else head.subscripts
-        indices = tuple(s.printed for s in subscripts if isinstance(s, Name) and s.printed in scope.ranges)
-        arguments = tuple(a.printed for a in head.arguments or () if isinstance(a, Name))
-        if rows and scope.definitions[key].indices != indices:
-            return False
-        if len(indices) < len(subscripts) or len(set(arguments)) < len(head.arguments or ()):
-            return False
-        scope.definitions[key] = Definition(indices, arguments, (*rows, (sides[0], clause.condition)))
-        for point in scope.pool:
-            point.memory.clear()
-        return len(sides) == 1
 
     def arguments_matter(self) -> None:
         """A function that does not depend on one of its arguments is a fault: ℓ(c, ŷ) = r²."""

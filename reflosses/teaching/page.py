@@ -62,6 +62,7 @@ PLACE = {
     "where",
 }
 PAGE = {*PLACE, "first", "place", "under", "code", "steps_not"}
+CODE_HERE, WORDS_HERE, FORMULA_HERE = range(3)  # what stands at a line of a page
 UNDER = {"where", "read"}
 CODE = {"at", "where", "page", "y", "yhat", "parameters", "fixed", "value", "grad", "curvature"}
 
@@ -92,6 +93,19 @@ class Page:
     def stands(self, quoted: str) -> bool:
         """Whether a formula, or a part of one, stands on the page literally."""
         return any(quoted in formula.text for formula in self.formulas)
+
+    def events(self) -> Iterator[tuple[int, Any]]:
+        """What a reader meets, from top to bottom: the block, its places and codes, and the formulas.
+
+        At one line a [[code]] comes first, which speaks of what stands before it, then a [[place]].
+        """
+        places = [(0, WORDS_HERE, self.block)]
+        places += [(self.place(place["at"]), WORDS_HERE, place) for place in self.block.get("place", ())]
+        events: list[tuple[int, int, Any]] = [(formula.start, FORMULA_HERE, formula) for formula in self.formulas]
+        for code in self.block.get("code", ()):
+            events.append((self.place(code["at"]) if "at" in code else len(self.text), CODE_HERE, code))
+        for _, kind, what in sorted([*places, *events], key=lambda event: event[:2]):
+            yield kind, what
 
     def place(self, quoted: str) -> int:
         """Where a text begins. ValueError if it stands not exactly once on the page."""

@@ -92,7 +92,37 @@ class Scope:
         """`z > 0 \\text{ and } y = 1` as a condition; "" as none."""
         return self.read(r"0 = 0 \text{ for } " + text)[0].condition if text else Condition()
 
-    def _letters(self) -> Letters:
+    def defined(self, clause: Clause) -> bool:
+        """Take the clause as a definition, if it is one; whether it is nothing else: a longer chain asserts, too.
+
+        A name that is defined under conditions can get one more case.
+        """
+        head, *sides = clause.chain.sides
+        if clause.other or not isinstance(head, Name) or clause.chain.relations[:1] not in (("=",), (":=",)):
+            return clause.other
+        key = head.printed if head.printed in self.words["labels"] else head.letter
+        rows = self.definitions[key].rows if key in self.definitions else ()
+        conditions = [condition for _, condition in rows]
+        if key in self.domains or key in self.constants or Condition() in conditions:
+            return False
+        if rows and clause.condition in (Condition(), *conditions):
+            return False
+        if head.primes or (head.letter == r"\delta" and len(head.subscripts) == 2):
+            return False
+        subscripts = () if key == head.printed else head.subscripts
+        indices = tuple(s.printed for s in subscripts if isinstance(s, Name) and s.printed in self.ranges)
+        arguments = tuple(a.printed for a in head.arguments or () if isinstance(a, Name))
+        if rows and self.definitions[key].indices != indices:
+            return False
+        if len(indices) < len(subscripts) or len(set(arguments)) < len(head.arguments or ()):
+            return False
+        self.definitions[key] = Definition(indices, arguments, (*rows, (sides[0], clause.condition)))
+        for point in self.pool:
+            point.memory.clear()
+        return len(sides) == 1
+
+    def letters(self) -> Letters:
+        """What this place says about its letters."""
         return Letters(self.ranges, frozenset(self.words["labels"]), self.prime, self.nabla, self.first)
 
     def points(self, condition: Condition) -> Iterator[Point]:
@@ -108,7 +138,7 @@ class Scope:
             given = {name: self._draw(domain, shape) for name, (domain, shape) in self.domains.items()}
             given |= self._choices()
             given |= {name: Decimal(n) for name, n in self.constants.items()}
-            point = Point(self._letters(), self.definitions, given)
+            point = Point(self.letters(), self.definitions, given)
             for condition in self.where:
                 point = point.where(point.imposed(condition, {}, number))
             if all(self._met(point, condition) for condition in self.where):

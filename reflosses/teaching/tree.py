@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 
 class NotReadError(Exception):
@@ -149,3 +150,25 @@ class Clause:
     chain: Chain
     condition: Condition = field(default_factory=Condition)
     other: bool = False
+
+
+def mapped(node: Term, change: Callable[[Term], Term | None]) -> Term:
+    """A formula with some parts in place of others. change: the new part, None to look inside the old one."""
+    if (new := change(node)) is not None:
+        return new
+    match node:
+        case Name(arguments=tuple(arguments)):
+            return replace(node, arguments=tuple(mapped(item, change) for item in arguments))
+        case Sum(terms):
+            return Sum(tuple((sign, mapped(term, change)) for sign, term in terms))
+        case Product(factors):
+            return Product(tuple((over, mapped(factor, change)) for over, factor in factors))
+        case Power(base, exponent):
+            return Power(mapped(base, change), None if exponent is None else mapped(exponent, change))
+        case Applied(function, arguments):
+            return Applied(function, tuple(mapped(item, change) for item in arguments))
+        case BigSum():
+            return replace(node, body=mapped(node.body, change))
+        case Cases(rows):
+            return Cases(tuple((mapped(body, change), condition) for body, condition in rows))
+    return node
