@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from scipy.optimize import approx_fprime
+import scipy
 
 from reflosses import catalogue
 from reflosses.evaluation.domain import Floats
@@ -397,7 +397,7 @@ class _Results:
                 return float(loss.grad(y, changed)[place])
 
             h = STEP * room
-            both = [approx_fprime([x], along, step)[0] for step in (h, -h)]
+            both = [scipy.optimize.approx_fprime([x], along, step)[0] for step in (h, -h)]
             found.append(f"{sum(both) / 2:.9g}")
         order = np.arange(yhat.size).reshape(yhat.shape).astype(float)
         return [found[int(n)] for n in self.in_order(order, kind)]
