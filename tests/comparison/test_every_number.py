@@ -2,7 +2,7 @@
 
 import json
 from fractions import Fraction
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -23,10 +23,11 @@ from reflosses.comparison import counting
 from reflosses.comparison.candidate import InProcess, NumPy
 from reflosses.comparison.census import LINES, CountedTarget, share
 from reflosses.comparison.counting import count_numbers
+from reflosses.comparison.expected import Scaled
 from reflosses.comparison.formats import FORMATS, shortest
 from reflosses.comparison.judging import NumberJudge
 from reflosses.comparison.one_prediction import one_predictions, stackable
-from reflosses.comparison.rounding import correctly_rounded
+from reflosses.comparison.rounding import correctly_rounded, fractions
 from reflosses.evaluation.loss import Loss
 
 pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")  # the format that `exhaust` takes by default
@@ -381,12 +382,16 @@ def test_a_result_between_two_numbers_is_settled_by_its_fraction():
     x = form.numbers(-form.last - 1, form.last + 1)
     found = MSE.value(np.full(x.shape, y), x)  # of few bits: it is the midpoint of two numbers at thousands of places
     low, high = form.round(np.nextafter(found, -inf)), form.round(np.nextafter(found, inf))
-    wrong = 0  # the exact square is beside the midpoint, and float64 does not say on which side
-    for i in np.flatnonzero(np.isfinite(high) & (low != high)).tolist():
+    wrong, nearest = 0, []  # the exact square is beside the midpoint, and float64 does not say on which side
+    between = np.flatnonzero(np.isfinite(high) & (low != high))
+    for i in between.tolist():
         side = (Fraction(x[i]) - Fraction(y)) ** 2 - (Fraction(low[i]) + Fraction(high[i])) / 2
         due = form.round(found[i]) if side == 0 else low[i] if side < 0 else high[i]
         wrong += int(form.round(found[i]) != due)
+        nearest.append(due)
     assert wrong > 1000
+    judge = NumberJudge(MSE, one_predictions(MSE, form, y)[0], form, True)
+    np.testing.assert_array_equal(correctly_rounded(judge, "value", form.places(x[between]))[:, 0], nearest)
     assert (value.correctly_rounded, value.undecided) == (value.asked - wrong, 0)
 
 
@@ -420,6 +425,10 @@ def test_midpoints_are_settled_where_only_a_part_of_the_values_are_fractions():
     found = correctly_rounded(NumberJudge(loss, one, form, True), "value", form.places([17 / 16, 19 / 16, 66.0]))
     # 289/512 and 361/512 have nine bits: they are midpoints, and the even neighbour is below; e² + 2047 is 2054.4
     assert found.tolist() == [[288 / 512], [360 / 512], [2048.0]]
+    half = NumberJudge(Scaled(0.5, MSE), one, form, True)
+    assert correctly_rounded(half, "value", form.places([17 / 16, 19 / 16])).tolist() == [[288 / 512], [360 / 512]]
+    assert fractions(MSE, np.zeros(1), np.array([inf])) is None
+    assert fractions(MSE, np.zeros(1), np.array([nan])) is None
 
 
 def test_right_functions_are_the_loss_in_a_narrow_format():
