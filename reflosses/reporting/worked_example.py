@@ -34,7 +34,10 @@ WIDTH = 80
 MOST = 8  # predictions of a worked example; more are not read by anybody
 LARGE, SMALL = 1e15, 1e-15  # the difference quotients of a page need numbers between these, or 0
 STEP = 6e-6  # of a difference quotient in float64: truncation and rounding have the same size
+LEAST = 1e4  # floats that such a step must have; fewer leave it no four digits
 OFF = 1e-13  # a relative error that is told
+NOUGHT = Decimal("1e-58")  # a difference quotient with a step of 1e-30 is 0 below it
+LOST = Decimal("1e-40")  # a smaller number may have lost digits even in 120: 1 + e^−300 is 1
 GUTTER = 6  # columns for the number of an equation
 NEEDS_FLINT = "pip install 'reflosses[truth]'"
 KINDS = {"value": "value", "grad": "gradient", "curvature": "curvature"}
@@ -325,7 +328,7 @@ class _Results:
             out += textwrap.wrap(note, self.width)
         out += textwrap.wrap(
             "16 digits: the equation as it stands, each operation rounded to 16 digits, nearly as in float64. "
-            "120 digits: derivatives are difference quotients of the definition there.",
+            "120 digits: derivatives are difference quotients of the definition there, with a step of 1e-30.",
             self.width,
         )
         return out + self.reduced()
@@ -340,9 +343,25 @@ class _Results:
         out = ["", f'The losses as one number, with reduction="{loss.reduction}"', f"  value     {value!r}"]
         return [*out, *textwrap.wrap(numbers, self.width, initial_indent="  gradient  ", subsequent_indent=" " * 12)]
 
+    def of_page(self, kind: str) -> list[Decimal | None] | None:
+        """The numbers of the page in 120 digits; None if the page has none."""
+        found = self.example.exact.get(kind)
+        if found is None or kind == "value":
+            return found
+        return [x if x is None or abs(x) > NOUGHT else Decimal(0) for x in found]
+
+    def known(self, kind: str, count: int) -> list[Decimal | None]:
+        """What the ways are held to: certified numbers, or those of the page that 120 digits are enough for."""
+        if kind in self.proof:
+            found: list[Decimal | None] = [Decimal(x) for x in self.in_order(self.proof[kind], kind)]
+        else:
+            of_page = self.of_page(kind) or [None] * count
+            found = [None if x is None or abs(x) < LOST else x for x in of_page]
+        return found if kind == "value" else [None if at else x for at, x in zip(self.kinks, found, strict=True)]
+
     def ways(self, kind: str, ours: Floats) -> Iterator[tuple[str, list[str], list[float | None]]]:
         """Each way with its numbers as text and as floats, in the order of the page."""
-        exact = self.example.exact.get(kind)
+        exact = self.of_page(kind)
         for tag, numbers in self.example.naive.get(kind, {}).items():
             label = f"({tag}) in 16 digits" if tag else "definition in 16 digits"
             yield label, [_digits(x, 16) for x in numbers], [None if x is None else float(x) for x in numbers]
@@ -350,7 +369,7 @@ class _Results:
             texts = [_digits(x, 20) for x in exact]
             if kind != "value":
                 texts = ["a kink" if kink else text for kink, text in zip(self.kinks, texts, strict=True)]
-            yield "page in 120 digits", texts, [None] * len(exact)
+            yield "page in 120 digits", texts, [None if x is None else float(x) for x in exact]
         flat = self.in_order(ours, kind)
         yield f"{self.name}.{kind}", [repr(x) for x in flat], list(flat)
         if kind in self.proof:
@@ -379,12 +398,16 @@ class _Results:
         for place in np.ndindex(yhat.shape):
             x = float(yhat[place])
             room = min(x, 1 - x) if loss.domain.yhat.high == 1 else max(1.0, abs(x))
+            h = STEP * room
             if low[place] != high[place]:
                 found.append(f"{float(low[place])!r} and {float(high[place])!r}" if kind == "grad" else "a kink")
                 self.notes.append("At a kink there are two one-sided derivatives, and no second derivative.")
                 continue
             if not room > 0:
                 found.append("end of the domain")
+                continue
+            if h < LEAST * np.spacing(x):
+                found.append("too near the end")
                 continue
 
             def along(moved: Floats, place: tuple[int, ...] = place) -> float:
@@ -396,9 +419,9 @@ class _Results:
                     return float(value[place] if own else np.sum(value))
                 return float(loss.grad(y, changed)[place])
 
-            h = STEP * room
-            both = [scipy.optimize.approx_fprime([x], along, step)[0] for step in (h, -h)]
-            found.append(f"{sum(both) / 2:.9g}")
+            with np.errstate(all="ignore"):  # ∞ − ∞
+                quotient = sum(scipy.optimize.approx_fprime([x], along, step)[0] for step in (h, -h)) / 2
+            found.append("no value" if np.isnan(quotient) else f"{quotient:.9g}")
         order = np.arange(yhat.size).reshape(yhat.shape).astype(float)
         return [found[int(n)] for n in self.in_order(order, kind)]
 
@@ -406,9 +429,7 @@ class _Results:
 
     def table(self, kind: str, ways: list[tuple[str, list[str], list[float | None]]]) -> list[str]:
         """One number: a line for each way. Several: a line for each, a column for each way."""
-        exact = self.example.exact.get(kind) or [None] * len(ways[0][1])
-        if kind != "value":
-            exact = [None if kink else x for kink, x in zip(self.kinks, exact, strict=True)]
+        exact = self.known(kind, len(ways[0][1]))
         if len(ways[0][1]) == 1:
             wide = max(len(label) for label, _, _ in ways)
             out = []
@@ -461,10 +482,9 @@ def _digits(x: Decimal | None, digits: int) -> str:
 
 def _off(found: float | None, exact: Decimal | None) -> str:
     """How far a number is from the exact one, if one can see it."""
-    if found is None or exact is None:
+    if found is None or exact is None or exact.is_nan() or found == float(exact):
         return ""
-    if not np.isfinite(found) or (found == 0) != (float(exact) == 0):
+    if not (np.isfinite(found) and exact.is_finite() and exact):
         return "   no digit is right"
-    if found == 0 or abs(error := float((Decimal(found) - exact) / exact)) < OFF:
-        return ""
-    return f"   off by {abs(error):.0e} of it" if abs(error) < 0.5 else "   no digit is right"
+    error = abs(float((Decimal(found) - exact) / exact))
+    return "" if error < OFF else f"   off by {error:.0e} of it" if error < 0.5 else "   no digit is right"

@@ -55,7 +55,11 @@ Value = Decimal | Array
 
 
 def summed(a: Value, b: Value) -> Value:
-    """a + b. ValueError for a vector and a number, or two shapes."""
+    """a + b. ValueError for a vector and a number, or two shapes; the number 0, as of a product that it ends, fits all."""
+    if isinstance(a, Decimal) and a == 0 and isinstance(b, Array):
+        return b
+    if isinstance(b, Decimal) and b == 0 and isinstance(a, Array):
+        return a
     if isinstance(a, Decimal) and isinstance(b, Decimal):
         return a + b
     if isinstance(a, Array) and isinstance(b, Array) and a.cells.keys() == b.cells.keys() and a.row == b.row:

@@ -41,6 +41,11 @@ def number_after(lines: list[str], title: str, label: str) -> float:
     return float(line.strip().removeprefix(label).split()[0])
 
 
+def lacking(*args: object, **options: object) -> None:
+    """In place of `certify`, where python-flint is not installed."""
+    raise ImportError
+
+
 @pytest.mark.parametrize("name", sorted(WORDS))
 def test_each_loss_is_shown_within_eighty_columns_and_the_ways_agree(name: str) -> None:
     lines = lines_of(name, WORDS[name])
@@ -122,12 +127,54 @@ def test_a_held_weight_is_not_compared_with_a_quotient_that_moves_it() -> None:
 
 
 def test_without_proofs_the_text_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*args: object, **options: object) -> None:
-        raise ImportError
-
-    monkeypatch.setattr(worked_example, "certify", missing)
+    monkeypatch.setattr(worked_example, "certify", lacking)
     lines = lines_of("Huber", "y=0 yhat=3")
     assert sum("pip install 'reflosses[truth]'" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize("proofs", [True, False])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BinaryCrossEntropyWithLogits", "y=1 yhat=200"),  # a difference quotient in 120 digits has lost e^−200 …
+        ("BinaryCrossEntropyWithLogits", "y=1 yhat=745"),  # … and 1 + e^−745 is 1; subnormal results are rounded
+        ("Focal", "y=0 yhat=0"),  # the quotient is 1e-60, the derivative 0
+        ("Cauchy", "y=0 yhat=1"),
+        ("BinaryCrossEntropy", "y=1 yhat=0"),  # ∞
+    ],
+)
+def test_right_numbers_are_not_called_wrong(
+    name: str, words: str, proofs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not proofs:
+        monkeypatch.setattr(worked_example, "certify", lacking)
+    ours = [line for line in lines_of(name, words) if line.strip().startswith(f"{name}.")]
+    assert len(ours) == 3
+    assert not [line for line in ours if "no digit is right" in line or "off by" in line]
+
+
+def test_a_number_that_120_digits_are_too_few_for_is_called_wrong() -> None:
+    pytest.importorskip("flint")
+    lines = lines_of("BinaryCrossEntropyWithLogits", "y=1 yhat=745")
+    pages = [line.split() for line in lines if line.strip().startswith("page in 120 digits")]
+    assert pages == [["page", "in", "120", "digits", "0", "no", "digit", "is", "right"]] * 3
+
+
+def test_a_step_is_not_smaller_than_floats_are_apart() -> None:
+    lines = lines_of("BinaryCrossEntropy", "y=1 yhat=0.999999999999")
+    assert sum(line.split()[-4:] == ["too", "near", "the", "end"] for line in lines) == 2
+
+
+def test_a_quotient_of_infinite_losses_has_no_value() -> None:
+    lines = lines_of("SparseCategoricalCrossEntropy", "y=1 yhat=0.5,0,0.5", 160)
+    below = lines[lines.index("gradient by p") :]
+    (row, *_) = [line for line in below if line.startswith("  k = 0") or line.startswith("  j = 0")]
+    assert row.split()[-2:] == ["no", "value"]
+
+
+def test_a_product_that_a_factor_0_ends_is_added_to_a_vector() -> None:
+    words = "y=-1e15,0.35541692525309165,0.1 yhat=0.9045064647576851,0.1,1e-15 reduction=mean"
+    assert "Step by step" in lines_of("Cauchy", words)
 
 
 @pytest.mark.parametrize(
