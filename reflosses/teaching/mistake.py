@@ -64,12 +64,13 @@ class Mistake:
     # ---- numbers
 
     def numbers(self, formula: Term) -> Iterator[Decimal | None]:
-        """A formula at all points."""
+        """A formula at all points; None where it has no value."""
         for sample in self.question.samples:
             try:
-                yield from (number for number, _ in self.question.values(formula, sample))
-            except NotReadError:
-                yield from [None] * len(sample.grad)
+                numbers = [number for number, _ in self.question.values(formula, sample)]
+            except NotReadError:  # a letter has no number, as α without a parameter
+                numbers = [None] * len(sample.grad)
+            yield from numbers
 
     def is_row(self, formula: Term, wanted: Sequence[Decimal | None]) -> bool:
         """Whether a formula has these numbers, where both have one, and that is at most of the points."""
@@ -100,7 +101,7 @@ class Mistake:
         if not all(alike(ratio, ratios[0]) for ratio in ratios):
             return
         factor = Fraction(float(ratios[0])).limit_denominator(99)
-        if not alike(Decimal(factor.numerator) / factor.denominator, ratios[0]):
+        if not factor or not alike(Decimal(factor.numerator) / factor.denominator, ratios[0]):
             return
         turned = " The sign is turned, too." if factor < 0 else ""
         if factor == -1:

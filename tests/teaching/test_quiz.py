@@ -172,6 +172,20 @@ def test_an_answer_that_is_wrong_at_few_points_is_wrong() -> None:
     assert not judge(asked, asked.read("c if abs(r) < 3*delta else r"), diagnosis=False).right
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("MeanSquaredError", "1e-13*r"),  # next to no factor is no fraction
+        ("Focal", "-s**gamma*q^(gamma-1)(L + q^gamma/p_t)"),  # α, which has no number, is tried as a missing factor
+    ],
+)
+def test_of_a_far_fetched_answer_there_is_an_example(name: str, answer: str) -> None:
+    asked = question(name)
+    verdict = judge(asked, asked.read(answer), diagnosis=False)
+    assert not verdict.right
+    assert "your answer is" in verdict.says[-1]
+
+
 def test_an_answer_without_a_value_is_wrong() -> None:
     asked = question("MeanSquaredError")
     verdict = judge(asked, asked.read("log(-1 - r*r)"), diagnosis=False)
