@@ -189,7 +189,7 @@ def over_fixed_denominator(loss: Any, y: Floats, p: Floats) -> Floats:
 FAMILY.defect(
     "denominator without a slope",
     says="holds the denominator of the score constant in its gradient",
-    seen_in="denominators that are detached",
+    seen_in="code that detaches the denominator",
     about="gradient",
     change=own_value(Dice, IoU, slopes=over_fixed_denominator),
 )
