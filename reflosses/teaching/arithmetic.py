@@ -55,7 +55,7 @@ Value = Decimal | Array
 
 
 def summed(a: Value, b: Value) -> Value:
-    """a + b. ValueError for a vector and a number, or two shapes; the number 0, as of a product that it ends, fits all."""
+    """a + b. ValueError for a vector and a number, or two shapes; the number 0, which may end a product, fits all."""
     if isinstance(a, Decimal) and a == 0 and isinstance(b, Array):
         return b
     if isinstance(b, Decimal) and b == 0 and isinstance(a, Array):
