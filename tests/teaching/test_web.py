@@ -135,6 +135,20 @@ def test_a_link_that_leads_nowhere_is_an_error() -> None:
         check_links({**files, "b/c.html": ""}, {"f.svg"})
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<img alt="" src="https://a.b/c.svg">',
+        '<script src="//a.b/c.js">',
+        '<link rel="stylesheet" href="http://a.b/c.css">',
+    ],
+)
+def test_a_page_that_loads_from_outside_is_an_error(tag: str) -> None:
+    check_links({"a.html": '<a class="x" href="https://a.b/c">1</a>'}, set())
+    with pytest.raises(ValueError, match=r"a\.html: .*//a\.b/c.* is a request to the outside"):
+        check_links({"a.html": tag}, {"//a.b/c.js"})
+
+
 def test_a_display_has_one_number() -> None:
     with pytest.raises(ValueError, match=r"page\.md:4: one display has the numbers \[1, 2\]"):
         Converter("page.md", Formulas(), str, {}).convert("# T\n\n```math\na \\tag{1} b \\tag{2}\n```\n", "page.html")

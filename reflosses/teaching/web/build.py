@@ -24,6 +24,7 @@ AT_DIGITS = "floating-point"
 ABOUT = "about.html"  # the README of the project
 MEASURED = ("accuracy", "atlas", "coverage", "speed")
 ANCHOR = re.compile(r'<[a-z][^<>]* id="([^"]+)"')
+LOADED = re.compile(r'<(?!a )[a-z][^<>]* (?:href|src)="((?:https?:)?//[^"]*)"')  # what a browser fetches by itself
 TARGET = re.compile(r'<[a-z][^<>]* (?:href|src)="([^"]*)"')
 SUBSETS = ("latin", "latin-ext", "greek")
 FONTS = (
@@ -184,10 +185,11 @@ def images_of(sheets: Iterable[Sheet]) -> set[str]:
 
 
 def check_links(files: dict[str, str], others: set[str]) -> None:
-    """ValueError if a link of a page leads nowhere: to no file, or to no anchor in it."""
+    """ValueError if a link of a page leads nowhere: to no file, or to no anchor; or if a page loads from outside."""
     anchors = {path: set(ANCHOR.findall(text)) for path, text in files.items()}
     faults = []
     for path, text in files.items():
+        faults += [f"{path}: {target} is a request to the outside" for target in LOADED.findall(text)]
         for target in set(TARGET.findall(text)):
             if EXTERNAL.match(target):
                 continue
