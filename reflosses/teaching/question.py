@@ -16,6 +16,7 @@ import numpy as np
 from reflosses import catalogue
 from reflosses.evaluation.domain import Floats
 from reflosses.evaluation.loss import Loss
+from reflosses.losses.huber import Huber
 from reflosses.teaching.arithmetic import CONTEXT, Array, Value
 from reflosses.teaching.evaluate import Letters, Point, indices_in
 from reflosses.teaching.expression import read_answer
@@ -44,8 +45,7 @@ ALSO: dict[str, dict[str, str]] = {  # letters that everybody uses, where the pa
 }
 ONE_HOT = {"NegativeLogLikelihood", "SparseCategoricalCrossEntropy"}  # y is the row of the true class t
 ROWS, PIXELS, CLASSES, EACH = 4, 4, 3, 10  # sizes of the random points
-
-
+BESIDE = np.array([1 - 2**-6, 1 + 2**-6, -1 + 2**-6, -1 - 2**-6])  # both sides of where a slope jumps or bends
 CLOSE = Decimal("1e-9")  # relative, between an answer and the class in float64
 NOTHING = Decimal("1e-12")  # the same where both are 0
 
@@ -95,6 +95,10 @@ class GradientQuestion:
             y = rng.dirichlet(np.ones(CLASSES), shape[:-1])
         else:
             y = self._drawn(rng, known, known.target.letter, shape)
+        if isinstance(loss, Huber):  # so that a threshold of 0.9 δ is wrong at some point
+            yhat[-len(BESIDE) :] = y[-len(BESIDE) :] + loss.delta * BESIDE
+        if self.name == "Hinge":
+            yhat[-len(BESIDE) :] = y[-len(BESIDE) :] * np.abs(BESIDE)
         grad = loss.grad(y, yhat)
         with decimal.localcontext(CONTEXT):
             units = tuple(unit for _, unit in known.numbers(y, yhat))

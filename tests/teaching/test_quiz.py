@@ -167,9 +167,20 @@ def test_the_diagnosis_does_not_tell_the_answer(monkeypatch: pytest.MonkeyPatch)
     assert says.endswith("the gradient is −1.6.")
 
 
-def test_an_answer_that_is_wrong_at_few_points_is_wrong() -> None:
-    asked = question("Huber")
-    assert not judge(asked, asked.read("c if abs(r) < 3*delta else r"), diagnosis=False).right
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("Huber", "c if abs(r) < 3*delta else r"),
+        ("Huber", "r if abs(r) < 0.9*delta else delta*sign(r)"),
+        ("Huber", "r if abs(r) < 1.1*delta else delta*sign(r)"),
+        ("Huber", "r if r < delta else delta"),
+        ("Hinge", "-y if y*yhat < 0.9 else 0"),
+        ("Hinge", "-y if y*yhat < 1.1 else 0"),
+    ],
+)
+def test_an_answer_that_is_wrong_at_few_points_is_wrong(name: str, answer: str) -> None:
+    asked = question(name)
+    assert not judge(asked, asked.read(answer), diagnosis=False).right
 
 
 @pytest.mark.parametrize(
