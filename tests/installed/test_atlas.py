@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("flint", reason="needs the extra [truth]: python-flint")
 
-from atlas import machine
+from atlas import LATE, machine
 from needed import need
 
 from reflosses.frameworks.function import frameworks
@@ -47,6 +47,10 @@ def lines(framework):
 
 def test_every_framework_has_its_section():
     assert list(SECTIONS) == [f.name for f in FRAMEWORKS]
+
+
+def test_no_function_is_called_wrong_because_the_machine_was_busy():
+    assert LATE not in TEXT
 
 
 @each_framework
