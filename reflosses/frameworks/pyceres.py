@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from reflosses.evaluation.domain import Floats
 from reflosses.frameworks.function import Framework, Function, Offer
 from reflosses.frameworks.inputs import finite_residual
+
+
+def square_in_range(y: Floats, yhat: Floats, eps: float) -> tuple[Floats, Floats]:
+    """Residuals below 2⁶⁴, whose squares are float32, too: s = ∞ is no residual of Ceres."""
+    y, yhat = finite_residual(y, yhat, eps)
+    return (y, yhat) if (np.abs(yhat) < 2.0**64).all() else (y[:0], yhat[:0])
 
 
 def _kernel(name: str, equals: str, scale: str = "", **more: Any) -> Function:
@@ -21,7 +30,7 @@ def _kernel(name: str, equals: str, scale: str = "", **more: Any) -> Function:
         equals,
         grad=f"np.array([2 * r * {rho}[1] for r in yhat.tolist()])",
         dtypes=("float32",),
-        inputs=finite_residual,
+        inputs=more.pop("inputs", finite_residual),
         validates=False,
         **more,
     )
@@ -40,7 +49,8 @@ FUNCTIONS = (
         "Scaled(2.0, Huber(delta=a, reduction='none'))",
         "a",
         **SCALES,
-        note="twice Huber's loss, as RobustKernelHuber of g2o",
+        inputs=square_in_range,
+        note="twice Huber's loss, as RobustKernelHuber of g2o; s = r² is float32, so that r ends at 1.8e19",
     ),
     _kernel(
         "CauchyLoss",
