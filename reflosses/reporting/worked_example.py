@@ -36,8 +36,7 @@ LARGE, SMALL = 1e15, 1e-15  # the difference quotients of a page need numbers be
 STEP = 6e-6  # of a difference quotient in float64: truncation and rounding have the same size
 LEAST = 1e4  # floats that such a step must have; fewer leave it no four digits
 OFF = 1e-13  # a relative error that is told
-NOUGHT = Decimal("1e-58")  # a difference quotient with a step of 1e-30 is 0 below it
-LOST = Decimal("1e-40")  # a smaller number may have lost digits even in 120: 1 + e^−300 is 1
+LOST = Decimal("1e-28")  # a smaller number may be what a step of 1e-30 is off by; and 1 + e^−300 is 1 in 120 digits
 GUTTER = 6  # columns for the number of an equation
 NEEDS_FLINT = "pip install 'reflosses[truth]'"
 KINDS = {"value": "value", "grad": "gradient", "curvature": "curvature"}
@@ -343,25 +342,18 @@ class _Results:
         out = ["", f'The losses as one number, with reduction="{loss.reduction}"', f"  value     {value!r}"]
         return [*out, *textwrap.wrap(numbers, self.width, initial_indent="  gradient  ", subsequent_indent=" " * 12)]
 
-    def of_page(self, kind: str) -> list[Decimal | None] | None:
-        """The numbers of the page in 120 digits; None if the page has none."""
-        found = self.example.exact.get(kind)
-        if found is None or kind == "value":
-            return found
-        return [x if x is None or abs(x) > NOUGHT else Decimal(0) for x in found]
-
     def known(self, kind: str, count: int) -> list[Decimal | None]:
         """What the ways are held to: certified numbers, or those of the page that 120 digits are enough for."""
         if kind in self.proof:
             found: list[Decimal | None] = [Decimal(x) for x in self.in_order(self.proof[kind], kind)]
         else:
-            of_page = self.of_page(kind) or [None] * count
+            of_page = self.example.exact.get(kind) or [None] * count
             found = [None if x is None or abs(x) < LOST else x for x in of_page]
         return found if kind == "value" else [None if at else x for at, x in zip(self.kinks, found, strict=True)]
 
     def ways(self, kind: str, ours: Floats) -> Iterator[tuple[str, list[str], list[float | None]]]:
         """Each way with its numbers as text and as floats, in the order of the page."""
-        exact = self.of_page(kind)
+        exact = self.example.exact.get(kind)
         for tag, numbers in self.example.naive.get(kind, {}).items():
             label = f"({tag}) in 16 digits" if tag else "definition in 16 digits"
             yield label, [_digits(x, 16) for x in numbers], [None if x is None else float(x) for x in numbers]
@@ -369,7 +361,10 @@ class _Results:
             texts = [_digits(x, 20) for x in exact]
             if kind != "value":
                 texts = ["a kink" if kink else text for kink, text in zip(self.kinks, texts, strict=True)]
-            yield "page in 120 digits", texts, [None if x is None else float(x) for x in exact]
+            known = self.known(kind, len(exact))
+            pairs = zip(exact, known, strict=True)
+            floats = [None if x is None or (k == 0 and abs(x) < LOST) else float(x) for x, k in pairs]
+            yield "page in 120 digits", texts, floats
         flat = self.in_order(ours, kind)
         yield f"{self.name}.{kind}", [repr(x) for x in flat], list(flat)
         if kind in self.proof:

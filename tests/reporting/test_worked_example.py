@@ -140,6 +140,7 @@ def test_without_proofs_the_text_says_how_to_get_them(monkeypatch: pytest.Monkey
         ("BinaryCrossEntropyWithLogits", "y=1 yhat=745"),  # … and 1 + e^−745 is 1; subnormal results are rounded
         ("Focal", "y=0 yhat=0"),  # the quotient is 1e-60, the derivative 0
         ("Cauchy", "y=0 yhat=1"),
+        ("BinaryCrossEntropy", "y=0.999999999999 yhat=0.999999999999"),  # the quotient is 3e-37
         ("BinaryCrossEntropy", "y=1 yhat=0"),  # ∞
     ],
 )
