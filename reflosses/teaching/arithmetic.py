@@ -55,16 +55,19 @@ Value = Decimal | Array
 
 
 def summed(a: Value, b: Value) -> Value:
-    """a + b. ValueError for a vector and a number, or two shapes; the number 0, which may end a product, fits all."""
-    if isinstance(a, Decimal) and a == 0 and isinstance(b, Array):
-        return b
-    if isinstance(b, Decimal) and b == 0 and isinstance(a, Array):
-        return a
+    """a + b. ValueError for a vector and a number, or two shapes."""
     if isinstance(a, Decimal) and isinstance(b, Decimal):
         return a + b
     if isinstance(a, Array) and isinstance(b, Array) and a.cells.keys() == b.cells.keys() and a.row == b.row:
         return Array({index: x + b.cells[index] for index, x in a.cells.items()}, a.row)
     raise ValueError("a sum of things of two shapes")
+
+
+def added(a: Value, b: Value) -> Value:
+    """a + b as terms of a sum: a product that a factor 0 ended is the number 0, and fits every shape."""
+    if isinstance(a, Array) and b == 0:
+        return a
+    return b if isinstance(b, Array) and a == 0 else summed(a, b)
 
 
 def multiply(a: Value, b: Value) -> Value:

@@ -20,6 +20,7 @@ from reflosses.teaching.arithmetic import (
     ZERO,
     Array,
     Value,
+    added,
     distance,
     multiply,
     size,
@@ -246,7 +247,7 @@ class Point:
                 total: Value | None = None
                 for sign, term in terms:
                     value = multiply(Decimal(sign), self.value(term, indices))
-                    total = value if total is None else summed(total, value)
+                    total = value if total is None else added(total, value)
                 assert total is not None
                 return total
             case Product(factors):
@@ -314,7 +315,7 @@ class Point:
         total: Value | None = None
         for inner in self._assignments(names, node, indices):
             value = self.value(node.body, inner)
-            total = value if total is None else summed(total, value)
+            total = value if total is None else added(total, value)
         return ZERO if total is None else total
 
     def _assignments(self, names: list[str], node: BigSum, indices: Indices) -> Iterator[Indices]:
