@@ -26,7 +26,7 @@ from reflosses.reporting.formula_text import condition_text, formula_text, numbe
 from reflosses.teaching.arithmetic import CONTEXT, Array
 from reflosses.teaching.evaluate import UndefinedError
 from reflosses.teaching.lesson import Lesson, Numbers, lesson_for
-from reflosses.teaching.steps import Step, StepLine, WorkedExample, letters_in, worked_example
+from reflosses.teaching.steps import Step, StepLine, WorkedExample, is_derivative, letters_in, worked_example
 from reflosses.teaching.tree import Clause, Condition, Name, NotReadError, Numeral, Term
 from reflosses.truth.proof import certify
 
@@ -35,6 +35,10 @@ MOST = 8  # predictions of a worked example; more are not read by anybody
 LARGE, SMALL = 1e15, 1e-15  # the difference quotients of a page need numbers between these, or 0
 STEP = 6e-6  # of a difference quotient in float64: truncation and rounding have the same size
 OFF = 1e-13  # a relative error that is told
+NOTHING = Decimal("1e-60")  # below it a number of the page has too few digits to judge others
+SMALLEST = Decimal("5e-324")  # a step of the smallest floats
+QUOTIENT = 40  # digits of a difference quotient of the page that are right
+TOO_FEW = "   120 digits are too few here"
 GUTTER = 6  # columns for the number of an equation
 NEEDS_FLINT = "pip install 'reflosses[truth]'"
 KINDS = {"value": "value", "grad": "gradient", "curvature": "curvature"}
@@ -140,17 +144,16 @@ def worked_text(inputs: Inputs, width: int | None = None) -> str:
     with decimal.localcontext(CONTEXT):
         writer = _Steps(lesson, places, units, width)
         used = {letter for step in example.steps for c in step.clauses for letter in letters_in((c.chain, c.condition))}
-        out = [*textwrap.wrap(str(inputs.loss), width), "", *writer.head(used), "", "Step by step", ""]
+        out = [*textwrap.wrap(str(inputs.loss), width), "", *writer.head(used)]
+        if len(lesson.indices) == 2 and getattr(inputs.loss, "axis", 0) in (1, -1):
+            out += textwrap.wrap("A row is a class, as on the page. In what you gave a class is a column.", width)
+        out += ["", "Step by step", ""]
         for step in example.steps:
             out += [*writer.step(step), ""]
         out += _Results(inputs, lesson, example, places, width).lines()
     page = f"derivations/{catalogue.stem(type(inputs.loss))}.md"
-    out += [
-        "",
-        *textwrap.wrap(
-            f"Numbers in brackets are those of the page, {page}: reflosses show {type(inputs.loss).__name__}", width
-        ),
-    ]
+    out += ["", *textwrap.wrap(f"Numbers in brackets are those of the page, {page}:", width)]
+    out += [f"  reflosses show {type(inputs.loss).__name__}"]
     return "\n".join(line.rstrip() for line in out)
 
 
@@ -189,7 +192,7 @@ class _Steps:
             row = step.rows[0]
             for text in (self.inserted(row), self.result(row)):
                 line = f"{margin}{' ' * column}= {text}"
-                if text and line not in out and f"= {text}" != out[-1].strip() and not out[-1].endswith(f" = {text}"):
+                if text and line not in out and not f" {out[-1].partition('   if ')[0].strip()}".endswith(f" = {text}"):
                     out += [line] if len(line) <= self.width else []
             return out
         labels = [self.label(row) for row in step.rows]
@@ -212,7 +215,9 @@ class _Steps:
         return f"{', '.join(parts)}:" if parts else ""
 
     def result(self, row: StepLine) -> str:
-        return f"no value: {row.why}" if row.value is None else value_text(_plain(row.value))
+        if row.value is None:
+            return f"no value: {row.why}"
+        return value_text(_plain(_rounded(row.value) if is_derivative(row.side) else row.value))
 
     def inserted(self, row: StepLine) -> str:
         """The formula with numbers in place of its letters, "" where that shows nothing."""
@@ -348,6 +353,11 @@ class _Results:
             yield label, [_digits(x, 16) for x in numbers], [None if x is None else float(x) for x in numbers]
         if exact is not None:
             texts = [_digits(x, 20) for x in exact]
+            known = self.known(kind, len(exact))
+            texts = [
+                text + TOO_FEW * bool(x is not None and _off(x, k))
+                for text, x, k in zip(texts, exact, known, strict=True)
+            ]
             if kind != "value":
                 texts = ["a kink" if kink else text for kink, text in zip(self.kinks, texts, strict=True)]
             yield "page in 120 digits", texts, [None] * len(exact)
@@ -361,6 +371,21 @@ class _Results:
         if kind != "value":
             quotients = self.quotients(kind)
             yield "difference quotient", [*quotients], [None] * len(quotients)
+
+    def known(self, kind: str, count: int) -> list[Decimal | None]:
+        """The numbers that all others are held against: the certified ones, else those of the page; None at a kink.
+
+        120 digits are too few for 1 − σ(300), so a number of the page that is next to nothing is no measure.
+        """
+        found: list[Decimal | None]
+        if kind in self.proof:
+            found = [Decimal(x) if np.isfinite(x) else None for x in self.in_order(self.proof[kind], kind)]
+        else:
+            found = [
+                x if x is not None and x.is_finite() and abs(x) > NOTHING else None
+                for x in self.example.exact.get(kind) or [None] * count
+            ]
+        return found if kind == "value" else [None if kink else x for kink, x in zip(self.kinks, found, strict=True)]
 
     def in_order(self, numbers: Floats, kind: str) -> list[float]:
         """Our numbers in the order of the page: classes first."""
@@ -406,9 +431,7 @@ class _Results:
 
     def table(self, kind: str, ways: list[tuple[str, list[str], list[float | None]]]) -> list[str]:
         """One number: a line for each way. Several: a line for each, a column for each way."""
-        exact = self.example.exact.get(kind) or [None] * len(ways[0][1])
-        if kind != "value":
-            exact = [None if kink else x for kink, x in zip(self.kinks, exact, strict=True)]
+        exact = self.known(kind, len(ways[0][1]))
         if len(ways[0][1]) == 1:
             wide = max(len(label) for label, _, _ in ways)
             out = []
@@ -449,6 +472,13 @@ class _Results:
                 yield ", ".join([*parts, *(f"{name} = {indices[name]}" for name in names)])
 
 
+def _rounded(value: Any) -> Any:
+    """Numbers made of difference quotients, without the digits that are wrong."""
+    if isinstance(value, Array):
+        return value.each(_rounded)
+    return decimal.Context(prec=QUOTIENT, Emin=-999999, Emax=999999).plus(value)
+
+
 def _digits(x: Decimal | None, digits: int) -> str:
     """A number in so many digits, written as Python writes a float."""
     if x is None:
@@ -459,12 +489,13 @@ def _digits(x: Decimal | None, digits: int) -> str:
     return f"{x:f}" if x == 0 or -5 < x.adjusted() < 16 else f"{x:e}".replace("E", "e")
 
 
-def _off(found: float | None, exact: Decimal | None) -> str:
+def _off(found: float | Decimal | None, exact: Decimal | None) -> str:
     """How far a number is from the exact one, if one can see it."""
-    if found is None or exact is None:
+    if found is None or exact is None or np.isnan(float(found)):
         return ""
-    if not np.isfinite(found) or (found == 0) != (float(exact) == 0):
+    if not np.isfinite(float(found)) or (float(found) == 0) != (float(exact) == 0):
         return "   no digit is right"
-    if found == 0 or abs(error := float((Decimal(found) - exact) / exact)) < OFF:
+    difference = Decimal(found) - exact
+    if float(found) == 0 or abs(difference) <= 2 * SMALLEST or abs(error := float(difference / exact)) < OFF:
         return ""
     return f"   off by {abs(error):.0e} of it" if abs(error) < 0.5 else "   no digit is right"
