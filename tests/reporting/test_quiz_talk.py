@@ -93,3 +93,18 @@ def test_an_interrupt_at_the_prompt_ends_with_130(capsys: Captured, monkeypatch:
     monkeypatch.setattr("builtins.input", interrupted)
     assert main(["quiz", "Huber"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_answer_may_begin_with_a_minus(capsys: Captured) -> None:
+    assert main(["quiz", "Hinge", "--answer", "-y"]) == 1
+    assert "Not yet." in capsys.readouterr().out
+    assert main(["quiz", "Hinge", "--answer", "-y if y*yhat < 1 else 0"]) == 0
+
+
+def test_nothing_is_said_twice(capsys: Captured) -> None:
+    for name, answer in (("Huber", "min(1,delta/abs(r))*r*2"), ("Cauchy", "e/(1+u)")):
+        assert main(["quiz", name, "--answer", answer]) == 1
+        first, *_ = said = capsys.readouterr().out.splitlines()[1:]
+        assert first.startswith("  A factor 2 is ")
+        assert "doubles" not in " ".join(said)
+        assert "halves" not in " ".join(said)
