@@ -53,7 +53,7 @@ def test_a_student_who_needs_hints() -> None:
 def test_the_end_of_the_input_shows_the_answer() -> None:
     status, out = conversation("Huber", "", "r")
     assert status == WRONG
-    assert out.endswith("dℓ/dŷ = c   (4)")
+    assert out.endswith("dℓ/dŷ = min(max(r, −δ), δ)")
     assert conversation("Cauchy")[1].splitlines()[-1].startswith("dρ/dŷ = 2 ")
 
 
@@ -108,3 +108,15 @@ def test_nothing_is_said_twice(capsys: Captured) -> None:
         assert first.startswith("  A factor 2 is ")
         assert "doubles" not in " ".join(said)
         assert "halves" not in " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("BinaryCrossEntropyWithLogits", ["dℓ/dz = (1 − y) σ(z) − w y (1 − σ(z))   (2)", "  σ(z) = 1/(1 + e^(−z))"]),
+        ("Cauchy", ["dρ/dŷ = 2 e/(1 + u)", "  u = s/δ²"]),
+        ("MeanSquaredError", ["dℓ/dŷ = 2 r   (2)"]),
+    ],
+)
+def test_the_answer_says_the_letters_that_the_question_did_not(name: str, answer: list[str]) -> None:
+    assert Talk(name).answer() == answer
