@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import portraits
 import pytest
+from needed import need
 
 import reflosses
 from reflosses.__main__ import main
@@ -122,6 +123,7 @@ def test_an_interrupt_leaves_a_portrait_of_what_was_asked(tmp_path):
 
 
 def test_the_program_draws_a_function_and_says_why_it_draws_another_not(tmp_path):
+    need("torch", "scikit-learn")
     drawn, skipped = portraits.portraits(tmp_path, ["torch.softplus", "sklearn.log_loss", "sklearn.HuberLoss"])
     assert {name: path.name for name, path in drawn.items()} == {"torch.softplus": "torch.softplus.bfloat16.svg"}
     assert skipped == {
@@ -132,6 +134,7 @@ def test_the_program_draws_a_function_and_says_why_it_draws_another_not(tmp_path
 
 
 def test_the_figure_of_the_readme_has_four_candidates(tmp_path):
+    need("torch", "optax", "keras")
     found = portraits.readme(tmp_path / "readme.svg", "bfloat16")
     assert [c.name for c in found.censuses] == ["PyTorch", "JAX (Optax)", "Keras (on JAX)", "reflosses"]
     assert [len(c.targets) for c in found.censuses] == [2, 2, 2, 2]
