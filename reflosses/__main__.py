@@ -57,13 +57,26 @@ CRASHES = 20  # of a process, until the number that kills it is found among 65,2
 SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "junit"}
 
 
+def _with_answer(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with an answer that begins with a minus joined to its option.
+
+    >>> _with_answer(["quiz", "Hinge", "--answer", "-y"])
+    ['quiz', 'Hinge', '--answer=-y']
+    """
+    words = list(argv)
+    if words[:1] == ["quiz"] and "--answer" in words[:-1]:
+        at = words.index("--answer")
+        words[at : at + 2] = [f"--answer={words[at + 1]}"]
+    return words
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may have no − or Ω
     parser = command_line()
-    arguments, more = parser.parse_known_args(argv)
+    arguments, more = parser.parse_known_args(_with_answer(sys.argv[1:] if argv is None else argv))
     if more and (arguments.command not in TAKE_MORE or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     arguments.more = more

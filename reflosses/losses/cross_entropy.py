@@ -39,7 +39,7 @@ class CrossEntropy(Loss):
     def losses(self, size: Floats, one_class: Any, soft: Any) -> Floats:
         if one_class:
             _, own, others, weight, _ = one_class
-            return weight * np.log1p(others / own)  # (6)
+            return weight * np.log1p(others / own)  # (7)
         below, row, e, q = soft
         return q.total * np.log1p(e.of_largest / e.largest) + accurate_sum(row * self._weigh(below))  # (3)
 
@@ -52,7 +52,7 @@ class CrossEntropy(Loss):
         factor = 1 / (own + others)
         slopes = e * factor[:, None]
         slopes[true] = -others * factor
-        return slopes if self.class_weight is None else weight[:, None] * slopes  # (7)
+        return slopes if self.class_weight is None else weight[:, None] * slopes  # (8)
 
     def curvatures(self, size: Floats, one_class: Any, soft: Any) -> Floats:
         if soft:
@@ -63,7 +63,7 @@ class CrossEntropy(Loss):
             every[true] = own
             e, mass = Others(every), 1.0 if self.class_weight is None else one_class[3][:, None]
         factor = (1 / e.total)[:, None]
-        return mass * ((e.x * factor) * (e.of_each() * factor))  # (8)
+        return mass * ((e.x * factor) * (e.of_each() * factor))  # (5)
 
     short = property(  # of a row's largest |logit|: exponentials, their sums and quotients stay among the floats
         lambda self: (0.0, 300.0 if self.class_weight is None or self.class_weight.max() < 2.0**1000 else -1.0)
@@ -92,7 +92,7 @@ class CrossEntropy(Loss):
         p, finite = e.limit(), np.isfinite(e.top)
         limit = times(np.where(p == 1, 0.0, q + 0 * p).sum(axis=1), np.full(len(q), np.inf))  # mass elsewhere costs ∞
         slopes = np.where(finite, np.subtract(*e.gained_and_lost(q)), mass[:, None] * p - q)  # (4)
-        curvatures = np.where(finite, e.curvature(mass[:, None]), mass[:, None] * (p * (1 - p)))  # (8)
+        curvatures = np.where(finite, e.curvature(mass[:, None]), mass[:, None] * (p * (1 - p)))  # (5)
         return np.where(finite[:, 0], losses, limit), slopes, curvatures
 
     # ---- what the checks need ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 
 class Dice(Loss):
-    """Soft Dice loss: one less twice the intersection over the total.
+    """Soft Dice loss: one minus twice the intersection over the total.
 
     Formula, with I = Σ yhat·y, P = Σ yhat, T = Σ y:  1 − (2I + smooth_nr) / (P + T + smooth_dr).
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.

@@ -14,7 +14,7 @@ from reflosses.evaluation.parameters import axes, number, optional, parameter
 
 
 class IoU(Loss):
-    """Soft IoU (Jaccard) loss: one less the intersection over the union.
+    """Soft IoU (Jaccard) loss: one minus the intersection over the union.
 
     Formula, with I = Σ yhat·y, U = Σ (yhat + y) − I:  1 − (I + smooth_nr) / (U + smooth_dr).
     Shapes: y and yhat alike; `axis` names the axes pooled into one overlap (None: all), one loss an overlap.

@@ -146,7 +146,9 @@ def command_line() -> argparse.ArgumentParser:
         "reflosses show Dice y=1,0,1 yhat=0.75,0.25,0.5. Rows are separated by a semicolon, in quotes: 'y=1,0;0,1'.",
     )
     command.add_argument("name", metavar="NAME")
-    command.add_argument("words", nargs="*", metavar="KEY=VALUE", help="y=, yhat=, and parameters such as delta=2")
+    command.add_argument(
+        "words", nargs="*", default=[], metavar="KEY=VALUE", help="y=, yhat=, and parameters such as delta=2"
+    )
     command.set_defaults(command="show", misuse=command.error)
 
     command = commands.add_parser(

@@ -62,7 +62,7 @@ HALVES = {"1/2": "½", "1/3": "⅓", "2/3": "⅔", "1/4": "¼", "3/4": "¾", "1/
 RAISED = dict(zip("0123456789+−()nijkTx", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱʲᵏᵀˣ", strict=True))
 LOWERED = dict(zip("0123456789+−aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.", re.S)
-ONE = re.compile(r"(\d+(\.\d+)?|∂?[^\W\d]\w*[′̂]*|\([^()]*\)|[½⅓⅔¼¾⅛⅜⅝⅞∞∂])[²³]?\w*")
+ONE = re.compile(r"(\d+(\.\d+)?|(∂²?)?[^\W\d]\w*[′̂]*|\([^()]*\)|[½⅓⅔¼¾⅛⅜⅝⅞∞∂])[²³]?\w*")
 
 
 def plain_page(markdown: str) -> str:
@@ -77,7 +77,21 @@ def plain_page(markdown: str) -> str:
 
 
 def _block(latex: str) -> str:
-    return f"```text\n{plain_formula(latex)}\n```"
+    """A display: each of its equations begins a line, so that nothing stands behind the last of some cases."""
+    return "```text\n" + "\n".join(map(plain_formula, _equations(latex))) + "\n```"
+
+
+def _equations(latex: str) -> list[str]:
+    """The equations of a display; between two of them stand a comma and a wide space."""
+    found, inside = [""], 0
+    for part in re.split(r"(\\begin\{|\\end\{|,\s*\\qquad\b)", latex):
+        inside += (part == r"\begin{") - (part == r"\end{")
+        if part.startswith(",") and part.endswith("qquad") and not inside:
+            found[-1] += ","
+            found.append("")
+        else:
+            found[-1] += part
+    return found
 
 
 def plain_formula(latex: str) -> str:
@@ -111,6 +125,8 @@ class _Reader:
         part = self.part(token)
         if part in SPACED or (part in NAMES and out[-1:].isalnum()):
             return f"{out} {part} " if part in SPACED else f"{out} {part}"
+        if token in ("\\frac", "\\tfrac") and "/" in part and out.rstrip().endswith("log"):
+            return f"{out.rstrip()}({part})"
         if token in ("\\frac", "\\tfrac") and (out[-1:].isalnum() or out[-1:] == ")"):
             return f"{out} {part}"
         return out + part
@@ -176,7 +192,7 @@ def _grouped(text: str) -> str:
 
 
 def _fraction(above: str, below: str) -> str:
-    above, below = above.strip(), below.strip()
+    above, below = above.strip().replace("∂² ", "∂²"), below.strip()
     return HALVES.get(f"{above}/{below}") or f"{_grouped(above)}/{_grouped(below)}"
 
 

@@ -117,12 +117,29 @@ class Talk:
         while True:
             yield f"There are no more hints. {HELP}"
 
-    def answer(self) -> str:
-        """The gradient, as the page has it."""
-        if found := self._equations():
-            tag, side = min(found, key=lambda one: len(formula_text(one[1])))
-            return f"{self.asked} = {formula_text(side)}{f'   ({tag})' if tag else ''}"
-        return f"See derivations/{catalogue.stem(self.question.cls)}.md."
+    def answer(self) -> list[str]:
+        """The gradient, as the page has it, in the letters of the question if there is such an equation.
+
+        Letters that the question has not shown are said below it.
+        """
+        found = self._equations()
+        if not found:
+            return [f"See derivations/{catalogue.stem(self.question.cls)}.md."]
+        tag, side = min(found, key=lambda one: (len(self._not_shown(one[1])), len(formula_text(one[1]))))
+        out = textwrap.wrap(f"{self.asked} = {formula_text(side)}{f'   ({tag})' if tag else ''}", self.width)
+        for letter in self._not_shown(side):
+            lines, _ = formula_lines(definition_clauses(letter, self.question.lesson.taught[letter]), self.width - 2)
+            out += [f"  {line}" for line in lines]
+        return out
+
+    def _not_shown(self, side: Term) -> list[str]:
+        """The letters of a formula that the opening did not say, those that they need first."""
+        taught, shown = self.question.lesson.taught, self._needed(self.question.lesson.value_letter)
+        found: dict[str, None] = {}
+        for letter in letters_in(side):
+            if letter in taught and letter not in shown:
+                found |= dict.fromkeys(inner for inner in self._needed(letter) if inner not in shown)
+        return list(found)
 
     def _equations(self) -> list[tuple[str, Term]]:
         """The equations of the page for the gradient, numbered ones first."""
@@ -175,7 +192,8 @@ class Talk:
                 raise
             except EOFError:
                 self.say("")
-                self.tell(self.answer())
+                for line in self.answer():
+                    self.say(line)
                 return WRONG
             if text.strip() in ("?", "hint", "help"):
                 self.tell(next(self.hints))

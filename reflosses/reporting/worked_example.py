@@ -26,7 +26,7 @@ from reflosses.reporting.formula_text import condition_text, formula_text, numbe
 from reflosses.teaching.arithmetic import CONTEXT, Array
 from reflosses.teaching.evaluate import UndefinedError
 from reflosses.teaching.lesson import Lesson, Numbers, lesson_for
-from reflosses.teaching.steps import Step, StepLine, WorkedExample, letters_in, worked_example
+from reflosses.teaching.steps import Step, StepLine, WorkedExample, is_derivative, letters_in, worked_example
 from reflosses.teaching.tree import Clause, Condition, Name, NotReadError, Numeral, Term
 from reflosses.truth.proof import certify
 
@@ -37,6 +37,8 @@ STEP = 6e-6  # of a difference quotient in float64: truncation and rounding have
 LEAST = 1e4  # floats that such a step must have; fewer leave it no four digits
 OFF = 1e-13  # a relative error that is told
 LOST = Decimal("1e-28")  # a smaller number may be what a step of 1e-30 is off by; and 1 + e^−300 is 1 in 120 digits
+QUOTIENT = 40  # digits of a difference quotient of the page that are right
+TOO_FEW = "   120 digits are too few here"
 GUTTER = 6  # columns for the number of an equation
 NEEDS_FLINT = "pip install 'reflosses[truth]'"
 KINDS = {"value": "value", "grad": "gradient", "curvature": "curvature"}
@@ -142,17 +144,16 @@ def worked_text(inputs: Inputs, width: int | None = None) -> str:
     with decimal.localcontext(CONTEXT):
         writer = _Steps(lesson, places, units, width)
         used = {letter for step in example.steps for c in step.clauses for letter in letters_in((c.chain, c.condition))}
-        out = [*textwrap.wrap(str(inputs.loss), width), "", *writer.head(used), "", "Step by step", ""]
+        out = [*textwrap.wrap(str(inputs.loss), width), "", *writer.head(used)]
+        if len(lesson.indices) == 2 and getattr(inputs.loss, "axis", 0) in (1, -1):
+            out += textwrap.wrap("A row is a class, as on the page. In what you gave a class is a column.", width)
+        out += ["", "Step by step", ""]
         for step in example.steps:
             out += [*writer.step(step), ""]
         out += _Results(inputs, lesson, example, places, width).lines()
     page = f"derivations/{catalogue.stem(type(inputs.loss))}.md"
-    out += [
-        "",
-        *textwrap.wrap(
-            f"Numbers in brackets are those of the page, {page}: reflosses show {type(inputs.loss).__name__}", width
-        ),
-    ]
+    out += ["", *textwrap.wrap(f"Numbers in brackets are those of the page, {page}:", width)]
+    out += [f"  reflosses show {type(inputs.loss).__name__}"]
     return "\n".join(line.rstrip() for line in out)
 
 
@@ -191,7 +192,7 @@ class _Steps:
             row = step.rows[0]
             for text in (self.inserted(row), self.result(row)):
                 line = f"{margin}{' ' * column}= {text}"
-                if text and line not in out and f"= {text}" != out[-1].strip() and not out[-1].endswith(f" = {text}"):
+                if text and line not in out and not f" {out[-1].partition('   if ')[0].strip()}".endswith(f" = {text}"):
                     out += [line] if len(line) <= self.width else []
             return out
         labels = [self.label(row) for row in step.rows]
@@ -214,7 +215,9 @@ class _Steps:
         return f"{', '.join(parts)}:" if parts else ""
 
     def result(self, row: StepLine) -> str:
-        return f"no value: {row.why}" if row.value is None else value_text(_plain(row.value))
+        if row.value is None:
+            return f"no value: {row.why}"
+        return value_text(_plain(_rounded(row.value) if is_derivative(row.side) else row.value))
 
     def inserted(self, row: StepLine) -> str:
         """The formula with numbers in place of its letters, "" where that shows nothing."""
@@ -359,12 +362,11 @@ class _Results:
             yield label, [_digits(x, 16) for x in numbers], [None if x is None else float(x) for x in numbers]
         if exact is not None:
             texts = [_digits(x, 20) for x in exact]
+            known = self.known(kind, len(exact))
+            texts = [text + TOO_FEW * _is_lost(x, k) for text, x, k in zip(texts, exact, known, strict=True)]
             if kind != "value":
                 texts = ["a kink" if kink else text for kink, text in zip(self.kinks, texts, strict=True)]
-            known = self.known(kind, len(exact))
-            pairs = zip(exact, known, strict=True)
-            floats = [None if x is None or (k == 0 and abs(x) < LOST) else float(x) for x, k in pairs]
-            yield "page in 120 digits", texts, floats
+            yield "page in 120 digits", texts, [None] * len(exact)
         flat = self.in_order(ours, kind)
         yield f"{self.name}.{kind}", [repr(x) for x in flat], list(flat)
         if kind in self.proof:
@@ -463,6 +465,20 @@ class _Results:
             for indices in self.lesson.assignments(Name("x", tuple(map(Name, names)))):
                 parts = [_index(place)] if several else []
                 yield ", ".join([*parts, *(f"{name} = {indices[name]}" for name in names)])
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers made of difference quotients, without the digits that are wrong."""
+    if isinstance(value, Array):
+        return value.each(_rounded)
+    return decimal.Context(prec=QUOTIENT, Emin=-999999, Emax=999999).plus(value)
+
+
+def _is_lost(of_page: Decimal | None, exact: Decimal | None) -> bool:
+    """Whether a number of the page is wrong: 120 digits and a step of 1e-30 have lost it."""
+    if of_page is None or exact is None or (exact == 0 and abs(of_page) < LOST):
+        return False
+    return bool(_off(float(of_page), exact))
 
 
 def _digits(x: Decimal | None, digits: int) -> str:

@@ -222,7 +222,8 @@ class _Reader:
     def whole(self) -> Term:
         found = self.answer()
         if self.word:
-            raise NotReadError(f"{self.word} stands where the answer should end")
+            word = "a comma or a semicolon" if self.word == "," else self.word
+            raise NotReadError(f"{word} stands where the answer should end")
         return found
 
     def answer(self) -> Term:

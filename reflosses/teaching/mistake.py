@@ -34,6 +34,7 @@ CONDITIONS = (  # under which an answer may be right, if the page has the letter
     *("j == t", "y == 1", "y == 0", "y > 0", "r > 0", "r < 0", "e > 0", "z > 0", "yhat > 0"),
     *("abs(r) < delta", "abs(e) < delta", "y*yhat < 1", "r > -delta", "r < delta"),
 )
+NO_VALUE = "a division by 0, the logarithm of a negative number, or a number that is too large"
 ONE, TWO = Numeral("1"), Numeral("2")
 
 
@@ -51,10 +52,10 @@ class Mistake:
     def sentences(self) -> Iterator[str]:
         """What is wrong, in words; nothing if no small change explains it."""
         if all(number is None for number in self.mine):
-            yield "Your answer has no value at any point: a division by 0, or the logarithm of a negative number."
+            yield f"Your answer has no value at any point: {NO_VALUE}."
             return
         if None in self.mine:
-            yield "At some points your answer has no value: a division by 0, or the logarithm of a negative number."
+            yield f"At some points your answer has no value: {NO_VALUE}."
         tries = (self.constant, self.exchanged, self.another, self.left_out, self.nearly, self.factor, self.term)
         for kind in (*tries, self.equation, self.piece):
             if said := next(kind(), ""):

@@ -30,6 +30,10 @@ from reflosses.teaching.tree import (
 
 ORDINARY = 60.0  # predictions beyond it are not given to an answer: 120 digits are not enough for σ(700)
 SMALL = 1e-30
+SAID_ALREADY = (  # what `mistake` says, and the same in the words of the diagnosis
+    (r"^A factor \S+ is (too much|missing)", r"^Your answer (doubles|halves|gives the gradient \S+ times)"),
+    (r"is halved\.$", r"leaves out the 2 of"),
+)
 PATIENCE = 0.5  # seconds of the processor for an answer at all random points
 
 
@@ -52,10 +56,17 @@ def judge(question: GradientQuestion, answer: Term, diagnosis: bool = True) -> V
             return Verdict(False, (_example(question, found),))
         says = list(Mistake(question, answer, found).sentences())
         example = _example(question, found)
-    named = _diagnosed(question, answer) if diagnosis else []
+    somewhere = any(value is not None for values in found for value, _ in values)
+    named = _diagnosed(question, answer) if diagnosis and somewhere else []
     if says:  # the diagnosis says more only if it names a mistake, or another loss
         named = [said for said in named if "gradient of" in said or not said.startswith("Your answer is ")]
+        named = [said for said in named if not _said_already(says[0], said)]
     return Verdict(False, tuple(dict.fromkeys(filter(None, [*says, *named, example]))))
+
+
+def _said_already(first: str, second: str) -> bool:
+    """Whether the second sentence only repeats the first."""
+    return any(re.search(one, first) and re.search(other, second) for one, other in SAID_ALREADY)
 
 
 def _example(question: GradientQuestion, found: Sequence[Sequence[Found]]) -> str:
@@ -81,7 +92,7 @@ def _diagnosed(question: GradientQuestion, answer: Term) -> list[str]:
         return value, _as_gradient(question, answer, loss, np.asarray(y), np.asarray(yhat, np.float64), grad)
 
     text = str(diagnose(candidate, loss)).partition(" At hard inputs")[0]
-    if not text or "No known explanation" in text or text.startswith("It is right"):
+    if not text or text.startswith(("It is right", "nothing to explain")) or "No known explanation" in text:
         return []
     return [said] if (said := _spoken(text)) else []
 

@@ -258,6 +258,8 @@ class _Worker:
             chain = equation.clause.chain
             if not chain.relations or set(chain.relations) != {"="} or _signature(chain.sides[0]) != _signature(term):
                 continue
+            if any(isinstance(fact, Name) for facts in equation.clause.condition.alternatives for fact in facts):
+                continue  # with a name held constant it is another derivative
             try:
                 rows = self.rows(equation.clause, equation)
                 if is_derivative(chain.sides[-1], equation.definitions) or not all(
@@ -304,7 +306,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, decimal.Overflow | OverflowError):
         return "too large a number"
     text = str(error)
-    return text if "logarithm" in text else "no value here"
+    return text if "logarithm" in text else "0/0, 0·∞ or the like"
 
 
 def _parts(part: object) -> tuple[object, ...]:

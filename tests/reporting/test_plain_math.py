@@ -52,6 +52,17 @@ def test_no_page_keeps_a_command(path: Path) -> None:
     assert "$`" not in shown
 
 
+def test_a_logarithm_of_a_fraction_has_parentheses() -> None:
+    assert plain_formula(r"\log \frac{q_t}{q_k} + \log \tfrac14") == "log(qₜ/qₖ) + log ¼"
+
+
+def test_each_equation_of_a_display_begins_a_line() -> None:
+    page = (
+        "```math\n\\ell = \\begin{cases} r, & r > 0 \\\\ 0 & r < 0 \\end{cases}, \\qquad\nI = 0 \\qquad (r > 0)\n```\n"
+    )
+    assert plain_page(page) == "```text\nℓ =\n    r, if r > 0\n    0 if r < 0,\nI = 0 (r > 0)\n```\n"
+
+
 def test_the_answer_of_an_exercise_is_not_folded() -> None:
     page = "1. What?\n\n<details><summary>Answer</summary>\n\nThat $`\\beta`$.\n\n</details>\n\n2. Why?\n"
     assert plain_page(page) == "1. What?\n\n*Answer.*\n\nThat `β`.\n\n2. Why?\n"

@@ -53,8 +53,8 @@ def test_a_student_who_needs_hints() -> None:
 def test_the_end_of_the_input_shows_the_answer() -> None:
     status, out = conversation("Huber", "", "r")
     assert status == WRONG
-    assert out.endswith("dℓ/dŷ = c   (4)")
-    assert conversation("Cauchy")[1].splitlines()[-1].startswith("dρ/dŷ = 2 ")
+    assert out.endswith("dℓ/dŷ = min(max(r, −δ), δ)")
+    assert conversation("Cauchy")[1].splitlines()[-2:] == ["dρ/dŷ = 2 e/(1 + u)", "  u = s/δ²"]
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.losses()))
@@ -93,3 +93,30 @@ def test_an_interrupt_at_the_prompt_ends_with_130(capsys: Captured, monkeypatch:
     monkeypatch.setattr("builtins.input", interrupted)
     assert main(["quiz", "Huber"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_answer_may_begin_with_a_minus(capsys: Captured) -> None:
+    assert main(["quiz", "Hinge", "--answer", "-y"]) == 1
+    assert "Not yet." in capsys.readouterr().out
+    assert main(["quiz", "Hinge", "--answer", "-y if y*yhat < 1 else 0"]) == 0
+
+
+def test_nothing_is_said_twice(capsys: Captured) -> None:
+    for name, answer in (("Huber", "min(1,delta/abs(r))*r*2"), ("Cauchy", "e/(1+u)")):
+        assert main(["quiz", name, "--answer", answer]) == 1
+        first, *_ = said = capsys.readouterr().out.splitlines()[1:]
+        assert first.startswith("  A factor 2 is ")
+        assert "doubles" not in " ".join(said)
+        assert "halves" not in " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("BinaryCrossEntropyWithLogits", ["dℓ/dz = (1 − y) σ(z) − w y (1 − σ(z))   (2)", "  σ(z) = 1/(1 + e^(−z))"]),
+        ("Cauchy", ["dρ/dŷ = 2 e/(1 + u)", "  u = s/δ²"]),
+        ("MeanSquaredError", ["dℓ/dŷ = 2 r   (2)"]),
+    ],
+)
+def test_the_answer_says_the_letters_that_the_question_did_not(name: str, answer: list[str]) -> None:
+    assert Talk(name).answer() == answer

@@ -126,6 +126,54 @@ def test_a_held_weight_is_not_compared_with_a_quotient_that_moves_it() -> None:
     assert "w is held constant" not in full
 
 
+def test_the_full_gradient_is_not_held_against_the_one_with_a_held_weight() -> None:
+    lines = lines_of("WeightedCrossEntropy", "y=1,0 yhat=0.5,0.25 weight_grad=full")
+    below = lines[lines.index("gradient by p") : lines.index("curvature by p")]
+    assert not any("16 digits" in line for line in below)  # (2) holds w constant: it is another gradient
+
+
+def test_a_saturated_logit_is_judged_by_the_proof_and_not_by_120_digits() -> None:
+    pytest.importorskip("flint", reason="a proof needs python-flint")
+    lines = lines_of("BinaryCrossEntropyWithLogits", "y=1 yhat=300")  # 1 + e^-300 is 1 in 120 digits
+    assert not any("right" in line for line in lines if line.startswith("  BinaryCrossEntropyWithLogits."))
+    (naive,) = [line for line in lines if line.startswith("  (2) in 16 digits")]
+    assert naive.endswith(" 0   no digit is right")
+    page = [line for line in lines if line.startswith("  page in 120 digits")]
+    assert len(page) == 3
+    assert all(line.endswith(" 0   120 digits are too few here") for line in page)
+
+
+def test_a_saturated_logit_is_not_judged_without_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: object, **options: object) -> None:
+        raise ImportError
+
+    monkeypatch.setattr(worked_example, "certify", missing)
+    assert "no digit is right" not in "\n".join(lines_of("BinaryCrossEntropyWithLogits", "y=1 yhat=300"))
+
+
+def test_a_derivative_of_the_page_is_printed_without_its_wrong_digits() -> None:
+    text = "\n".join(lines_of("Cauchy", "y=[0,0] yhat=[1,-1] information=[[1,1],[1,2]]"))
+    assert "= (0, −1)\n" in text  # the exercise of the page, by hand
+    assert "= (1, 1; 1, 1)\n" in text
+
+
+def test_a_result_is_printed_where_the_condition_ends_alike() -> None:
+    text = "\n".join(lines_of("Focal", "y=1 yhat=1"))
+    assert "      pₜ = ŷ   if y = 1\n         = 1\n" in text
+    assert "      s = 1   if y = 1\n\n" in text
+
+
+def test_classes_in_columns_are_announced() -> None:
+    said = "A row is a class, as on the page. In what you gave a class is a column."
+    assert said in lines_of("GeneralizedDice", "y=1,0;0,1 yhat=0.5,0.2;0.5,0.8")
+    assert said not in lines_of("GeneralizedDice", "y=1,0;0,1 yhat=0.5,0.2;0.5,0.8 axis=0")
+
+
+def test_the_command_of_the_last_line_is_in_one_piece() -> None:
+    for name, words in (("Huber", "y=0 yhat=3"), ("BinaryCrossEntropyWithLogits", "y=1 yhat=3")):
+        assert lines_of(name, words)[-1] == f"  reflosses show {name}"
+
+
 def test_without_proofs_the_text_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worked_example, "certify", lacking)
     lines = lines_of("Huber", "y=0 yhat=3")
@@ -154,11 +202,11 @@ def test_right_numbers_are_not_called_wrong(
     assert not [line for line in ours if "no digit is right" in line or "off by" in line]
 
 
-def test_a_number_that_120_digits_are_too_few_for_is_called_wrong() -> None:
+def test_a_number_that_120_digits_are_too_few_for_is_told() -> None:
     pytest.importorskip("flint")
     lines = lines_of("BinaryCrossEntropyWithLogits", "y=1 yhat=745")
     pages = [line.split() for line in lines if line.strip().startswith("page in 120 digits")]
-    assert pages == [["page", "in", "120", "digits", "0", "no", "digit", "is", "right"]] * 3
+    assert pages == [["page", "in", "120", "digits", "0", "120", "digits", "are", "too", "few", "here"]] * 3
 
 
 def test_a_step_is_not_smaller_than_floats_are_apart() -> None:

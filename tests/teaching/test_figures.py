@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -442,6 +443,22 @@ def test_points_on_a_straight_line_are_left_out_and_corners_are_not() -> None:
     assert [piece.tolist() for piece in read(drawing.svg())["one"].curves["corner"]] == [
         [[0, 50], [50, 100], [100, 50]]
     ]
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.03, 0.7, 3.0, 40.0, 3000.0, 2e6])
+def test_the_numbers_below_a_panel_have_room(delta: float) -> None:
+    svg = figure_of("Huber", {"delta": delta}).svg()
+    rows: dict[str, list[tuple[float, int]]] = {}
+    for x, y, text in re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>(−?[\d.]+)</text>', svg):
+        rows.setdefault(y, []).append((float(x), len(text)))
+    (below,) = [sorted(row) for row in rows.values() if len(row) > 8]
+    for (x, length), (there, other) in pairwise(below):
+        assert there - x >= 7 * (length + other) / 2
+
+
+def test_a_heavy_weight_is_not_beyond_the_frame() -> None:
+    there = read(figure_of("WeightedCrossEntropy", {"weight": 1e9}).svg())
+    assert all(there[quantity].curves["*y_i* = 1"] for quantity in QUANTITIES)
 
 
 def test_ticks_and_texts() -> None:

@@ -202,6 +202,8 @@ def test_an_answer_without_a_value_is_wrong() -> None:
     verdict = judge(asked, asked.read("log(-1 - r*r)"), diagnosis=False)
     assert not verdict.right
     assert "no value at any point" in verdict.says[0]
+    (said,) = judge(asked, asked.read("2**2**2**2**99")).says  # the diagnosis has nothing to say
+    assert said.endswith("or a number that is too large.")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text)[:20])
@@ -232,6 +234,7 @@ def test_no_mistake_is_searched_for_in_an_answer_that_is_slow_to_evaluate(monkey
         ("Huber", "R", "did you mean r?"),
         ("Huber", "epsilon", "epsilon is no letter of this page"),
         ("Huber", "r +", "the end stands where a number or a letter is due"),
+        ("Huber", "r;r", "a comma or a semicolon stands where the answer should end"),
         ("Huber", "(r", "the end stands where ) is due"),
         ("Huber", "r if delta else 0", "a condition such as r < delta is due"),
         ("Huber", "foo(r)", "foo is no function that is read"),

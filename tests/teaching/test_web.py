@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("markdown_it", reason="the site needs markdown-it-py and pygments")
 
-from reflosses.teaching.web.build import address_from_root, check_links, site_address
+from reflosses.teaching.web.build import address_from_root, check_links, images_of, site_address
 from reflosses.teaching.web.markdown import Converter, Sheet, slug
 from reflosses.teaching.web.mathematics import Formulas, with_formulas
 from reflosses.teaching.web.shell import loss_groups
@@ -149,6 +149,15 @@ def test_a_page_that_loads_from_outside_is_an_error(tag: str) -> None:
         check_links({"a.html": tag}, {"//a.b/c.js"})
 
 
+def test_an_image_has_its_size_and_on_a_dark_page_its_paper() -> None:
+    sheet = Sheet(
+        "a.html", "A", '<img src="figures/huber.svg" alt="" /> <img src="speed.svg" alt="" /> <a href="x.json">x</a>'
+    )
+    assert images_of([sheet]) == {"figures/huber.svg", "speed.svg"}
+    assert '<img width="680" height="276" src="figures/huber.svg"' in sheet.body
+    assert '<img class="paper" width="1152" height="979" src="speed.svg"' in sheet.body
+
+
 def test_a_display_has_one_number() -> None:
     with pytest.raises(ValueError, match=r"page\.md:4: one display has the numbers \[1, 2\]"):
         Converter("page.md", Formulas(), str, {}).convert("# T\n\n```math\na \\tag{1} b \\tag{2}\n```\n", "page.html")
@@ -162,7 +171,7 @@ def test_a_source_links_to_the_equations_that_its_comments_cite() -> None:
     assert 'id="L3"' in body
 
 
-@pytest.mark.parametrize("name", ["atlas", "code", "markdown", "sources"])
+@pytest.mark.parametrize("name", ["atlas", "build", "code", "markdown", "sources"])
 def test_the_examples_of_docstrings_are_right(name: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(f"reflosses.teaching.web.{name}"))
     assert (failed, tried > 0) == (0, True)

@@ -130,6 +130,17 @@ async function search(page) {
   return { found, address: page.url() };
 }
 
+// How far from the top a heading is, once the page that was opened at it has come to rest.
+async function landing(context, address) {
+  const page = await context.newPage();
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await page.goto(`${pathToFileURL(root).href}/${address}`, { waitUntil: "load" });
+  await page.waitForTimeout(1000);
+  const top = await page.evaluate((id) => document.getElementById(id).getBoundingClientRect().top, address.split("#")[1]);
+  await page.close();
+  return top;
+}
+
 async function themes(page) {
   const look = () => page.evaluate(() => [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]);
   const looks = [await look()];
@@ -177,6 +188,7 @@ for (const [count, name] of names.entries()) {
     await page.setViewportSize(DESKTOP);
     seen.themes = await themes(page);
     seen.search = await search(page);
+    seen.landing = await landing(context, "cross_entropy.html#floating-point");
   }
   await page.close();
 }

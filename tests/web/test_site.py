@@ -130,6 +130,10 @@ def test_search_finds_a_page_and_opens_it(seen: dict[str, Any]) -> None:
     assert found["address"].partition("#")[0].endswith("/huber.html")
 
 
+def test_a_link_to_a_heading_ends_at_it(seen: dict[str, Any]) -> None:
+    assert 50 < seen["index.html"]["landing"] < 110  # just below the bar; figures above it are loaded late
+
+
 @cache
 def figure(stem: str) -> Figure:
     return movable_figure(stem, (ROOT / "derivations" / f"{stem}.md").read_text("utf-8"))

@@ -276,7 +276,8 @@ def _weighted_cross_entropy(loss: Any) -> LossProfile:
             for line in lines
         ]
     letters = "*p_i*, all others ½", "*L* = Σ *ℓ_n*", "∂*L*/∂*p_i*", "∂²*L*/∂*p_i*²"
-    return LossProfile(letters, (0.0, 1.0), tuple(lines), (10.0, 20.0, 100.0), alt)
+    size = 1.0 if loss.weight == "sudre" else max(1.0, loss.weight)
+    return LossProfile(letters, (0.0, 1.0), tuple(lines), (10.0 * size, 20.0 * size, 100.0 * size), alt)
 
 
 PROFILES: dict[str, Callable[[Any], LossProfile]] = {
@@ -372,7 +373,7 @@ def profile_figure(loss: Loss) -> Drawing:
         drawn = [(n, curves[k]) for n, curves in enumerate(found) if k or profile.moving[n].other is None]
         ends = _ends([curve for _, curve in drawn], profile.cut[k])
         unit, yticks = _ticks(ends)
-        below, xticks = (1.0, HALVES) if profile.span == (0.0, 1.0) else _ticks(profile.span, 7)
+        below, xticks = (1.0, HALVES) if profile.span == (0.0, 1.0) else _ticks_below(profile.span)
         panel = drawing.panel(
             quantity,
             (left, TOP + down, ACROSS, DOWN),
@@ -396,6 +397,16 @@ def _ticks(ends: tuple[float, float], most: int = 5) -> tuple[float, Sequence[An
     if size / unit >= 100:
         most = min(most, 5)  # their numbers are long
     return unit, [(tick, in_figures(tick / unit)) for tick in round_numbers(*ends, most)]
+
+
+def _ticks_below(span: tuple[float, float]) -> tuple[float, Sequence[Any]]:
+    """As many ticks of a horizontal axis as have room for their numbers."""
+    for most in (7, 5, 4):
+        unit, ticks = _ticks(span, most)
+        apart = ACROSS * (ticks[1][0] - ticks[0][0]) / (span[1] - span[0])
+        if max(width_of_text(text) for _, text in ticks) <= apart:
+            break
+    return unit, ticks
 
 
 def _over(unit: float) -> str:

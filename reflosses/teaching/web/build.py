@@ -53,8 +53,8 @@ def build_site(out: Path, modules: Path) -> list[Sheet]:
         for number, heading in enumerate(sheet.headings):
             sheet.headings[number] = type(heading)(heading.level, heading.anchor, with_formulas(heading.html, html))
     groups = list_of_pages(texts, sheets)
+    images = images_of(sheets)  # before the pages are written: it adds to them
     files = {sheet.path: document(sheet, groups) for sheet in sheets}
-    images = images_of(sheets)
     check_links(files, {*images, *asset_names()})
     if out.exists():
         shutil.rmtree(out)
@@ -173,15 +173,34 @@ def short_title(title: str) -> str:
 
 
 def images_of(sheets: Iterable[Sheet]) -> set[str]:
-    """The files of `derivations` that pages show or link to. Those with a background of their own get a frame."""
+    """The files of `derivations` that pages show or link to; images get their attributes."""
     found = set()
     for sheet in sheets:
         for target in re.findall(r'(?:src|href)="([^":#]+\.(?:svg|png|json))"', sheet.body):
             if (DERIVATIONS / target).is_file():
                 found.add(target)
-                if not re.search("prefers-color-scheme", (DERIVATIONS / target).read_text("utf-8", "ignore")):
-                    sheet.body = sheet.body.replace(f'<img src="{target}"', f'<img class="paper" src="{target}"')
+                if target.endswith(".svg"):
+                    more = image_attributes((DERIVATIONS / target).read_text("utf-8"))
+                    sheet.body = sheet.body.replace(f'<img src="{target}"', f'<img{more} src="{target}"')
     return found
+
+
+def image_attributes(svg: str) -> str:
+    """The size, so that nothing moves when a figure is loaded; a frame, if it has a background of its own.
+
+    >>> image_attributes('<svg width="72pt" height="36.5pt"><style>@media (prefers-color-scheme: dark){}</style>')
+    ' width="96" height="49"'
+    >>> image_attributes('<svg viewBox="0 0 9 9" width="680" height="276">')
+    ' class="paper" width="680" height="276"'
+    """
+    frame = "" if "prefers-color-scheme" in svg else ' class="paper"'
+    head = svg[svg.index("<svg") :].partition(">")[0]
+    for side in ("width", "height"):
+        size = re.search(rf'\s{side}="([\d.]+)(pt)?"', head)
+        if size is None:
+            raise ValueError(f"an image has no {side}: {head}")
+        frame += f' {side}="{float(size[1]) * (96 / 72 if size[2] else 1):.0f}"'
+    return frame
 
 
 def check_links(files: dict[str, str], others: set[str]) -> None:
