@@ -20,7 +20,7 @@ help:  ## show this list
 verify: .venv/verify  ## certify every loss and check SciPy and scikit-learn against it (under two minutes)
 	$(BIN)/reflosses verify
 
-test: .venv/test  ## run the test suite (about a minute and a half on two cores)
+test: .venv/test  ## run the test suite (under two minutes on two cores)
 	$(BIN)/python -m pytest $(XDIST)
 
 check: lint types test  ## lint, formatting, types, tests
@@ -69,8 +69,8 @@ atlas: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/atlas.md: every fu
 coverage: $(ENVIRONMENTS:%=.cache/%.stamp)  ## write derivations/coverage.md: the losses that frameworks offer, and which have a row
 	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/coverage_page.py || exit; done
 
-portraits: .cache/frameworks.stamp  ## draw the error of every function at every number into derivations/portraits/ (minutes)
-	$(FRAMEWORKS)/python tests/installed/portraits.py
+portraits: $(ENVIRONMENTS:%=.cache/%.stamp)  ## draw the error of every function at every number into derivations/portraits/ (minutes)
+	for name in $(ENVIRONMENTS); do KERAS_BACKEND=jax .cache/$$name/bin/python tests/installed/portraits.py || exit; done
 
 portrait: .cache/frameworks.stamp  ## draw the figure of the README: four libraries at every number of bfloat16
 	$(FRAMEWORKS)/python tests/installed/portraits.py readme
