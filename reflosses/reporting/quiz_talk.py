@@ -10,6 +10,7 @@ from reflosses.reporting.formula_text import formula_text, number_text
 from reflosses.reporting.worked_example import formula_lines
 from reflosses.teaching.arithmetic import Array
 from reflosses.teaching.lesson import WITHOUT_ALPHA
+from reflosses.teaching.letters import UnknownLetterError
 from reflosses.teaching.question import ALSO, PARAMETERS, GradientQuestion
 from reflosses.teaching.quiz import Verdict, judge
 from reflosses.teaching.steps import definition_clauses, letters_in
@@ -155,6 +156,8 @@ class Talk:
             verdict = judge(self.question, self.question.read(text))
         except NotReadError as reason:
             self.tell(f"This cannot be read: {reason}{'' if str(reason).endswith('?') else '.'}")
+            if isinstance(reason, UnknownLetterError):
+                self.tell(self.letters())
             return NOT_READ
         self.tell_verdict(verdict)
         return RIGHT if verdict.right else WRONG

@@ -26,6 +26,10 @@ from reflosses.teaching.tree import (
 FREE = "sum"  # the index of a sum that names none
 
 
+class UnknownLetterError(NotReadError):
+    """A name that is no letter of the page."""
+
+
 @dataclass(frozen=True)
 class Spelling:
     """What a typed name stands for: a letter of the page with the kinds of its indices, or a formula."""
@@ -133,7 +137,7 @@ class Resolver:
         if key_of(node.letter) == "delta" and len(node.subscripts) == 2:
             return Name(r"\delta", tuple(self.subscript(s) for s in node.subscripts), "")
         if spelling is None:
-            raise NotReadError(self.unknown(node))
+            raise UnknownLetterError(self.unknown(node))
         if isinstance(spelling.formula, Name):  # y_j, 1 for the true class
             subscript = node.subscripts[0] if node.subscripts else Name(next(iter(bound.values())))
             return Name(r"\delta", (self.subscript(subscript), spelling.name), "")

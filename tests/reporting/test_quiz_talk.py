@@ -72,6 +72,7 @@ def test_every_question_fits_eighty_columns_and_ends_with_an_answer(name: str) -
         ("2*r", RIGHT, "Right."),
         ("-2*r", WRONG, "The sign is turned"),
         ("__import__('os')", NOT_READ, "This cannot be read"),
+        ("2*rr", NOT_READ, "rr is no letter of this page.\nLetters: "),
     ],
 )
 def test_one_answer_on_the_command_line(answer: str, status: int, says: str, capsys: Captured) -> None:
