@@ -73,11 +73,15 @@ def nearest(form: Format, near: Floats, rest: Floats, tie: Any) -> Floats:
     return np.where(below == above, below, np.where(side < 0, below, np.where(side > 0, above, tie)))
 
 
+class _NotAFractionError(Exception):
+    """A definition asks for an exponential or another function."""
+
+
 class _NoFunctions:
     """The functions of a definition, where only the four operations are allowed."""
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(name)
+        raise _NotAFractionError(name)
 
 
 @lru_cache(maxsize=64)
@@ -95,5 +99,5 @@ def fractions(loss: Loss | None, y: Floats, yhat: Floats) -> list[Fraction] | No
     try:
         pairs = zip(y.tolist(), yhat.tolist(), strict=True)
         return [Fraction(loss.definition(_NoFunctions(), Fraction(a), Fraction(b), *parameters)) for a, b in pairs]
-    except (NotImplementedError, ArithmeticError, ValueError):  # a function; a division by 0, or ∞; NaN
+    except (_NotAFractionError, ArithmeticError, ValueError):  # a function; a division by 0, or ∞; NaN
         return None

@@ -1,4 +1,4 @@
-"""Which losses a framework offers, found by introspection of what is installed, and which of them have a row.
+"""The losses that an installed framework offers, and whether each has a row.
 
 `Framework.offers` says where a framework keeps its losses. Each name there is of one of four kinds: it has a row; it
 equals a loss of ours, and has no row; it is no loss of ours; or it is on no list, because a new version of the

@@ -156,8 +156,7 @@ def command_line() -> argparse.ArgumentParser:
         help="what is the gradient? an answer, such as r if abs(r) < delta else delta*sign(r), is read and judged",
         description="Ask for the gradient of a loss in the letters of its page, and say of a wrong answer what is "
         "missing. Without --answer it asks until the answer is right: ? is a hint, Ctrl-D shows the answer.",
-        epilog="Exit status: 0 right, 1 wrong or not answered, 2 not readable, 130 interrupted. An answer that begins "
-        "with a minus needs the equals sign: --answer='-y/p'.",
+        epilog="Exit status: 0 right, 1 wrong or not answered, 2 not readable, 130 interrupted.",
     )
     command.add_argument("name", metavar="NAME")
     command.add_argument("--answer", metavar="TEXT", help="judge this answer and end; LaTeX is read, too")

@@ -55,7 +55,7 @@ class Talk:
         return [*out, "", f"What is {self.asked}{held}?"]
 
     def _needed(self, letter: str) -> list[str]:
-        """The letters of the loss, those that it needs first."""
+        """The letters of the loss. A letter comes after the letters of its own definition."""
         taught, given = self.question.lesson.taught, self.question.samples[0].units[0]
         found: list[str] = []
 
@@ -134,7 +134,7 @@ class Talk:
         return out
 
     def _not_shown(self, side: Term) -> list[str]:
-        """The letters of a formula that the opening did not say, those that they need first."""
+        """The letters of a formula that the opening did not say. A letter comes after the letters of its definition."""
         taught, shown = self.question.lesson.taught, self._needed(self.question.lesson.value_letter)
         found: dict[str, None] = {}
         for letter in letters_in(side):

@@ -258,7 +258,7 @@ class Lesson:
         return found
 
     def _met(self, numbers: Numbers) -> bool:
-        """Whether the conditions of the whole page hold; those that speak of other letters do not count."""
+        """Whether the conditions of the whole page hold. A condition on other letters does not count."""
         point = Point(self.letters, self.definitions, numbers)
         try:
             return all(

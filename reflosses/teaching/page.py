@@ -97,7 +97,7 @@ class Page:
     def events(self) -> Iterator[tuple[int, Any]]:
         """What a reader meets, from top to bottom: the block, its places and codes, and the formulas.
 
-        At one line a [[code]] comes first, which speaks of what stands before it, then a [[place]].
+        At one line a [[code]] comes first, then a [[place]]: the [[code]] is about the lines before it.
         """
         places = [(0, WORDS_HERE, self.block)]
         places += [(self.place(place["at"]), WORDS_HERE, place) for place in self.block.get("place", ())]

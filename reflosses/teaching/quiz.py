@@ -84,7 +84,7 @@ def _example(question: GradientQuestion, found: Sequence[Sequence[Found]]) -> st
 
 
 def _diagnosed(question: GradientQuestion, answer: Term) -> list[str]:
-    """What the library's diagnosis says of a candidate whose value is right, and whose gradient is the answer."""
+    """The diagnosis of a candidate with the right value and the answer as its gradient."""
     loss = question.losses[0]
 
     def candidate(y: Any, yhat: Any) -> tuple[Any, Any]:

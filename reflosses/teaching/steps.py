@@ -147,7 +147,7 @@ class _Worker:
         return ""
 
     def needed(self, part: object, equation: Equation) -> Iterator[Step]:
-        """The definitions of all names in a formula that were not shown yet, those that they need first."""
+        """The definitions that a formula needs and that were not shown yet. A name comes after the names it needs."""
         for key in letters_in(part):
             definition = equation.definitions.get(key)
             if definition is None or key in self.shown or self.is_given(key, equation):

@@ -282,7 +282,7 @@ def test_the_valleys_of_smoothing() -> None:
     assert len(there.dots) == 2
     for epsilon, (x, y) in zip((0.1, 0.3), there.dots, strict=True):
         lead, value = float(there.x.number(x)), float(there.y.number(y))
-        assert math.isclose(value, smoothed(lead, epsilon), abs_tol=0.01)
+        assert math.isclose(value, smoothed(lead, epsilon), abs_tol=ROUNDING * there.y.unit)
         assert smoothed(lead, epsilon) < min(smoothed(lead - 0.1, epsilon), smoothed(lead + 0.1, epsilon))
 
 
@@ -290,9 +290,10 @@ def test_the_moved_mass_is_exact() -> None:
     panels = read(committed("moved_mass"))
     bars = [outline for outline in panels["masses"].outlines if len(outline) == 5]
     heights = [panels["masses"].y.number(bar[2]) for bar in bars]
-    assert np.allclose(heights, [1 / 8, 2 / 8, 1, 5 / 8], atol=0.01)
+    assert np.allclose(heights, [1 / 8, 2 / 8, 1, 5 / 8], rtol=0, atol=ROUNDING * panels["masses"].y.unit)
     tips = [outline[3] for outline in panels["gradient"].outlines if len(outline) == 6]
-    assert np.allclose([panels["gradient"].y.number(tip) for tip in tips], [1 / 8, -6 / 8, 5 / 8], atol=0.01)
+    numbers = [panels["gradient"].y.number(tip) for tip in tips]
+    assert np.allclose(numbers, [1 / 8, -6 / 8, 5 / 8], rtol=0, atol=ROUNDING * panels["gradient"].y.unit)
 
 
 def test_the_pulls_on_the_mask_are_those_of_the_definition() -> None:

@@ -1,4 +1,4 @@
-"""All figures by name: one for each loss, `Huber`, and those that pages need besides, `robust_means`."""
+"""All figures by name: one for each loss, such as `Huber`, and one for each topic, such as `robust_means`."""
 
 from __future__ import annotations
 

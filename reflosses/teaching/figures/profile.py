@@ -414,7 +414,7 @@ def _over(unit: float) -> str:
 
 
 def _headline(loss: Loss) -> str:
-    """The name of a loss and its parameters, without those that are switched off."""
+    """The name of a loss and its parameters. A parameter that is switched off, such as alpha=None, is left out."""
     shown = []
     for f in fields(loss):
         value = getattr(loss, f.name)
@@ -485,5 +485,6 @@ def _draw(panel: Panel, name: str, curve: Sampled, style: int) -> None:
 def _say_if_equal(panel: Panel) -> None:
     """A word where two curves lie on each other."""
     curves = [np.interp(np.linspace(panel.x.low, panel.x.high, 9), x, y) for x, y in panel.curves.values()]
-    if len(curves) > 1 and all(np.allclose(curve, curves[0], rtol=0, atol=1e-6, equal_nan=True) for curve in curves):
+    seen = 1e-6 * abs(panel.y.high - panel.y.low)  # nobody sees a smaller distance
+    if len(curves) > 1 and all(np.allclose(curve, curves[0], rtol=0, atol=seen, equal_nan=True) for curve in curves):
         panel.label(panel.x.high, panel.y.high, "both alike", side="end", down=12)
