@@ -33,6 +33,7 @@ from reflosses.frameworks.processes import Apart, CannotLoadError
 from reflosses.frameworks.program import Program
 from reflosses.reporting import asked, github, output, show, tables, told
 from reflosses.reporting.asked import Asked, one_word
+from reflosses.reporting.example_inputs import inputs_of
 from reflosses.reporting.explain import explanation
 from reflosses.reporting.figure import needs_matplotlib
 from reflosses.reporting.junit import to_junit
@@ -44,7 +45,7 @@ from reflosses.reporting.quiz_talk import Talk
 from reflosses.reporting.rows import Report, Tick, Wanted
 from reflosses.reporting.verify import verify
 from reflosses.reporting.widths import width_of
-from reflosses.reporting.worked_example import inputs_of, worked_text
+from reflosses.reporting.worked_example import worked_text
 from reflosses.teaching.figures.gallery import figure_of
 from reflosses.teaching.page import without_block
 

@@ -7,8 +7,9 @@ import pytest
 
 from reflosses import catalogue
 from reflosses.__main__ import main
-from reflosses.reporting import worked_example
-from reflosses.reporting.worked_example import inputs_of, worked_text
+from reflosses.reporting import several_ways
+from reflosses.reporting.example_inputs import inputs_of
+from reflosses.reporting.worked_example import worked_text
 
 WORDS = {  # one example of each loss, as one types it
     "BinaryCrossEntropy": "y=1,0 yhat=0.9,0.2",
@@ -147,7 +148,7 @@ def test_a_saturated_logit_is_not_judged_without_a_proof(monkeypatch: pytest.Mon
     def missing(*args: object, **options: object) -> None:
         raise ImportError
 
-    monkeypatch.setattr(worked_example, "certify", missing)
+    monkeypatch.setattr(several_ways, "certify", missing)
     assert "no digit is right" not in "\n".join(lines_of("BinaryCrossEntropyWithLogits", "y=1 yhat=300"))
 
 
@@ -175,7 +176,7 @@ def test_the_command_of_the_last_line_is_in_one_piece() -> None:
 
 
 def test_without_proofs_the_text_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worked_example, "certify", lacking)
+    monkeypatch.setattr(several_ways, "certify", lacking)
     lines = lines_of("Huber", "y=0 yhat=3")
     assert sum("pip install 'reflosses[truth]'" in line for line in lines) == 3
 
@@ -196,7 +197,7 @@ def test_right_numbers_are_not_called_wrong(
     name: str, words: str, proofs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not proofs:
-        monkeypatch.setattr(worked_example, "certify", lacking)
+        monkeypatch.setattr(several_ways, "certify", lacking)
     ours = [line for line in lines_of(name, words) if line.strip().startswith(f"{name}.")]
     assert len(ours) == 3
     assert not [line for line in ours if "no digit is right" in line or "off by" in line]
