@@ -304,8 +304,9 @@ NOT_COVERED = {
     "label_smoothing of the focal losses": "soft labels, which our focal losses do not take",
     "keras.losses.squared_hinge": "the square of the hinge, no loss of ours",
     "keras.losses.categorical_hinge": "of several classes; our hinge has two labels",
-    "keras.losses.mean_absolute_percentage_error, mean_squared_logarithmic_error, log_cosh": "no losses of ours",
-    "keras.losses.poisson": "no loss of ours",
+    "keras.losses.mean_absolute_percentage_error, mean_squared_logarithmic_error, log_cosh": "need losses of relative, "
+    "logarithmic and log-cosh errors",
+    "keras.losses.poisson": "needs a Poisson loss",
     "keras.losses.kl_divergence": "Kullback–Leibler divergence of clipped probabilities, no loss of ours",
     "keras.losses.categorical_generalized_cross_entropy": "(1 − p^q) / q of the true class, no loss of ours",
     "keras.losses.cosine_similarity, circle": "of vectors and their pairs, no losses of ours",

@@ -135,7 +135,7 @@ NOT_COVERED = {
     "optax.losses.dice_loss with other alpha and beta": "Tversky's loss, no loss of ours",
     "optax.losses.poly_loss_cross_entropy": "cross-entropy plus a polynomial; without it (epsilon = 0) it is "
     "softmax_cross_entropy",
-    "optax.losses.log_cosh": "no loss of ours",
+    "optax.losses.log_cosh": "needs a log-cosh loss",
     "optax.losses.perceptron_loss": "the hinge without its margin, no loss of ours",
     "optax.losses.multiclass_hinge_loss, multiclass_perceptron_loss": "of several classes; our hinge has two labels",
     "optax.losses.sparsemax_loss, multiclass_sparsemax_loss, make_fenchel_young_loss": "no losses of ours",

@@ -192,7 +192,7 @@ FUNCTIONS = (
 NOT_COVERED = {
     "scipy.optimize.least_squares soft_l1": "needs a pseudo-Huber loss",
     "scipy.optimize.least_squares arctan": "needs an arctan loss",
-    "scipy.special.pseudo_huber": "no loss of ours",
+    "scipy.special.pseudo_huber": "needs a pseudo-Huber loss",
     "scipy.special.rel_entr, kl_div, entr": "Kullback–Leibler divergence and entropy, no losses of ours",
     "scipy.stats.entropy": "with two arguments, needs a Kullback–Leibler divergence",
     "scipy.stats.wasserstein_distance, energy_distance": "of distributions, no losses of ours",

@@ -195,7 +195,7 @@ NOT_COVERED = {
     "torch.nn.functional.multi_margin_loss, multilabel_margin_loss": "hinges of several classes; ours has two labels",
     "torch.nn.functional.gaussian_nll_loss": "learns a variance; with variance 1 it is half of mse_loss",
     "torch.nn.functional.kl_div": "Kullback–Leibler divergence, no loss of ours",
-    "torch.nn.functional.poisson_nll_loss": "no loss of ours",
+    "torch.nn.functional.poisson_nll_loss": "needs a Poisson loss",
     "torch.nn.functional.cosine_embedding_loss": "of pairs of vectors, no loss of ours",
     "torch.nn.functional.triplet_margin_loss, triplet_margin_with_distance_loss": "of triplets, no losses of ours",
     "torch.nn.functional.ctc_loss": "of sequences, no loss of ours",
