@@ -1088,7 +1088,7 @@ def test_explain_finds_the_ways_of_calling_a_function(name: str, told: list[str]
 
 def test_explain_says_what_is_not_covered(capsys: Captured) -> None:
     assert main(["explain", "pseudo_huber"]) == 0
-    assert capsys.readouterr().out == "scipy.special.pseudo_huber: not covered, no loss of ours\n"
+    assert capsys.readouterr().out == "scipy.special.pseudo_huber: not covered, needs a pseudo-Huber loss\n"
     assert main(["explain", "Dice"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Dice is a loss of ours: reflosses show Dice\n")
